@@ -1,0 +1,28 @@
+/*
+ * Strings: comparison, patterns, numbers in text. Nothing here allocates.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_BASE_STR_H
+#define TRIMTAB_BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool str_eq(const char *a, const char *b); /* NULL equals only NULL. */
+int str_cmp(const char *a, const char *b); /* NULL sorts first. */
+bool str_has_prefix(const char *text, const char *prefix);
+bool str_has_suffix(const char *text, const char *suffix);
+bool str_glob(const char *pattern, const char *text); /* `*` any run, `?` one character; the whole text must match. */
+bool str_is_utf8(const char *text, size_t size);      /* Strict: no overlong forms, no surrogates, no NUL byte. */
+bool str_copy(char *to, size_t to_size, const char *from); /* Always terminates; false if cut. */
+
+bool str_to_int64(const char *text, int64_t *ret); /* Whole text, decimal, in range; else false. */
+bool str_to_double(const char *text, double *ret); /* Whole text, finite, C locale; else false. */
+
+#define STR_HASH_SEED UINT64_C(0xcbf29ce484222325)
+uint64_t str_hash(uint64_t seed, const void *data, size_t size); /* 64-bit, stable across runs and machines. */
+uint64_t str_hash_text(uint64_t seed, const char *text); /* Includes the terminating NUL, so "a","b" != "ab","". */
+
+#endif
