@@ -8,6 +8,8 @@
 #ifndef TRIMTAB_KUBE_CONFIG_H
 #define TRIMTAB_KUBE_CONFIG_H
 
+#include <stdbool.h>
+
 #include "base/arena.h"
 #include "base/error.h"
 

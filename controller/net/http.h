@@ -12,6 +12,7 @@
 #ifndef TRIMTAB_NET_HTTP_H
 #define TRIMTAB_NET_HTTP_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/buf.h"

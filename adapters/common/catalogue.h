@@ -1,0 +1,32 @@
+/*
+ * The offline catalogue of instance types and prices: a gzipped CSV with the columns
+ *     provider,region,zone,instance_type,vcpu,memory_gib,gpu,gpu_count,arch,price_ondemand_usd_hr,price_spot_usd_hr,
+ *     source_id,as_of,...   (the first of them that are needed suffice; found by the header's names)
+ * Dated and with its source on each row. A row that cannot be read is an error with its number. Rows of a region are
+ * read on first demand and kept packed; a lookup is a binary search.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ADAPTERS_COMMON_CATALOGUE_H
+#define TRIMTAB_ADAPTERS_COMMON_CATALOGUE_H
+
+#include "adapters/cloud.h"
+#include "base/arena.h"
+#include "base/error.h"
+
+struct catalogue;
+
+/* path NULL: instance_prices.csv.gz in $TRIMTAB_DATA_DIR, /usr/share/trimtab, or adapters/catalogue above the
+ * executable. */
+MUST_CHECK enum err_class catalogue_open(const char *path, struct catalogue **ret, struct error *err);
+void catalogue_free(struct catalogue *catalogue);
+
+/* False if unknown. Strings of ret live as long as the catalogue. region "" or NULL: any region (type data only, price
+ * -1). */
+bool catalogue_find(const struct catalogue *catalogue, const char *provider, const char *region, const char *type,
+                    struct cloud_offer *ret);
+/* All of a region, sorted by type, into the arena. */
+size_t catalogue_region(const struct catalogue *catalogue, const char *provider, const char *region,
+                        struct arena *arena, const struct cloud_offer **ret);
+
+#endif
