@@ -5,7 +5,7 @@ OUT := $(BUILD)/$(MODE)
 CC := gcc
 VERSION := $(shell cat VERSION)
 
-PKGS := libuv libcurl json-c yaml-0.1 openssl sqlite3 libmicrohttpd zlib
+PKGS := libuv libcurl json-c yaml-0.1 openssl sqlite3 libmicrohttpd zlib expat
 CPPFLAGS := -Icontroller -I. -D_GNU_SOURCE -DTRIMTAB_VERSION='"$(VERSION)"'
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 \
         -Wundef -Wwrite-strings -Wcast-qual -fno-common -Werror
