@@ -17,8 +17,8 @@ static const char *const kind_names[] = {
     [CLOUD_NODE] = "Node",
 };
 static const char *const state_names[] = {
-    [CLOUD_STATE_UNKNOWN] = "unknown", [CLOUD_PENDING] = "pending",     [CLOUD_RUNNING] = "running",
-    [CLOUD_STOPPING] = "stopping",     [CLOUD_STOPPED] = "stopped",     [CLOUD_DELETING] = "deleting",
+    [CLOUD_STATE_UNKNOWN] = "unknown", [CLOUD_PENDING] = "pending", [CLOUD_RUNNING] = "running",
+    [CLOUD_STOPPING] = "stopping",     [CLOUD_STOPPED] = "stopped", [CLOUD_DELETING] = "deleting",
     [CLOUD_AVAILABLE] = "available",   [CLOUD_IN_USE] = "in-use",
 };
 static const char *const metric_names[] = {[CLOUD_METRIC_CPU] = "cpu", [CLOUD_METRIC_MEMORY] = "memory"};
