@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "adapters/common/catalogue_internal.h"
+#include "base/buf.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
