@@ -64,7 +64,8 @@ struct json *json_new_string(const char *text, size_t size);
 struct json *json_new_int(int64_t value);
 struct json *json_new_double(double value);
 struct json *json_new_bool(bool value);
-void json_object_put(struct json *object, const char *key, struct json *child); /* child NULL: null. Replaces. */
+/* child NULL: null. Replaces. (Not json_object_put: json-c exports a function of that name.) */
+void json_object_set(struct json *object, const char *key, struct json *child);
 void json_array_push(struct json *array, struct json *child);
 struct json *json_copy(const struct json *node); /* Deep. */
 
