@@ -12,14 +12,9 @@
 #include <string.h>
 
 static const char *const class_names[ERR_CLASS_COUNT] = {
-    [ERR_NONE] = "None",
-    [ERR_RETRYABLE] = "Retryable",
-    [ERR_THROTTLED] = "Throttled",
-    [ERR_CAPACITY] = "Capacity",
-    [ERR_CONFLICT] = "Conflict",
-    [ERR_PERMISSION] = "Permission",
-    [ERR_PERMANENT] = "Permanent",
-    [ERR_CANCELLED] = "Cancelled",
+    [ERR_NONE] = "None",           [ERR_RETRYABLE] = "Retryable", [ERR_THROTTLED] = "Throttled",
+    [ERR_CAPACITY] = "Capacity",   [ERR_CONFLICT] = "Conflict",   [ERR_PERMISSION] = "Permission",
+    [ERR_PERMANENT] = "Permanent", [ERR_CANCELLED] = "Cancelled",
 };
 
 /* Drops the bytes of a character that was cut at the end of text. */

@@ -220,9 +220,8 @@ static bool scan_key(struct scanner *s) {
         s->key_capacity = capacity;
     }
     size_t end = s->at - 1;
-    s->keys[s->key_count++] = has_escapes
-                                  ? key_decode(s, start, end)
-                                  : (struct key){.text = s->text + start, .size = end - start, .at = start - 1};
+    s->keys[s->key_count++] = has_escapes ? key_decode(s, start, end)
+                                          : (struct key){.text = s->text + start, .size = end - start, .at = start - 1};
     return true;
 }
 

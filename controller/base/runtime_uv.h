@@ -15,8 +15,8 @@ struct runtime_uv {
     struct runtime base;
     uv_loop_t *loop;
     uv_timer_t timer;
-    uint64_t speed;     /* >= 1 */
-    uint64_t origin_ns; /* uv_hrtime at init */
+    uint64_t speed;         /* >= 1 */
+    uint64_t origin_ns;     /* uv_hrtime at init */
     int64_t origin_wall_ms; /* Not used if is_wall_real. */
     bool is_wall_real;      /* Speed 1 and no start given: wall follows the system's clock, steps included. */
     bool closing;
