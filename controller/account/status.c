@@ -5,7 +5,6 @@
  */
 #include "account/status.h"
 
-#include <math.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -59,15 +58,6 @@ static void put_summary(struct json_writer *w, const struct object *object, cons
 static void put_money(struct json_writer *w, const char *key, money_micros value, int decimals) {
     char text[MONEY_TEXT_MAX];
     money_format(value, decimals, text);
-    jw_put_string(w, key, text);
-}
-
-/* Four significant digits: enough to read, few enough not to change with every sample. */
-static void put_rounded(struct json_writer *w, const char *key, double value) {
-    char text[40];
-    if (!isfinite(value))
-        return;
-    (void)snprintf(text, sizeof(text), "%.2f", value);
     jw_put_string(w, key, text);
 }
 

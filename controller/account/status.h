@@ -42,8 +42,6 @@ struct policy_status {
     /* NULL: not computed (yet); the fields are then left out. */
     const struct plan *plan;
     const struct forecast *forecast; /* The one of the resource with the largest demand. */
-    double demand_now;               /* Sum of the newest demand samples; NaN unknown. */
-    size_t open_actions;             /* Recommendations not yet final. */
 };
 
 void status_print_policy(const struct object *object, const struct policy_status *status, int64_t now_ms,
