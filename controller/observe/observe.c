@@ -95,7 +95,8 @@ static void account_done(struct adapter_call *call) {
     provider->account_busy = false;
     if (!provider->closing && call->reply.error.class == ERR_NONE) {
         (void)str_copy(provider->account, sizeof(provider->account), call->reply.as.operation);
-        provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name);
+        provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name,
+                                               false);
     }
     arena_release(&provider->account_arena);
 }
