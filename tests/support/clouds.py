@@ -4,6 +4,7 @@ front of either). Each is a server process on a free port of loopback.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import json
 import sys
 import urllib.request
 from pathlib import Path
@@ -37,7 +38,7 @@ class Server:
         self.process.stop(5)
 
     def client(self, service, key="testing", secret="testing", region="us-east-1", token=None):
-        import boto3
+        import boto3  # Only here, since the bench runs without it.
 
         return boto3.client(
             service,
@@ -66,10 +67,10 @@ class Moto(Server):
         _post(f"{self.url}/moto-api/reset", b"")
         self.set_auth(False)
 
-    def make_user(self, policy, name="trimtab"):
-        """An IAM user with one inline policy (a dict); returns (key id, secret). Call it before set_auth(True)."""
-        import json
-
+    def make_user(self, actions, name="trimtab"):
+        """An IAM user that may do just these actions; returns (key id, secret). Call it before set_auth(True)."""
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        policy = {"Version": "2012-10-17", "Statement": [statement]}
         iam = self.client("iam")
         iam.create_user(UserName=name)
         iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=json.dumps(policy))
@@ -116,11 +117,7 @@ class Microburst(Server):
         super().__init__(argv, folder, "microburst", port, alive_path="/_microburst/fired")
 
     def set_rules(self, rules):
-        import json
-
         _post(f"{self.url}/_microburst/rules", json.dumps(rules).encode(), "application/json")
 
     def fired(self):
-        import json
-
         return json.loads(procs.http_get(f"{self.url}/_microburst/fired")[1])

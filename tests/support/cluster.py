@@ -104,7 +104,7 @@ class Cluster:
         return self.kubectl("apply", "-f", "-", *args, stdin=manifest)
 
     def apply_crds(self):
-        self.kubectl("apply", "--server-side", "-f", procs.REPO / "crds")
+        self.kubectl("apply", "--server-side", "-k", procs.REPO / "crds")
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
     def stop(self):
