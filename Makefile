@@ -41,6 +41,8 @@ STAGES := unit contract sim
 SUITES := $(sort $(patsubst tests/%/,%,$(dir $(wildcard $(foreach s,$(STAGES),tests/$s/test_*.c tests/$s/*/test_*.c)))))
 TEST_BINS := $(SUITES:%=$(OUT)/tests/%/run)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+# Helpers of the Python tests: each C file there is a program.
+HELPERS := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/integration/*.c tests/e2e/*.c)))
 REPLAYS := $(FUZZERS:%=$(OUT)/tests/fuzz/%)
 TEST_C := $(sort $(shell find tests -name '*.[ch]' 2>/dev/null))
 RUN_TESTS := OUT=$(OUT) python3 tests/support/run_tests.py
@@ -69,7 +71,7 @@ test: ## Set up, build and run every test: unit contract sim fuzz corpora, integ
 	@$(RUN_TESTS) $(sort $(STAGES)) fuzz integration e2e
 
 .PHONY: tests-built
-tests-built: $(TEST_BINS) $(REPLAYS)
+tests-built: $(TEST_BINS) $(REPLAYS) $(HELPERS)
 
 .PHONY: unit contract sim
 unit contract sim: ## Build and run these Criterion suites (SUITE=unit/base runs one)
@@ -79,6 +81,7 @@ unit contract sim: ## Build and run these Criterion suites (SUITE=unit/base runs
 
 .PHONY: integration e2e
 integration e2e: all ## Run these tests of the binary against real parts (PYTEST_ARGS='-k word')
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=$(MODE) $(HELPERS)
 	@$(RUN_TESTS) $@
 
 .PHONY: crash
@@ -179,6 +182,10 @@ $(OUT)/obj/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	@echo "  CC $(MODE) $<"
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(HELPERS): $(OUT)/tests/%: $(OUT)/obj/tests/%.o $(SUPPORT) $(LIB)
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LIBS)
 
 define suite_rule
 $(OUT)/tests/$(1)/run: $(patsubst %.c,$(OUT)/obj/%.o,$(sort $(wildcard tests/$(1)/*.c))) $(SUPPORT) $(LIB)

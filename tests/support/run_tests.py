@@ -71,8 +71,12 @@ def run_pytest(stage):
     python = cached("venv") + "/bin/python3"
     argv = [python, "-m", "pytest", "-c", "tests/pytest.ini", "--rootdir", ".", "-q", f"--junitxml={report}"]
     argv += [f"tests/{stage}", *shlex.split(os.environ.get("PYTEST_ARGS", ""))]
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "MINISTACK": cached("ministack") + "/bin/ministack"}
+    for source in (REPO / "tests" / stage).glob("*.c"):
+        # adapter_probe.c is a program that the tests find as $ADAPTER_PROBE, in this run's mode.
+        env[source.stem.upper()] = str(OUT / "tests" / stage / source.stem)
     print(f"== {stage} (pytest)", flush=True)
-    done = subprocess.run(argv, cwd=REPO, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+    done = subprocess.run(argv, cwd=REPO, env=env)
     return read_report(report, done.returncode)
 
 
