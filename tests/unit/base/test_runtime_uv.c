@@ -61,7 +61,7 @@ Test(base_runtime_uv, a_stopped_timer_does_not_keep_the_loop_alive) {
 Test(base_runtime_uv, speed_runs_both_clocks_and_timers) {
     struct timer a = {0};
     open_runtime(1440 * 60, INT64_C(1700000000000));
-    uint64_t mono_ns = runtime_mono_ns(&rt.base), real_ns = uv_hrtime();
+    uint64_t real_ns = uv_hrtime(), mono_ns = runtime_mono_ns(&rt.base);
     timer_start(&rt.base, &a, 600 * NS_PER_S, on_fire, names); /* 7 ms of real time */
     uv_run(&loop, UV_RUN_DEFAULT);
     uint64_t virtual_ns = runtime_mono_ns(&rt.base) - mono_ns;
