@@ -13,7 +13,8 @@ void budget_reconcile(struct loop *loop, struct workqueue_item *item) {
     }
     struct status_summary summary = {.progress = PROGRESS_STALLED,
                                      .reason = "ChargesUnavailable",
-                                     .message = "no charges are read yet, so this budget is not counted and not enforced"};
+                                     .message =
+                                         "no charges are read yet, so this budget is not counted and not enforced"};
     if (object->fault[0]) {
         summary.reason = "InvalidSpec";
         summary.message = object->fault;

@@ -1,6 +1,6 @@
 /*
- * Which policies select which resource. Two policies on one resource: neither acts, both say so. Claims are renewed whenever a
- * policy or a listing changes, so they are complete before any plan is admitted.
+ * Which policies select which resource. Two policies on one resource: neither acts, both say so. Claims are renewed
+ * whenever a policy or a listing changes, so they are complete before any plan is admitted.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

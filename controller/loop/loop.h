@@ -1,6 +1,6 @@
 /*
- * The reconcile loop: the only caller of the stages' verbs. Changes of objects, listings and samples mark keys dirty; each key is
- * reconciled at the loop's own pace, from the level and never from the event:
+ * The reconcile loop: the only caller of the stages' verbs. Changes of objects, listings and samples mark keys dirty;
+ * each key is reconciled at the loop's own pace, from the level and never from the event:
  *
  *     policy:          observe -> forecast -> plan -> (admit) Recommendations -> account status
  *     recommendation:  act: one step of its state machine
@@ -28,13 +28,13 @@ struct loop_options {
     /* Where a Provider names no Secret: the environment's variables (workload identity). NULL: none. */
     const char *(*environment)(const char *name);
     bool secrets_from_environment; /* Local run: a secretRef that does not exist falls back to the environment. */
-    int64_t list_period_ms;     /* 60 s */
-    int64_t usage_step_ms;      /* 5 min */
-    int64_t resync_period_ms;   /* Every policy anew: 10 min */
-    int64_t status_interval_ms; /* Least time between two writes of figures alone: 30 s */
-    uint32_t action_timeout_ms; /* Longest request of an effect: 8 s; below the lease's duration. */
-    size_t concurrency;         /* Reconciles in flight: 128 */
-    size_t finished_max;        /* Finished Recommendations kept for a policy: 10 */
+    int64_t list_period_ms;        /* 60 s */
+    int64_t usage_step_ms;         /* 5 min */
+    int64_t resync_period_ms;      /* Every policy anew: 10 min */
+    int64_t status_interval_ms;    /* Least time between two writes of figures alone: 30 s */
+    uint32_t action_timeout_ms;    /* Longest request of an effect: 8 s; below the lease's duration. */
+    size_t concurrency;            /* Reconciles in flight: 128 */
+    size_t finished_max;           /* Finished Recommendations kept for a policy: 10 */
 };
 
 struct loop *loop_new(const struct loop_options *options);
@@ -58,8 +58,8 @@ struct loop_policy_view { /* Of one policy that has been planned; for the live t
     const char *model;
     int64_t coverage_per_mille;
     int64_t actual, desired, serving;
-    double demand;          /* Newest sample, summed. NaN unknown. */
-    double demand_quantile; /* What desired covers, summed. */
+    double demand;                         /* Newest sample, summed. NaN unknown. */
+    double demand_quantile;                /* What desired covers, summed. */
     int64_t cost_hourly, peak_cost_hourly; /* micros; -1 unknown */
 };
 /* Sorted by namespace and name. Returns how many there are in all. */

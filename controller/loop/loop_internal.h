@@ -34,11 +34,12 @@ struct policy_state {
     char *key, *namespace, *name;
     char **selected; /* Resource keys that it claims, sorted as selected. */
     size_t selected_count;
-    struct policy_job *published; /* The last cycle's result; NULL: none yet. */
+    struct loop_policy_view view; /* Figures of the last cycle; has_view false: none yet. */
+    bool has_view;
+    char model[48];
     int64_t status_written_ms;
     char reason[48]; /* Of the last summary. */
     char plan_hash[17];
-    bool claim_conflict;
 };
 
 /* Kept for a Recommendation that is not final. */
@@ -46,8 +47,8 @@ struct recommendation_state {
     struct loop *loop;
     char *key, *namespace, *name;
     int64_t floor_ms, retry_at_ms, tries;
-    bool sending; /* apply or poll in flight */
-    bool writing; /* status write in flight */
+    bool sending;                    /* apply or poll in flight */
+    bool writing;                    /* status write in flight */
     enum recommendation_phase noted; /* The last phase that was logged. */
     struct adapter_call call;
     struct cloud_action action;
@@ -59,6 +60,7 @@ struct recommendation_state {
 struct provider_state {
     char *key, *namespace, *name;
     uint64_t opened_hash; /* Spec and credentials of the open adapter; 0: not open. */
+    uint64_t spec_hash;   /* Of the spec whose Secret was asked for last. */
     bool opening;
     struct error error; /* Why it could not be opened; class NONE: it could. */
     int64_t secret_read_ms;
@@ -105,7 +107,8 @@ void policy_job_free(struct policy_job *job);
 /* policy.c */
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make);
 void policy_state_forget(struct loop *loop, const char *namespace, const char *name);
-/* Providers of a policy that exist, are valid, permitted and listed -> scopes. False: *ret_summary says which is not, and why. */
+/* Providers of a policy that exist, are valid, permitted and listed -> scopes. False: *ret_summary says which is not,
+ * and why. */
 bool policy_scopes(struct loop *loop, const struct object *policy, struct arena *arena, struct observe_scope *ret,
                    size_t *ret_count, struct status_summary *ret_summary);
 void policy_select(struct loop *loop, const struct object *policy); /* Renews its claims. */
@@ -143,10 +146,10 @@ void budget_reconcile(struct loop *loop, struct workqueue_item *item);
 /* Writes body as the status unless the object has it already. done(ctx, wrote, error): later, or at once when there is
  * nothing to write. fenced: only if the object is still the version that was read. */
 typedef void write_done_fn(struct loop *loop, void *ctx, bool wrote, const struct error *error);
-void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced, write_done_fn *done,
-                  void *ctx);
-void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name, const struct buf *body,
+void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced,
                   write_done_fn *done, void *ctx);
+void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
+                  const struct buf *body, write_done_fn *done, void *ctx);
 void write_delete(struct loop *loop, const struct object *object);
 /* write_status, then loop_finish. */
 void write_status_and_finish(struct loop *loop, struct workqueue_item *item, const struct object *object,

@@ -9,8 +9,8 @@
 
 static const char *const kind_names[] = {"kind", NULL};
 static const char *const kind_class[] = {"kind", "class", NULL};
-static const struct metric metric_writes = {"trimtab_status_writes_total", "Statuses written.", METRIC_COUNTER, kind_names,
-                                            NULL};
+static const struct metric metric_writes = {"trimtab_status_writes_total", "Statuses written.", METRIC_COUNTER,
+                                            kind_names, NULL};
 static const struct metric metric_errors = {"trimtab_write_errors_total", "Writes that failed, by error class.",
                                             METRIC_COUNTER, kind_class, NULL};
 
@@ -60,8 +60,8 @@ static uint64_t hash_of(const struct buf *body) {
     return hash;
 }
 
-void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced, write_done_fn *done,
-                  void *ctx) {
+void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced,
+                  write_done_fn *done, void *ctx) {
     static const struct error none;
     if (hash_of(body) == object->status_hash) {
         if (done)
@@ -78,8 +78,8 @@ void write_status(struct loop *loop, const struct object *object, const struct b
            done, ctx);
 }
 
-void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name, const struct buf *body,
-                  write_done_fn *done, void *ctx) {
+void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
+                  const struct buf *body, write_done_fn *done, void *ctx) {
     submit(loop,
            (struct store_write){
                .type = STORE_WRITE_CREATE, .kind = kind, .namespace = namespace, .name = name, .body = buf_bytes(body)},
@@ -102,8 +102,8 @@ static void finish_after_write(struct loop *loop, void *ctx, bool wrote, const s
     /* NotFound and Conflict: the object changed or went; its event has queued the key again. */
     bool failed = error->class != ERR_NONE && error->class != ERR_CONFLICT;
     if (failed)
-        log_warn("status not written", LOG_STR("kind", object_kind_name(item->kind)), LOG_STR("namespace", item->namespace),
-                 LOG_STR("name", item->name), LOG_ERR(error));
+        log_warn("status not written", LOG_STR("kind", object_kind_name(item->kind)),
+                 LOG_STR("namespace", item->namespace), LOG_STR("name", item->name), LOG_ERR(error));
     loop_finish(loop, item, failed);
 }
 
