@@ -1,0 +1,47 @@
+/*
+ * The noun of observation: what one policy can see at one moment. Immutable; lives in the cycle's arena.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_OBSERVE_SNAPSHOT_H
+#define TRIMTAB_OBSERVE_SNAPSHOT_H
+
+#include "adapters/cloud.h"
+#include "history/series.h"
+
+enum source_state {
+    SOURCE_FRESH,
+    SOURCE_STALE,     /* Older than allowed: nothing may shrink on it. */
+    SOURCE_TRUNCATED, /* Cut at the cap. */
+    SOURCE_MISSING,   /* Never read, or the last read failed and nothing is known. */
+};
+const char *source_state_name(enum source_state state);
+
+struct snapshot_source {  /* One listing: a provider, a region. */
+    const char *provider; /* "namespace/name" */
+    const char *region;
+    enum source_state state;
+    int64_t as_of_ms;    /* 0: never. */
+    const char *message; /* The last error; "" if none. */
+};
+
+struct snapshot_resource {
+    const char *provider; /* "namespace/name" */
+    size_t source;        /* Index into sources. */
+    struct cloud_resource resource;
+    bool has_offer;
+    struct cloud_offer offer;      /* Of its type in its region. */
+    struct history_series history; /* count 0: none yet. */
+    int64_t capacity_per_machine;  /* milli-vCPU or MiB of the policy's metric; 0 unknown. */
+    const char *claimed_by;        /* Another policy ("namespace/name") that selects it too; NULL: ours alone. */
+};
+
+struct snapshot {
+    int64_t as_of_ms;                      /* Wall time of assembling. */
+    const struct snapshot_source *sources; /* Sorted by provider, region. */
+    size_t source_count;
+    const struct snapshot_resource *resources; /* Sorted by provider, region, kind, id. */
+    size_t resource_count;
+};
+
+#endif

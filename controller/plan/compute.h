@@ -1,0 +1,41 @@
+/*
+ * Spec x snapshot x forecasts x headroom -> plan. Pure and total: no feasible plan is a plan with an explanation.
+ *
+ * First planner: for each InstanceGroup the smallest count whose serving capacity x targetUtilization covers the demand
+ * quantile (1 - maxViolationPerMille/1000) over [now, now + lead time + one step], within the group's own bounds and,
+ * summed over the policy, within capacity min and max. A shrink moves at most maxChangePercent (rounded up, at least 1)
+ * and only when it saves at least minSavingPercent; nothing shrinks on a view that is stale, truncated or missing, or
+ * on a forecast without basis.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_PLAN_COMPUTE_H
+#define TRIMTAB_PLAN_COMPUTE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "forecast/forecast.h"
+#include "observe/snapshot.h"
+#include "plan/headroom.h"
+#include "plan/plan.h"
+
+struct plan_input {
+    const struct policy *policy;
+    const struct snapshot *snapshot;
+    const struct forecast *forecasts; /* One for each resource of the snapshot, same order. */
+    struct headroom headroom;
+};
+
+/* The quantiles that plan_compute reads, ascending: 0.5 and the policy's own. Returns their number. */
+size_t plan_quantiles(const struct policy *policy, double *ret /* FORECAST_QUANTILES_MAX */);
+/* How many steps of forecast plan_compute reads at least, given the history's step. */
+size_t plan_steps(const struct policy *policy, int64_t step_ms);
+
+void plan_compute(const struct plan_input *input, struct arena *arena, struct plan *ret);
+
+/* The plan as JSON, byte for byte the same for the same plan. */
+void plan_print_json(const struct plan *plan, struct buf *out);
+/* For people, like a diff. */
+void plan_print_text(const struct plan *plan, struct buf *out);
+
+#endif

@@ -1,0 +1,63 @@
+/*
+ * The noun of planning: ordered actions with cost, risk, why, and for what was not taken why not. Holds no uid, no
+ * resourceVersion, no clock: the same policy, snapshot, forecasts and headroom give the same bytes (plan/print.h).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_PLAN_PLAN_H
+#define TRIMTAB_PLAN_PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/money.h"
+#include "manifest/spec.h"
+
+struct plan_action {
+    enum action_type type;
+    const char *provider; /* "namespace/name" */
+    const char *region;
+    enum cloud_kind kind;
+    const char *id;
+    int64_t from_count, to_count;
+    money_micros cost_hourly;     /* After the action, of this resource; -1 unknown. */
+    money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. */
+    int64_t risk_per_mille;       /* Chance that demand exceeds capacity within the horizon after it. */
+    int64_t confidence_per_mille; /* From the forecast's basis and coverage. */
+    const char *const *why;       /* Sentences, the most important first. */
+    size_t why_count;
+    char hash[17]; /* planHash: hex of target, from, to and preconditions. */
+};
+
+struct plan_why_not { /* A candidate that was not taken. */
+    const char
+        *reason; /* CamelCase: "BelowMinSaving", "StaleObservation", "SelectedTwice", "AtMinimum", "NoHistory"... */
+    const char *message;
+    const char *target; /* "provider/region/id" */
+};
+
+struct plan_resource { /* What the plan wants of each selected resource, whether or not it acts. */
+    const char *provider, *region, *id;
+    int64_t actual;    /* count now */
+    int64_t desired;   /* Where it should end up. */
+    double demand;     /* The quantile that desired covers, in the metric's unit. */
+    double demand_p50; /* The median of the same moment. */
+};
+
+struct plan {
+    const struct plan_action *actions; /* Growth before shrinking, then by provider, region, id. */
+    size_t action_count;
+    const struct plan_why_not *why_not;
+    size_t why_not_count;
+    const struct plan_resource *resources;
+    size_t resource_count;
+    int64_t actual, desired;          /* Sums. */
+    money_micros cost_hourly;         /* Now; -1 unknown. */
+    money_micros desired_cost_hourly; /* -1 unknown. */
+    money_micros peak_cost_hourly; /* Static sizing for the highest demand in the history; -1 unknown. The saving shown
+                                      is against it. */
+    const char *binding;           /* The constraint that held the plan back ("capacity.max"); NULL: none. */
+    char hash[17];                 /* Of all actions. */
+};
+
+#endif
