@@ -2,7 +2,8 @@
  * JSON, the only place that knows json-c. Reading gives a tree; writing streams into a buffer without a tree.
  *
  * json-c alone accepts duplicate keys and clamps integers silently; json_parse refuses duplicates, documents deeper
- * than max_depth, larger than max_size, text that is not UTF-8, trailing bytes, and NaN or Infinity.
+ * than JSON_DEPTH_MAX, larger than JSON_SIZE_MAX, text that is not UTF-8, U+0000, lone surrogates, integers beyond
+ * 64 bits, trailing bytes, and NaN or Infinity.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,8 +25,8 @@ enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_
 #define JSON_DEPTH_MAX 64
 
 MUST_CHECK enum err_class json_parse(struct bytes text, struct json **ret, struct error *err);
-/* For replies of servers that we trust to send no duplicates and that are read by the thousand: skips only that check.
- */
+/* For replies of servers that we trust to send no duplicates and that are read by the thousand: skips that check, and
+ * takes U+0000 in strings (readers see the text before it), so that one odd annotation cannot break a whole list. */
 MUST_CHECK enum err_class json_parse_trusted(struct bytes text, struct json **ret, struct error *err);
 void json_free(struct json *root); /* The root only; NULL is fine. */
 
@@ -64,7 +65,8 @@ struct json *json_new_string(const char *text, size_t size);
 struct json *json_new_int(int64_t value);
 struct json *json_new_double(double value);
 struct json *json_new_bool(bool value);
-void json_object_put(struct json *object, const char *key, struct json *child); /* child NULL: null. Replaces. */
+/* child NULL: null. Replaces. (Not json_object_put: json-c exports a function of that name.) */
+void json_object_set(struct json *object, const char *key, struct json *child);
 void json_array_push(struct json *array, struct json *child);
 struct json *json_copy(const struct json *node); /* Deep. */
 
@@ -80,8 +82,10 @@ uint64_t json_hash(const struct json *node);
  *     jw_open(&w, '{'); jw_key(&w, "a"); jw_int(&w, 1); jw_close(&w, '}');                                  */
 struct json_writer {
     struct buf *out;
-    bool need_comma;
+    /* private */
+    bool need_comma, after_key;
     uint8_t depth;
+    uint64_t objects; /* Bit n: level n is an object. */
 };
 void jw_open(struct json_writer *w, char bracket); /* '{' or '[' */
 void jw_close(struct json_writer *w, char bracket);

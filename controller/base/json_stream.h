@@ -24,14 +24,14 @@ struct json_stream {
     json_stream_value_fn *on_value;
     json_stream_value_fn *on_rest; /* LIST: the envelope ({"kind","metadata",...}) when it has closed; may be NULL. */
     void *ctx;
-    size_t value_size_max; /* A larger single value is ERR_PERMANENT. */
+    size_t value_size_max; /* JSON_SIZE_MAX unless lowered. A larger single value is ERR_PERMANENT. */
     /* private */
     struct buf pending;
     struct buf rest;
     size_t scanned;
     int depth;
     int state;
-    bool in_string, escaped;
+    bool in_token, in_string, escaped, is_items;
 };
 
 void json_stream_init(struct json_stream *stream, enum json_stream_form form, json_stream_value_fn *on_value,

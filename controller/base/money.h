@@ -12,7 +12,7 @@
 
 typedef int64_t money_micros;
 
-#define MONEY_TEXT_MAX 32
+#define MONEY_TEXT_MAX 48
 
 /* Decimal string, at most 6 decimals unless the rest is zeros; false otherwise. */
 bool money_parse(const char *text, money_micros *ret);

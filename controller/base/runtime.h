@@ -70,8 +70,11 @@ static inline bool timer_is_active(const struct timer *timer) {
 /* For implementations. */
 void runtime_init(struct runtime *rt, const struct runtime_ops *ops, uint64_t seed);
 void runtime_release(struct runtime *rt);
-void runtime_fire_due(struct runtime *rt,
-                      uint64_t now_ns); /* Fires what is due, in order; then wake_at for the rest. */
+/* Fires what is due, in order, but nothing that was started meanwhile; then wake_at for the rest. */
+void runtime_fire_due(struct runtime *rt, uint64_t now_ns);
+/* Fires the earliest timer if it is due and its sequence is not above sequence_max; false if it did not. Leaves the
+ * wake-up to the caller. */
+bool runtime_fire_next(struct runtime *rt, uint64_t now_ns, uint64_t sequence_max);
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
