@@ -47,7 +47,7 @@ $(OUT)/obj/%.o: %.c Makefile VERSION
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 .SECONDEXPANSION:
-$(OUT)/tests/%/run: $$(patsubst %.c,$(OUT)/obj/%.o,$$(sort $$(wildcard tests/$$*/*.c))) $(SUPPORT) $(LIB)
+$(OUT)/tests/%/run: $$(addprefix $(OUT)/obj/,$$(addsuffix .o,$$(basename $$(sort $$(wildcard tests/$$*/*.c))))) $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_$(MODE)) -o $@ $^ $(LIBS) -lcriterion
 
