@@ -1,0 +1,506 @@
+/*
+ * The vtable of the simulated cloud. A call is one request on the runtime's clock:
+ *
+ *     submit --(latency / 2)--> ARRIVED: the effect happens, the reply is made --(latency / 2)--> done
+ *        \________ cancel, close, timeout: done with what a client could know by then __________/
+ *
+ * A client that gives up on a mutation does not know what became of it: EFFECT_UNKNOWN, whether it had arrived or not.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapters/common/catalogue.h"
+#include "adapters/simulated/simulated_internal.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#define TIMEOUT_MS_DEFAULT 60000
+#define RETRY_AFTER_MS 1000
+#define STALE_MS_MAX 10000 /* A stale read shows the state of up to so long ago. */
+
+enum sim_verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE, VERB_APPLY, VERB_POLL };
+
+static const char *const verb_words[] = {"account", "list", "prices", "usage", "apply", "poll"};
+
+struct sim_op { /* A call in flight. */
+    struct sim *sim;
+    struct adapter_call *call;
+    enum sim_verb verb;
+    const struct cloud_query *query;
+    const struct cloud_action *action;
+    const char *operation;
+    struct timer timer;
+    uint64_t latency_ns, timeout_ns;
+    bool is_cancelled;
+    struct sim_op *previous, *next;
+};
+
+static struct sim *sim_of(struct adapter *self) {
+    return CONTAINER_OF(self, struct sim, base);
+}
+
+/* ---- Replies ---- */
+
+static const struct cloud_tag *copy_tags(struct arena *arena, const struct cloud_tag *tags, size_t count) {
+    struct cloud_tag *copy = arena_alloc_array(arena, count, sizeof(*copy));
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (struct cloud_tag){arena_strdup(arena, tags[i].key), arena_strdup(arena, tags[i].value)};
+    }
+    return copy;
+}
+
+/* The size that a list shows: now, or, where eventual consistency strikes, of some seconds ago. */
+static struct sim_change visible_size(struct sim *sim, struct sim_group *group) {
+    int64_t now_ms = runtime_wall_ms(sim->runtime);
+    sim_group_advance(sim, group);
+    if (sim_hits(sim, SIM_STALE, sim->faults.stale_read_per_mille, now_ms, group->region, group->name)) {
+        uint64_t age_ms = 1 + sim_roll(sim, SIM_STALE_AGE, now_ms, group->region, group->name) % STALE_MS_MAX;
+        return sim_changes_at(&group->changes, now_ms - (int64_t)age_ms);
+    }
+    return (struct sim_change){
+        .time_ms = now_ms,
+        .desired = (int32_t)sim_group_desired(group),
+        .serving = (int32_t)group->serving,
+    };
+}
+
+static struct cloud_resource group_resource(struct sim *sim, struct sim_group *group, struct arena *arena) {
+    struct sim_change size = visible_size(sim, group);
+    return (struct cloud_resource){
+        .kind = CLOUD_INSTANCE_GROUP,
+        .state = CLOUD_RUNNING,
+        .region = arena_strdup(arena, group->region),
+        .zone = arena_strdup(arena, group->zone),
+        .id = arena_strdup(arena, group->name),
+        .name = arena_strdup(arena, group->name),
+        .type = arena_strdup(arena, group->type),
+        .count = size.desired,
+        .count_min = group->count_min,
+        .count_max = group->count_max,
+        .serving = size.serving,
+        .vcpu_milli = group->vcpu_milli,
+        .memory_mib = group->memory_mib,
+        .tags = copy_tags(arena, group->tags, group->tag_count),
+        .tag_count = group->tag_count,
+    };
+}
+
+static struct cloud_resource instance_resource(const struct sim_instance *instance, struct arena *arena) {
+    return (struct cloud_resource){
+        .kind = CLOUD_INSTANCE,
+        .state = instance->state,
+        .region = arena_strdup(arena, instance->region),
+        .zone = "",
+        .id = arena_strdup(arena, instance->id),
+        .name = arena_strdup(arena, instance->name),
+        .type = arena_strdup(arena, instance->type),
+        .count = 1,
+        .vcpu_milli = instance->vcpu_milli,
+        .memory_mib = instance->memory_mib,
+        .tags = copy_tags(arena, instance->tags, instance->tag_count),
+        .tag_count = instance->tag_count,
+    };
+}
+
+static enum err_class no_region(const struct sim *sim, const struct cloud_query *query, struct error *err) {
+    error_set(err, ERR_PERMANENT, "%s: no such region `%s`", sim->name, query->region ? query->region : "");
+    err->http_status = 400;
+    (void)str_copy(err->code, sizeof(err->code), "InvalidRegion");
+    return ERR_PERMANENT;
+}
+
+static enum err_class do_list(struct sim_op *op, struct adapter_reply *reply) {
+    struct sim *sim = op->sim;
+    const struct cloud_query *query = op->query;
+    struct arena *arena = op->call->arena;
+    if (!sim_has_region(sim, query->region)) {
+        return no_region(sim, query, &reply->error);
+    }
+    struct cloud_resource *resources = NULL;
+    size_t count = 0;
+    for (size_t i = 0; query->kinds & 1u << CLOUD_INSTANCE_GROUP && i < sim->group_count; i++) {
+        if (str_eq(sim->groups[i].region, query->region)) {
+            resources = arena_push(arena, resources, count, sizeof(*resources));
+            resources[count++] = group_resource(sim, &sim->groups[i], arena);
+        }
+    }
+    for (size_t i = 0; query->kinds & 1u << CLOUD_INSTANCE && i < sim->instance_count; i++) {
+        if (str_eq(sim->instances[i].region, query->region)) {
+            resources = arena_push(arena, resources, count, sizeof(*resources));
+            resources[count++] = instance_resource(&sim->instances[i], arena);
+        }
+    }
+    if (count > 0) {
+        qsort(resources, count, sizeof(*resources), cloud_resource_cmp);
+    }
+    reply->truncated = count > query->count_max;
+    reply->count = reply->truncated ? query->count_max : count;
+    reply->as.resources = resources;
+    return ERR_NONE;
+}
+
+static int text_cmp(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static enum err_class do_prices(struct sim_op *op, struct adapter_reply *reply) {
+    struct sim *sim = op->sim;
+    const struct cloud_query *query = op->query;
+    if (!sim_has_region(sim, query->region)) {
+        return no_region(sim, query, &reply->error);
+    }
+    if (!sim->catalogue) {
+        return ERR_NONE;
+    }
+    if (!query->types) {
+        reply->count =
+            catalogue_region(sim->catalogue, sim->prices, query->region, op->call->arena, &reply->as.offers);
+        return ERR_NONE;
+    }
+    struct cloud_offer *offers = arena_alloc_array(op->call->arena, query->type_count, sizeof(*offers));
+    const char **types = arena_alloc_array(op->call->arena, query->type_count, sizeof(*types));
+    for (size_t i = 0; i < query->type_count; i++) {
+        types[i] = query->types[i];
+    }
+    if (query->type_count > 0) {
+        qsort(types, query->type_count, sizeof(*types), text_cmp);
+    }
+    for (size_t i = 0; i < query->type_count; i++) {
+        bool again = i > 0 && str_eq(types[i], types[i - 1]);
+        if (!again &&
+            catalogue_find(sim->catalogue, sim->prices, query->region, types[i], &offers[reply->count])) {
+            reply->count++;
+        }
+    }
+    reply->as.offers = offers;
+    return ERR_NONE;
+}
+
+/* Samples stand at whole multiples of the step, as clouds align theirs. The first at or after from_ms. */
+static int64_t first_sample_ms(int64_t from_ms, int64_t step_ms) {
+    int64_t rest = from_ms % step_ms;
+    return rest == 0 ? from_ms : from_ms + (rest < 0 ? -rest : step_ms - rest);
+}
+
+static struct cloud_series group_series(struct sim *sim, struct sim_group *group, const struct cloud_query *query,
+                                        struct arena *arena) {
+    sim_group_advance(sim, group);
+    int64_t now_ms = runtime_wall_ms(sim->runtime);
+    int64_t end_ms = query->to_ms <= now_ms ? query->to_ms : now_ms + 1;
+    int64_t first_ms = first_sample_ms(query->from_ms, query->step_ms);
+    size_t room = first_ms < end_ms ? (size_t)((end_ms - first_ms - 1) / query->step_ms + 1) : 0;
+    struct cloud_sample *utilization = arena_alloc_array(arena, room, sizeof(*utilization));
+    struct cloud_sample *serving = arena_alloc_array(arena, room, sizeof(*serving));
+    struct cloud_series series = {
+        .id = arena_strdup(arena, group->name), .utilization = utilization, .serving = serving};
+    for (int64_t t = first_ms; t < end_ms; t += query->step_ms) {
+        int64_t machines = sim_changes_at(&group->changes, t).serving;
+        serving[series.serving_count++] = (struct cloud_sample){t, (double)machines};
+        if (machines > 0) { /* No machine, no utilisation: a gap, not a zero. */
+            double vcpu = (double)machines * (double)group->vcpu_milli / 1000.0;
+            double percent = sim_group_demand(group, t) / vcpu * 100.0;
+            utilization[series.utilization_count++] = (struct cloud_sample){t, fmin(percent, 100.0)};
+        }
+    }
+    return series;
+}
+
+static enum err_class do_usage(struct sim_op *op, struct adapter_reply *reply) {
+    struct sim *sim = op->sim;
+    const struct cloud_query *query = op->query;
+    if (!sim_has_region(sim, query->region)) {
+        return no_region(sim, query, &reply->error);
+    }
+    if (query->step_ms <= 0 || query->to_ms < query->from_ms || query->from_ms < -INT64_MAX / 4 ||
+        query->to_ms > INT64_MAX / 4) {
+        return error_set(&reply->error, ERR_PERMANENT, "%s: usage: not a time range with a step", sim->name);
+    }
+    int64_t samples = (query->to_ms - query->from_ms) / query->step_ms + 1;
+    if (query->id_count > 0 && samples > (int64_t)(SIM_SAMPLES_MAX / query->id_count)) {
+        return error_set(&reply->error, ERR_PERMANENT, "%s: usage: more than %d samples", sim->name, SIM_SAMPLES_MAX);
+    }
+    struct cloud_series *series = arena_alloc_array(op->call->arena, query->id_count, sizeof(*series));
+    bool any = query->kind == CLOUD_INSTANCE_GROUP && query->metric == CLOUD_METRIC_CPU;
+    for (size_t i = 0; any && i < query->id_count; i++) {
+        struct sim_group *group = sim_group_find(sim, query->region, query->ids[i]);
+        if (!group || !group->trace) {
+            continue;
+        }
+        series[reply->count] = group_series(sim, group, query, op->call->arena);
+        reply->count += series[reply->count].serving_count > 0;
+    }
+    reply->as.series = series;
+    return ERR_NONE;
+}
+
+static enum err_class do_apply(struct sim_op *op, struct adapter_reply *reply) {
+    struct sim *sim = op->sim;
+    const struct cloud_action *action = op->action;
+    if (!action->region || !action->id) {
+        return error_set(&reply->error, ERR_PERMANENT, "%s: apply: no region or no id", sim->name);
+    }
+    enum err_class class = sim_scale(sim, action, &reply->error);
+    int64_t now_ms = runtime_wall_ms(sim->runtime);
+    if (class == ERR_NONE &&
+        sim_hits(sim, SIM_LOST, sim->faults.lost_reply_per_mille, now_ms, action->region, action->id)) {
+        class = error_set(&reply->error, ERR_RETRYABLE, "scale %s: the connection broke before the reply", action->id);
+        reply->error.effect = EFFECT_UNKNOWN;
+    }
+    reply->as.operation = class == ERR_NONE ? "" : NULL;
+    return class;
+}
+
+/* apply is done when it answers, so no handle was ever given out but "". */
+static enum err_class do_poll(struct sim_op *op, struct adapter_reply *reply) {
+    if (*op->operation) {
+        return error_set(&reply->error, ERR_CONFLICT, "%s: no such operation", op->sim->name);
+    }
+    reply->as.operation = "";
+    return ERR_NONE;
+}
+
+/* What the request is about, for the rolls: two requests about different things have different luck. */
+static const char *subject(const struct sim_op *op, const char **ret_region) {
+    *ret_region = op->query ? op->query->region : op->action ? op->action->region : NULL;
+    *ret_region = *ret_region ? *ret_region : "";
+    return op->action && op->action->id ? op->action->id : verb_words[op->verb];
+}
+
+/* True if the service refuses before it looks at the request. */
+static bool is_refused(struct sim_op *op, struct error *err) {
+    struct sim *sim = op->sim;
+    const char *region, *id = subject(op, &region);
+    int64_t now_ms = runtime_wall_ms(sim->runtime);
+    if (sim_hits(sim, SIM_THROTTLE, sim->faults.throttle_per_mille, now_ms, region, id)) {
+        error_set(err, ERR_THROTTLED, "%s: %s: too many requests", sim->name, verb_words[op->verb]);
+        err->http_status = 429;
+        err->retry_after_ms = RETRY_AFTER_MS;
+        (void)str_copy(err->code, sizeof(err->code), "Throttling");
+        return true;
+    }
+    if (sim_hits(sim, SIM_ERROR, sim->faults.error_per_mille, now_ms, region, id)) {
+        error_set(err, ERR_RETRYABLE, "%s: %s: service unavailable", sim->name, verb_words[op->verb]);
+        err->http_status = 503;
+        (void)str_copy(err->code, sizeof(err->code), "ServiceUnavailable");
+        return true;
+    }
+    return false;
+}
+
+static void perform(struct sim_op *op) {
+    struct adapter_reply *reply = &op->call->reply;
+    if (is_refused(op, &reply->error)) {
+        return;
+    }
+    enum err_class class = ERR_NONE;
+    switch (op->verb) {
+    case VERB_ACCOUNT:
+        reply->as.operation = arena_printf(op->call->arena, "simulated:%s", op->sim->name);
+        break;
+    case VERB_LIST:
+        class = do_list(op, reply);
+        break;
+    case VERB_PRICES:
+        class = do_prices(op, reply);
+        break;
+    case VERB_USAGE:
+        class = do_usage(op, reply);
+        break;
+    case VERB_APPLY:
+        class = do_apply(op, reply);
+        break;
+    case VERB_POLL:
+        class = do_poll(op, reply);
+        break;
+    }
+    ASSERT(class == reply->error.class);
+}
+
+/* ---- Calls ---- */
+
+static void sim_free(struct sim *sim) {
+    for (size_t i = 0; i < sim->group_count; i++) {
+        sim_group_release(&sim->groups[i]);
+    }
+    arena_release(&sim->arena);
+    mem_free(sim);
+}
+
+static void on_close(struct timer *timer) {
+    struct sim *sim = timer->ctx;
+    void (*closed)(void *ctx) = sim->closed;
+    void *ctx = sim->closed_ctx;
+    sim_free(sim);
+    closed(ctx);
+}
+
+static void close_if_idle(struct sim *sim) {
+    if (sim->closing && !sim->ops && !timer_is_active(&sim->close_timer)) {
+        timer_start(sim->runtime, &sim->close_timer, 0, on_close, sim);
+    }
+}
+
+static void finish(struct sim_op *op) {
+    struct sim *sim = op->sim;
+    struct adapter_call *call = op->call;
+    if (op->previous) {
+        op->previous->next = op->next;
+    } else {
+        sim->ops = op->next;
+    }
+    if (op->next) {
+        op->next->previous = op->previous;
+    }
+    mem_free(op);
+    call->reply.request_count = 1;
+    call->state = NULL;
+    call->done(call);
+    close_if_idle(sim); /* The close timer cannot have fired since: sim is still there. */
+}
+
+/* The client stops waiting. What it had been told is forgotten with the reply. */
+static void give_up(struct sim_op *op, enum err_class class, const char *why) {
+    op->call->reply = (struct adapter_reply){0};
+    error_set(&op->call->reply.error, class, "%s: %s: %s", op->sim->name, verb_words[op->verb], why);
+    op->call->reply.error.effect = op->verb == VERB_APPLY ? EFFECT_UNKNOWN : EFFECT_NONE;
+    finish(op);
+}
+
+static void on_give_up(struct timer *timer) {
+    struct sim_op *op = timer->ctx;
+    if (op->is_cancelled) {
+        give_up(op, ERR_CANCELLED, "cancelled");
+    } else {
+        give_up(op, ERR_RETRYABLE, "timed out");
+    }
+}
+
+static void on_reply(struct timer *timer) {
+    finish(timer->ctx);
+}
+
+static void on_arrived(struct timer *timer) {
+    struct sim_op *op = timer->ctx;
+    uint64_t there_ns = op->latency_ns / 2;
+    perform(op);
+    if (op->latency_ns == 0) {
+        finish(op);
+    } else if (op->latency_ns > op->timeout_ns) {
+        timer_start(op->sim->runtime, &op->timer, op->timeout_ns - there_ns, on_give_up, op);
+    } else {
+        timer_start(op->sim->runtime, &op->timer, op->latency_ns - there_ns, on_reply, op);
+    }
+}
+
+static void op_cancel(struct sim_op *op) {
+    if (!op->is_cancelled) {
+        op->is_cancelled = true;
+        timer_start(op->sim->runtime, &op->timer, 0, on_give_up, op);
+    }
+}
+
+static void submit(struct sim_op about, struct adapter *self, struct adapter_call *call) {
+    struct sim *sim = sim_of(self);
+    ASSERT(call->done && call->arena && !call->state);
+    struct sim_op *op = mem_alloc(sizeof(*op));
+    *op = about;
+    op->sim = sim;
+    op->call = call;
+    op->next = sim->ops;
+    if (sim->ops) {
+        sim->ops->previous = op;
+    }
+    sim->ops = op;
+    call->state = op;
+    call->reply = (struct adapter_reply){0};
+
+    const char *region, *id = subject(op, &region);
+    uint64_t roll = sim_roll(sim, SIM_LATENCY, runtime_wall_ms(sim->runtime), region, id);
+    op->latency_ns = sim_jitter((uint64_t)sim->faults.latency_ms * NS_PER_MS, roll);
+    op->timeout_ns = (uint64_t)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS_DEFAULT) * NS_PER_MS;
+    if (sim->closing) {
+        op_cancel(op);
+    } else if (op->latency_ns / 2 > op->timeout_ns) {
+        timer_start(sim->runtime, &op->timer, op->timeout_ns, on_give_up, op);
+    } else {
+        timer_start(sim->runtime, &op->timer, op->latency_ns / 2, on_arrived, op);
+    }
+}
+
+static void sim_account(struct adapter *self, struct adapter_call *call) {
+    submit((struct sim_op){.verb = VERB_ACCOUNT}, self, call);
+}
+
+static void sim_list(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    submit((struct sim_op){.verb = VERB_LIST, .query = query}, self, call);
+}
+
+static void sim_prices(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    submit((struct sim_op){.verb = VERB_PRICES, .query = query}, self, call);
+}
+
+static void sim_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    submit((struct sim_op){.verb = VERB_USAGE, .query = query}, self, call);
+}
+
+static void sim_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
+    submit((struct sim_op){.verb = VERB_APPLY, .action = action}, self, call);
+}
+
+static void sim_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
+    submit((struct sim_op){.verb = VERB_POLL, .operation = operation ? operation : ""}, self, call);
+}
+
+static void sim_cancel(struct adapter *self, struct adapter_call *call) {
+    (void)self;
+    if (call->state) {
+        op_cancel(call->state);
+    }
+}
+
+/* ---- Lifetime ---- */
+
+static enum err_class sim_open(struct adapter **ret, const struct adapter_env *env,
+                               const struct adapter_config *config, struct error *err) {
+    struct sim *sim = mem_alloc(sizeof(*sim));
+    sim->base.ops = &adapter_simulated;
+    sim->runtime = env->runtime;
+    sim->catalogue = env->catalogue;
+    arena_init(&sim->arena);
+    enum err_class class = sim_configure(sim, config, err);
+    if (class != ERR_NONE) {
+        sim_free(sim);
+        return class;
+    }
+    *ret = &sim->base;
+    return ERR_NONE;
+}
+
+static void sim_close(struct adapter *self, void (*closed)(void *ctx), void *ctx) {
+    struct sim *sim = sim_of(self);
+    ASSERT(!sim->closing && closed);
+    sim->closing = true;
+    sim->closed = closed;
+    sim->closed_ctx = ctx;
+    for (struct sim_op *op = sim->ops; op; op = op->next) {
+        op_cancel(op);
+    }
+    close_if_idle(sim);
+}
+
+const struct adapter_ops adapter_simulated = {
+    .type = "simulated",
+    .can = ADAPTER_CAN_SCALE | ADAPTER_CAN_TOKEN,
+    .open = sim_open,
+    .close = sim_close,
+    .account = sim_account,
+    .list = sim_list,
+    .prices = sim_prices,
+    .usage = sim_usage,
+    .apply = sim_apply,
+    .poll = sim_poll,
+    .cancel = sim_cancel,
+};

@@ -1,0 +1,151 @@
+/*
+ * The simulated cloud's parts; private to this folder.
+ *
+ *     config.c     spec.simulated as JSON -> struct sim, every fault with its path
+ *     demand.c     a trace file -> demand at any wall time; pure
+ *     world.c      groups: size, boots, record of changes, capacity, tokens
+ *     faults.c     chance: pure functions of (seed, time, what)
+ *     simulated.c  the vtable: calls, their delays and faults, replies
+ *
+ * Nothing here asks for a random number: what happens is a function of the seed, the time and the name of what it
+ * happens to, so the same seed and clock give the same cloud, whatever else was asked of it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ADAPTERS_SIMULATED_INTERNAL_H
+#define TRIMTAB_ADAPTERS_SIMULATED_INTERNAL_H
+
+#include "adapters/adapter.h"
+
+#define SIM_GROUPS_MAX 10000
+#define SIM_MACHINES_MAX 100000 /* Of one group. */
+#define SIM_CHANGES_MAX 4096    /* Kept of one group; the oldest go. */
+#define SIM_TOKENS_MAX 1024     /* Remembered; the oldest go. */
+#define SIM_SAMPLES_MAX 200000  /* Of one usage reply. */
+
+/* ---- demand.c ---- */
+
+struct sim_trace { /* One period, repeated for ever in both directions. */
+    const char *path;
+    int64_t *times_ms; /* Ascending; within [times_ms[0], times_ms[0] + period_ms). */
+    double *values;
+    size_t count;
+    int64_t period_ms;
+    double value_max; /* Of the samples kept. */
+};
+
+/* Arrays are in the arena. The path is in messages as `name`; the file's content is not. */
+MUST_CHECK enum err_class sim_trace_load(struct sim_trace *trace, struct arena *arena, const char *path,
+                                         const char *name, struct error *err);
+double sim_trace_at(const struct sim_trace *trace, int64_t wall_ms);
+
+/* ---- world.c ---- */
+
+struct sim_change {
+    int64_t time_ms;
+    int32_t desired, serving;
+};
+
+struct sim_changes { /* A ring that grows up to SIM_CHANGES_MAX. */
+    struct sim_change before; /* What held before the oldest that is kept. */
+    struct sim_change *items;
+    size_t first, count, capacity;
+};
+
+struct sim_group {
+    const char *name, *region, *zone, *type;
+    int64_t vcpu_milli, memory_mib;
+    const struct cloud_tag *tags;
+    size_t tag_count;
+    int64_t count_min, count_max;
+    int64_t boot_delay_ms;
+    const struct sim_trace *trace; /* NULL: no demand, and no usage is reported. */
+    double vcpu_per_unit;          /* Of the trace's values. */
+    int64_t offset_ms;             /* The trace is this much later. */
+
+    int64_t serving;
+    uint64_t *boots_ns; /* When each booting machine will serve, monotonic, latest first. */
+    size_t boot_count, boot_capacity;
+    struct sim_changes changes;
+};
+
+struct sim_instance {
+    const char *name, *region, *type, *id;
+    enum cloud_state state;
+    int64_t vcpu_milli, memory_mib;
+    const struct cloud_tag *tags;
+    size_t tag_count;
+};
+
+struct sim_capacity { /* How many machines of a type a region has for us, groups and instances together. */
+    const char *region, *type;
+    int64_t machines_max;
+};
+
+struct sim_token {
+    uint64_t token, action; /* Hashes; token 0: empty. */
+};
+
+struct sim_faults {
+    int64_t latency_ms;
+    int64_t error_per_mille, throttle_per_mille, lost_reply_per_mille, stale_read_per_mille;
+};
+
+struct sim_op;
+
+struct sim {
+    struct adapter base;
+    struct runtime *runtime;
+    const struct catalogue *catalogue;
+    struct arena arena; /* What does not change after open: names, tags, traces. */
+    const char *name;
+    const char *prices; /* The catalogue's provider whose types are sold. */
+    uint64_t seed;
+    const char **regions; /* The Provider's; none: all that are sold or stand in the parameters. */
+    size_t region_count;
+    struct sim_group *groups;
+    size_t group_count;
+    struct sim_instance *instances;
+    size_t instance_count;
+    struct sim_capacity *capacities;
+    size_t capacity_count;
+    struct sim_faults faults;
+    struct sim_token tokens[SIM_TOKENS_MAX];
+    size_t token_next;
+
+    struct sim_op *ops; /* In flight. */
+    bool closing;
+    struct timer close_timer;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+};
+
+struct sim_group *sim_group_find(struct sim *sim, const char *region, const char *id); /* NULL if unknown. */
+bool sim_has_region(const struct sim *sim, const char *region);
+int64_t sim_group_desired(const struct sim_group *group);
+/* Boots what is due by now. Call before anything of the group is read. */
+void sim_group_advance(struct sim *sim, struct sim_group *group);
+void sim_group_release(struct sim_group *group);
+struct sim_change sim_changes_at(const struct sim_changes *changes, int64_t time_ms);
+/* Demand in vCPU; 0 without a trace. */
+double sim_group_demand(const struct sim_group *group, int64_t wall_ms);
+/* Sets the size as a cloud does: checks, token, capacity. */
+MUST_CHECK enum err_class sim_scale(struct sim *sim, const struct cloud_action *action, struct error *err);
+
+/* ---- faults.c ---- */
+
+enum sim_chance { SIM_LATENCY, SIM_ERROR, SIM_THROTTLE, SIM_LOST, SIM_STALE, SIM_STALE_AGE, SIM_BOOT, SIM_PARTIAL };
+
+uint64_t sim_roll(const struct sim *sim, enum sim_chance chance, int64_t time_ms, const char *region, const char *id);
+bool sim_hits(const struct sim *sim, enum sim_chance chance, int64_t per_mille, int64_t time_ms, const char *region,
+              const char *id);
+uint64_t sim_mix(uint64_t x); /* splitmix64's finaliser. */
+/* base ±20 %. */
+uint64_t sim_jitter(uint64_t base, uint64_t roll);
+
+/* ---- config.c ---- */
+
+/* sim is zeroed but for runtime, catalogue and arena; on failure it may be half filled. */
+MUST_CHECK enum err_class sim_configure(struct sim *sim, const struct adapter_config *config, struct error *err);
+
+#endif

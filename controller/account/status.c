@@ -1,0 +1,289 @@
+/*
+ * Deriving statuses; see status.h. Keys are written in a fixed order; the API server sorts them anyway.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "account/status.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "base/timefmt.h"
+
+#define MESSAGE_MAX 1024
+#define WHY_NOT_MAX 20
+#define HOURS_PER_MONTH 730
+
+static void put_condition(struct json_writer *w, const struct object *object, const struct status_condition *condition,
+                          int64_t now_ms) {
+    const struct object_condition *before = &object->conditions[condition->type];
+    bool kept = before->present && before->status == condition->status && before->last_transition_ms > 0;
+    char time[TIME_TEXT_MAX];
+    char message[MESSAGE_MAX];
+    time_format(kept ? before->last_transition_ms : now_ms, time);
+    (void)str_copy(message, sizeof(message), condition->message);
+    jw_open(w, '{');
+    jw_put_string(w, "lastTransitionTime", time);
+    jw_put_string(w, "message", message);
+    jw_put_int(w, "observedGeneration", object->generation);
+    jw_put_string(w, "reason", condition->reason);
+    jw_put_string(w, "status", condition_status_name(condition->status));
+    jw_put_string(w, "type", condition_type_name(condition->type));
+    jw_close(w, '}');
+}
+
+static void put_summary(struct json_writer *w, const struct object *object, const struct status_summary *s,
+                        int64_t now_ms) {
+    bool ready = s->progress == PROGRESS_READY;
+    jw_key(w, "conditions");
+    jw_open(w, '[');
+    put_condition(
+        w, object,
+        &(struct status_condition){CONDITION_READY, ready ? CONDITION_TRUE : CONDITION_FALSE, s->reason, s->message},
+        now_ms);
+    /* kstatus: abnormal-true conditions are there only while they hold. */
+    if (s->progress == PROGRESS_RECONCILING)
+        put_condition(w, object,
+                      &(struct status_condition){CONDITION_RECONCILING, CONDITION_TRUE, s->reason, s->message}, now_ms);
+    if (s->progress == PROGRESS_STALLED)
+        put_condition(w, object, &(struct status_condition){CONDITION_STALLED, CONDITION_TRUE, s->reason, s->message},
+                      now_ms);
+    for (size_t i = 0; i < s->more_count; i++)
+        put_condition(w, object, &s->more[i], now_ms);
+    jw_close(w, ']');
+    jw_put_int(w, "observedGeneration", object->generation);
+}
+
+static void put_money(struct json_writer *w, const char *key, money_micros value, int decimals) {
+    char text[MONEY_TEXT_MAX];
+    money_format(value, decimals, text);
+    jw_put_string(w, key, text);
+}
+
+static void put_forecast(struct json_writer *w, const struct forecast *f) {
+    jw_key(w, "forecast");
+    jw_open(w, '{');
+    jw_put_string(w, "basis", forecast_basis_name(f->basis));
+    if (f->coverage_per_mille >= 0)
+        jw_put_int(w, "coveragePerMille", f->coverage_per_mille);
+    jw_put_string(w, "model", f->model);
+    if (f->quantile_count) {
+        char text[40];
+        (void)snprintf(text, sizeof(text), "%.6g", f->quantiles[f->quantile_count - 1]);
+        jw_put_string(w, "quantile", text);
+    }
+    jw_close(w, '}');
+}
+
+static void put_why_not(struct json_writer *w, const struct plan *plan) {
+    jw_key(w, "whyNot");
+    jw_open(w, '[');
+    for (size_t i = 0; i < plan->why_not_count && i < WHY_NOT_MAX; i++) {
+        jw_open(w, '{');
+        jw_put_string(w, "message", plan->why_not[i].message);
+        jw_put_string(w, "reason", plan->why_not[i].reason);
+        jw_put_string(w, "target", plan->why_not[i].target);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
+static void put_plan(struct json_writer *w, const struct plan *plan) {
+    jw_put_int(w, "actual", plan->actual);
+    jw_put_int(w, "desired", plan->desired);
+    if (plan->cost_hourly >= 0) {
+        jw_put_string(w, "currency", "USD");
+        put_money(w, "hourlyCost", plan->cost_hourly, 4);
+        if (plan->desired_cost_hourly >= 0)
+            put_money(w, "projectedSaving", plan->cost_hourly - plan->desired_cost_hourly, 4);
+    }
+    jw_key(w, "lastPlan");
+    jw_open(w, '{');
+    jw_put_int(w, "actions", (int64_t)plan->action_count);
+    jw_put_string(w, "hash", plan->hash);
+    jw_close(w, '}');
+    jw_put_int(w, "resources", (int64_t)plan->resource_count);
+    if (plan->why_not_count)
+        put_why_not(w, plan);
+}
+
+void status_print_policy(const struct object *object, const struct policy_status *status, int64_t now_ms,
+                         struct buf *out) {
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    put_summary(&w, object, &status->summary, now_ms);
+    if (status->plan)
+        put_plan(&w, status->plan);
+    if (status->forecast)
+        put_forecast(&w, status->forecast);
+    jw_close(&w, '}');
+}
+
+void status_print_provider(const struct object *object, const struct provider_status *status, int64_t now_ms,
+                           struct buf *out) {
+    static const char *const names[CLOUD_KIND_COUNT] = {
+        [CLOUD_INSTANCE] = "instances", [CLOUD_INSTANCE_GROUP] = "groups", [CLOUD_VOLUME] = "volumes",
+        [CLOUD_SNAPSHOT] = "snapshots", [CLOUD_BUCKET] = "buckets",        [CLOUD_WORKLOAD] = "workloads",
+        [CLOUD_NODE] = "nodes",
+    };
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    put_summary(&w, object, &status->summary, now_ms);
+    if (status->account[0])
+        jw_put_string(&w, "account", status->account);
+    if (status->listed) {
+        jw_key(&w, "inventory");
+        jw_open(&w, '{');
+        for (int kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+            jw_put_int(&w, names[kind], status->counts[kind]);
+        jw_close(&w, '}');
+    }
+    jw_close(&w, '}');
+}
+
+void status_print_budget(const struct object *object, const struct status_summary *summary, int64_t now_ms,
+                         struct buf *out) {
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    put_summary(&w, object, summary, now_ms);
+    jw_close(&w, '}');
+}
+
+/* ---- Recommendations ---- */
+
+static void put_saving(struct json_writer *w, money_micros hourly, const char *currency) {
+    jw_key(w, "saving");
+    jw_open(w, '{');
+    jw_put_string(w, "currency", currency);
+    put_money(w, "hourly", hourly, 4);
+    put_money(w, "monthly", money_mul(hourly, HOURS_PER_MONTH), 2);
+    jw_close(w, '}');
+}
+
+/* kstatus reads Ready: a Recommendation is Current when it has come to its end, or waits for a person. */
+static void put_recommendation_conditions(struct json_writer *w, const struct object *object,
+                                          enum recommendation_phase phase, const char *reason, const char *message,
+                                          int64_t now_ms) {
+    enum status_progress progress = PROGRESS_READY;
+    if (phase == PHASE_RUNNING || phase == PHASE_VERIFYING || phase == PHASE_REVERTING)
+        progress = PROGRESS_RECONCILING;
+    else if (phase == PHASE_FAILED)
+        progress = PROGRESS_STALLED;
+    put_summary(w, object, &(struct status_summary){.progress = progress, .reason = reason, .message = message},
+                now_ms);
+}
+
+static void put_phase(struct json_writer *w, enum recommendation_phase phase, const char *message, int64_t now_ms) {
+    char now[TIME_TEXT_MAX];
+    time_format(now_ms, now);
+    if (recommendation_phase_is_final(phase))
+        jw_put_string(w, "finishedAt", now);
+    jw_put_string(w, "message", message);
+    jw_put_string(w, "phase", recommendation_phase_name(phase));
+    jw_put_string(w, "phaseSince", now);
+}
+
+void status_print_recommendation(const struct object *object, enum recommendation_phase phase, const char *reason,
+                                 const char *message, const char *operation, int64_t tries, int64_t now_ms,
+                                 struct buf *out) {
+    const struct recommendation *r = object->as.recommendation;
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    put_recommendation_conditions(&w, object, phase, reason, message, now_ms);
+    put_phase(&w, phase, message, now_ms);
+    if (operation && operation[0])
+        jw_put_string(&w, "operation", operation);
+    if (tries > 0)
+        jw_put_int(&w, "tries", tries);
+    if (r->saving_currency)
+        put_saving(&w, r->saving_hourly, r->saving_currency);
+    if (r->risk_per_mille >= 0)
+        jw_put_int(&w, "riskPerMille", r->risk_per_mille);
+    if (r->confidence_per_mille >= 0)
+        jw_put_int(&w, "confidencePerMille", r->confidence_per_mille);
+    if (r->why_json) {
+        jw_key(&w, "why");
+        jw_raw(&w, r->why_json);
+    }
+    jw_close(&w, '}');
+}
+
+void status_print_recommendation_new(const struct plan_action *action, bool approved, int64_t now_ms, struct buf *out) {
+    static const struct object fresh = {.kind = OBJECT_RECOMMENDATION, .generation = 1};
+    const char *message = approved ? "approved by the policy's mode; waits for its gates" : "waits for spec.decision";
+    enum recommendation_phase phase = approved ? PHASE_APPROVED : PHASE_PENDING;
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    put_recommendation_conditions(&w, &fresh, phase, approved ? "Approved" : "Proposed", message, now_ms);
+    put_phase(&w, phase, message, now_ms);
+    put_saving(&w, action->saving_hourly, "USD");
+    jw_put_int(&w, "riskPerMille", action->risk_per_mille);
+    jw_put_int(&w, "confidencePerMille", action->confidence_per_mille);
+    jw_key(&w, "why");
+    jw_open(&w, '[');
+    for (size_t i = 0; i < action->why_count; i++)
+        jw_string(&w, action->why[i]);
+    jw_close(&w, ']');
+    jw_close(&w, '}');
+}
+
+static void put_target(struct json_writer *w, const struct plan_action *action) {
+    jw_key(w, "target");
+    jw_open(w, '{');
+    jw_put_string(w, "id", action->id);
+    jw_put_string(w, "kind", cloud_kind_name(action->kind));
+    jw_put_string(w, "provider", action->provider);
+    jw_put_string(w, "region", action->region);
+    jw_close(w, '}');
+}
+
+static void put_count(struct json_writer *w, const char *key, int64_t count) {
+    jw_key(w, key);
+    jw_open(w, '{');
+    jw_put_int(w, "count", count);
+    jw_close(w, '}');
+}
+
+void status_print_recommendation_object(const struct object *policy, const char *name, const struct plan_action *action,
+                                        int64_t attempt, bool approved, struct buf *out) {
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    jw_put_string(&w, "apiVersion", API_GROUP "/" API_VERSION);
+    jw_put_string(&w, "kind", object_kind_name(OBJECT_RECOMMENDATION));
+    jw_key(&w, "metadata");
+    jw_open(&w, '{');
+    jw_put_string(&w, "name", name);
+    jw_put_string(&w, "namespace", policy->namespace);
+    jw_key(&w, "labels");
+    jw_open(&w, '{');
+    jw_put_string(&w, "app.kubernetes.io/managed-by", "trimtab");
+    jw_close(&w, '}');
+    jw_key(&w, "ownerReferences");
+    jw_open(&w, '[');
+    jw_open(&w, '{');
+    jw_put_string(&w, "apiVersion", API_GROUP "/" API_VERSION);
+    jw_put_bool(&w, "controller", true);
+    jw_put_string(&w, "kind", object_kind_name(OBJECT_POLICY));
+    jw_put_string(&w, "name", policy->name);
+    jw_put_string(&w, "uid", policy->uid);
+    jw_close(&w, '}');
+    jw_close(&w, ']');
+    jw_close(&w, '}');
+    jw_key(&w, "spec");
+    jw_open(&w, '{');
+    jw_put_string(&w, "action", action_type_name(action->type));
+    jw_put_int(&w, "attempt", attempt);
+    if (approved)
+        jw_put_string(&w, "decision", recommendation_decision_name(DECISION_APPROVED));
+    put_count(&w, "from", action->from_count);
+    jw_put_string(&w, "planHash", action->hash);
+    jw_key(&w, "policyRef");
+    jw_open(&w, '{');
+    jw_put_string(&w, "name", policy->name);
+    jw_close(&w, '}');
+    put_target(&w, action);
+    put_count(&w, "to", action->to_count);
+    jw_close(&w, '}');
+    jw_close(&w, '}');
+}

@@ -1,0 +1,248 @@
+/*
+ * The state machine of a Recommendation; see step.h for its table. One function for each recorded phase.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "act/step.h"
+
+#include <stdio.h>
+
+#include "base/timefmt.h"
+
+/* How soon a change that is not yet visible is looked for again. */
+#define VERIFY_PERIOD_MS 10000
+/* What a change may take beyond the policy's lead time before it counts as failed. */
+#define VERIFY_GRACE_MS (INT64_C(15) * 60 * 1000)
+#define FENCE_WAIT_MS 200
+#define RETRY_BASE_MS 2000
+#define RETRY_MAX_MS (INT64_C(5) * 60 * 1000)
+
+static struct act_step idle(void) {
+    return (struct act_step){.type = ACT_IDLE, .reason = ""};
+}
+
+static struct act_step wait_until(int64_t until_ms, const char *reason) {
+    return (struct act_step){.type = ACT_WAIT, .until_ms = until_ms, .reason = reason};
+}
+
+static struct act_step refresh(const char *reason) {
+    return (struct act_step){.type = ACT_REFRESH, .reason = reason};
+}
+
+static struct act_step record(enum recommendation_phase phase, const char *reason, const char *message) {
+    struct act_step step = {.type = ACT_RECORD, .phase = phase, .reason = reason};
+    (void)snprintf(step.message, sizeof(step.message), "%s", message);
+    return step;
+}
+
+static struct act_step record_moved(enum recommendation_phase phase, const struct act_input *in) {
+    struct act_step step = {.type = ACT_RECORD, .phase = phase, .reason = "TargetChanged"};
+    (void)snprintf(step.message, sizeof(step.message),
+                   "the size is %lld, neither %lld nor %lld: somebody else changed it; a new plan follows",
+                   (long long)in->resource->count, (long long)in->recommendation->from_count,
+                   (long long)in->recommendation->to_count);
+    return step;
+}
+
+/* What the user's decision amounts to now: a snooze that has run out is no decision. */
+static enum recommendation_decision decision_now(const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
+    if (r->decision == DECISION_SNOOZED && r->snooze_until_ms <= in->now_ms)
+        return DECISION_NONE;
+    return r->decision;
+}
+
+static struct act_step step_undecided(const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
+    switch (decision_now(in)) {
+    case DECISION_APPROVED:
+        return record(PHASE_APPROVED, "Approved", "approved; waits for its gates");
+    case DECISION_REJECTED:
+        return record(PHASE_REJECTED, "Rejected", "rejected by decision; the same change is not proposed again");
+    case DECISION_SNOOZED:
+        if (r->phase != PHASE_SNOOZED)
+            return record(PHASE_SNOOZED, "Snoozed", "snoozed by decision");
+        return wait_until(r->snooze_until_ms, "Snoozed");
+    case DECISION_NONE:
+    case DECISION_COUNT:
+        break;
+    }
+    if (!in->policy)
+        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy is gone or cannot be used");
+    if (r->phase != PHASE_PENDING)
+        return record(PHASE_PENDING, "Proposed", "waits for spec.decision");
+    if (in->now_ms - r->phase_since_ms > ACT_PENDING_MAX_MS)
+        return record(PHASE_EXPIRED, "Expired", "not decided within 7 days");
+    return idle();
+}
+
+/* Gates of actions that take capacity away. NONE of them holds back growth. */
+static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
+    const struct recommendation *r = in->recommendation;
+    int64_t open_at_ms = in->last_finished_ms ? in->last_finished_ms + in->policy->disruption.cooldown_ms : 0;
+    if (open_at_ms > in->now_ms) {
+        *ret = wait_until(open_at_ms, "CoolingDown");
+        return false;
+    }
+    if (in->active >= in->policy->disruption.max_concurrent) {
+        *ret = wait_until(in->now_ms + VERIFY_PERIOD_MS, "MaxConcurrent");
+        return false;
+    }
+    int64_t change_max = (r->from_count * in->policy->disruption.max_change_percent + 99) / 100;
+    if (r->from_count - r->to_count > (change_max > 1 ? change_max : 1)) {
+        *ret = record(PHASE_SUPERSEDED, "MaxChangePercent", "the policy's maxChangePercent no longer allows this step");
+        return false;
+    }
+    return true;
+}
+
+static bool within_limits(const struct act_input *in) {
+    const struct cloud_resource *group = in->resource;
+    int64_t to = in->recommendation->to_count;
+    if (to < 0 || (group->count_max > 0 && to > group->count_max) || to < group->count_min)
+        return false;
+    if (act_shrinks(in->recommendation))
+        return true; /* The policy's minimum is a sum over its groups: the plan's business, and a new plan supersedes.
+                      */
+    return to <= in->policy->capacity.max;
+}
+
+static struct act_step step_approved(const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
+    if (decision_now(in) == DECISION_REJECTED)
+        return record(PHASE_REJECTED, "Rejected", "rejected by decision before it began");
+    if (decision_now(in) == DECISION_SNOOZED)
+        return record(PHASE_SNOOZED, "Snoozed", "snoozed by decision before it began");
+    if (!in->policy)
+        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy is gone or cannot be used");
+    if (in->policy->mode == MODE_OBSERVE)
+        return record(PHASE_SUPERSEDED, "ModeObserve", "the policy's mode is Observe now");
+    if (in->suspended || in->claimed_twice || !in->may_act)
+        return in->suspended || in->claimed_twice ? idle() : wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
+    if (in->source == SOURCE_MISSING || (in->source != SOURCE_FRESH && (act_shrinks(r) || !in->resource)))
+        return refresh("StaleObservation");
+    if (!in->resource)
+        return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+    if (in->resource->count != r->from_count)
+        return in->resource->count == r->to_count
+                   ? record(PHASE_SUPERSEDED, "AlreadyThere", "the target has this size already")
+                   : record_moved(PHASE_SUPERSEDED, in);
+    if (!within_limits(in))
+        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's or the policy's bounds now");
+    struct act_step gate;
+    if (act_shrinks(r) && !shrink_gate(in, &gate))
+        return gate;
+    return record(PHASE_RUNNING, "Started", "intent recorded; the effect follows");
+}
+
+static bool is_news(const struct act_input *in) {
+    return in->source == SOURCE_FRESH && in->seen_at_ms >= in->floor_ms;
+}
+
+static struct act_step step_running(const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
+    if (in->sending)
+        return idle();
+    if (in->retry_at_ms > in->now_ms)
+        return wait_until(in->retry_at_ms, "BackOff");
+    if (!in->may_act)
+        return wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
+    if (!is_news(in))
+        return refresh("ReadBeforeWrite");
+    if (!in->resource)
+        return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+    if (in->resource->count == r->to_count)
+        return record(PHASE_VERIFYING, "Applied", "the cloud shows the new size; waits until it serves");
+    if (in->resource->count != r->from_count)
+        return record_moved(PHASE_FAILED, in);
+    if (in->suspended)
+        return idle();
+    if (!in->policy)
+        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy was removed before the effect was sent");
+    if (in->tries >= ACT_TRIES_MAX)
+        return record(PHASE_FAILED, "TriesExhausted",
+                      "the cloud did not take the change; see the Events of this object");
+    return (struct act_step){.type = ACT_SEND, .reason = "Send"};
+}
+
+static bool is_serving(const struct act_input *in) {
+    return act_shrinks(in->recommendation) ? in->resource->serving <= in->recommendation->to_count
+                                           : in->resource->serving >= in->recommendation->to_count;
+}
+
+static struct act_step step_verifying(const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
+    if (in->sending)
+        return idle();
+    if (in->retry_at_ms > in->now_ms)
+        return wait_until(in->retry_at_ms, "BackOff");
+    if (r->operation && r->operation[0])
+        return (struct act_step){.type = ACT_POLL, .reason = "Poll"};
+    if (!is_news(in))
+        return refresh("Verify");
+    if (!in->resource)
+        return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+    if (in->resource->count != r->to_count)
+        return record_moved(PHASE_FAILED, in);
+    if (is_serving(in))
+        return record(PHASE_SUCCEEDED, "Succeeded", "the new size serves");
+    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
+    if (in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS)
+        return record(PHASE_FAILED, "NotServing", "the machines did not become healthy in time");
+    return wait_until(in->now_ms + VERIFY_PERIOD_MS, "WaitsUntilServing");
+}
+
+struct act_step act_step(const struct act_input *in) {
+    ASSERT(in->recommendation);
+    switch (in->recommendation->phase) {
+    case PHASE_NONE:
+    case PHASE_PENDING:
+    case PHASE_SNOOZED:
+        return step_undecided(in);
+    case PHASE_APPROVED:
+        return step_approved(in);
+    case PHASE_RUNNING:
+        return step_running(in);
+    case PHASE_VERIFYING:
+        return step_verifying(in);
+    case PHASE_REVERTING:
+    case PHASE_SUCCEEDED:
+    case PHASE_REVERTED:
+    case PHASE_FAILED:
+    case PHASE_REJECTED:
+    case PHASE_SUPERSEDED:
+    case PHASE_EXPIRED:
+    case PHASE_COUNT:
+        break;
+    }
+    return idle();
+}
+
+bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, int64_t *ret_retry_at_ms) {
+    int64_t delay_ms = RETRY_BASE_MS;
+    for (int64_t i = 1; i < tries && delay_ms < RETRY_MAX_MS; i++)
+        delay_ms *= 2;
+    if (error->retry_after_ms > delay_ms)
+        delay_ms = error->retry_after_ms;
+    switch (error->class) {
+    case ERR_RETRYABLE:
+    case ERR_THROTTLED:
+    case ERR_CANCELLED:
+        *ret_retry_at_ms = now_ms + (delay_ms < RETRY_MAX_MS ? delay_ms : RETRY_MAX_MS);
+        return false;
+    case ERR_CAPACITY:
+    case ERR_CONFLICT:
+    case ERR_PERMISSION:
+    case ERR_PERMANENT:
+        /* Refused outright: nothing happened. If the effect is not known to be none, the listing settles it. */
+        if (error->effect == EFFECT_NONE)
+            return true;
+        *ret_retry_at_ms = now_ms + delay_ms;
+        return false;
+    case ERR_NONE:
+    case ERR_CLASS_COUNT:
+        break;
+    }
+    ASSERT(!"act_apply_failed: not a failure");
+    return true;
+}

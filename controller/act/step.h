@@ -1,0 +1,80 @@
+/*
+ * What a Recommendation needs next. Pure: the loop reads the world into an act_input, act_step says the one thing to
+ * do, the loop does it and asks again. Since each answer follows from what is recorded and what is seen, a new leader
+ * goes on where the old one stopped, at any instruction.
+ *
+ *     recorded phase   seen                                    step
+ *     (none)           decision                                RECORD Pending | Approved | Rejected | Snoozed
+ *     Pending          decision, policy gone, too old          RECORD ...
+ *     Approved         gates open, count == from               RECORD Running      (the intent)
+ *     Running          no view since the intent                REFRESH
+ *     Running          count == from                           SEND                (the effect; at most once in flight)
+ *     Running          count == to                             RECORD Verifying    (it happened: ours, or before a
+ * crash) Running          count is something else                 RECORD Failed Verifying        operation POLL
+ *     Verifying        count == to and serving                 RECORD Succeeded
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ACT_STEP_H
+#define TRIMTAB_ACT_STEP_H
+
+#include "base/error.h"
+#include "manifest/object.h"
+#include "observe/snapshot.h"
+
+struct act_input {
+    int64_t now_ms;
+    const struct recommendation *recommendation;
+    const struct policy *policy; /* NULL: gone or invalid; nothing new may start. */
+    bool suspended;
+    bool claimed_twice; /* Another policy selects the target too. */
+
+    /* The target as last listed. */
+    const struct cloud_resource *resource; /* NULL: not in the listing. */
+    enum source_state source;
+    int64_t seen_at_ms; /* When that listing began; 0: never. */
+
+    /* This process's own knowledge of the Recommendation. */
+    int64_t floor_ms;    /* A listing counts as news only if it began at or after this. */
+    bool sending;        /* An apply or poll of it is in flight. */
+    bool may_act;        /* The lease outlives a request; the take-over wait is over. */
+    int64_t tries;       /* How often this process sent the effect. */
+    int64_t retry_at_ms; /* Back-off after a failed try; 0: now. */
+
+    /* The rest of the policy. */
+    int64_t active;           /* Its other Recommendations that shrink and are Running or Verifying. */
+    int64_t last_finished_ms; /* Of its finished actions on this target; 0: none. */
+};
+
+enum act_step_type {
+    ACT_IDLE,    /* Nothing until something changes. */
+    ACT_WAIT,    /* Nothing until until_ms. */
+    ACT_REFRESH, /* List the target's region now, then ask again. */
+    ACT_RECORD,  /* Write phase and message, fenced by the resourceVersion. */
+    ACT_SEND,    /* Send the effect: Scale to recommendation->to_count. */
+    ACT_POLL,    /* Ask about recommendation->operation. */
+};
+
+struct act_step {
+    enum act_step_type type;
+    int64_t until_ms;
+    enum recommendation_phase phase; /* RECORD */
+    const char *reason;              /* CamelCase, static: for the Event, the log and the metric. */
+    char message[256];
+};
+
+#define ACT_TRIES_MAX 8
+#define ACT_PENDING_MAX_MS (INT64_C(7) * 24 * 3600 * 1000)
+
+struct act_step act_step(const struct act_input *input);
+
+/* What to do after an apply that failed for the tries-th time: stay Running and settle or retry (returns false, with
+ * the time in *ret_retry_at_ms), or record Failed (true). */
+bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, int64_t *ret_retry_at_ms);
+
+/* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */
+static inline bool act_shrinks(const struct recommendation *r) {
+    return r->to_count < r->from_count;
+}
+
+#endif
