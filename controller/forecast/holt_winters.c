@@ -144,7 +144,7 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
         damped[h] = damped[h - 1] + power;
     }
     hw->damped = damped;
-    *ret = (struct forecast_model){.name = !hw->season              ? "holt"
+    *ret = (struct forecast_model){.name = !hw->season               ? "holt"
                                            : hw->season == data->day ? "holt-winters-day"
                                                                      : "holt-winters-week",
                                    .season = hw->season,
