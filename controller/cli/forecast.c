@@ -160,8 +160,10 @@ static void print_rows(const struct forecast *f, const size_t *origin) {
 static void tell(const struct forecast *f, const size_t *origin) {
     if (origin)
         fprintf(stderr, "origin %zu: ", *origin);
-    fprintf(stderr, "model %s, basis %s, %zu samples, pinball loss %.4g (naive %.4g)\n", f->model,
-            forecast_basis_name(f->basis), f->used, f->loss, f->naive_loss);
+    fprintf(stderr, "model %s, basis %s, %zu samples", f->model, forecast_basis_name(f->basis), f->used);
+    if (!isnan(f->loss))
+        fprintf(stderr, ", pinball loss %.4g (naive %.4g)", f->loss, f->naive_loss);
+    fputc('\n', stderr);
 }
 
 /* The newest history, at most three horizons of it, and the forecast behind it. */
