@@ -11,6 +11,7 @@
 #ifndef TRIMTAB_STORE_STORE_H
 #define TRIMTAB_STORE_STORE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -80,6 +81,9 @@ struct store {
     bool synced;
     bool own_namespace_suspended; /* The annotation on the controller's own namespace: the global switch. */
     const char *own_namespace;    /* NULL in a local run. */
+    /* private */
+    struct arena scratch;              /* Decoded into first, to learn the size. */
+    uint32_t marks[OBJECT_KIND_COUNT]; /* The current relist of each kind. */
 };
 
 const struct object *store_get(const struct store *store, enum object_kind kind, const char *namespace,
