@@ -163,6 +163,11 @@ enum budget_effect {
 };
 enum budget_basis { BASIS_BILLED_COST, BASIS_EFFECTIVE_COST, BASIS_LIST_COST, BASIS_CONTRACTED_COST, BASIS_COUNT };
 
+const char *budget_period_name(enum budget_period period); /* "Monthly" */
+const char *budget_of_name(enum budget_of of);             /* "Forecast" */
+const char *budget_effect_name(enum budget_effect effect); /* "FreezeGrowth" */
+const char *budget_basis_name(enum budget_basis basis);    /* "EffectiveCost" */
+
 struct budget_threshold {
     int64_t percent;
     enum budget_of of;
