@@ -76,7 +76,7 @@ static bool is_time_zone(const char *text) {
 }
 
 static bool is_cron(const char *text) {
-    return is_made_of(text, LOWER UPPER DIGITS "*,/- ");
+    return is_made_of(text, LOWER UPPER DIGITS "*,/- ") && text[0] != ' ' && text[strlen(text) - 1] != ' ';
 }
 
 static bool is_instance_type(const char *text) {
@@ -97,7 +97,7 @@ static bool is_reason(const char *text) {
 
 static bool is_decimal(const char *text) {
     size_t whole = strspn(text, DIGITS);
-    if (whole == 0 || whole > 12)
+    if (whole == 0 || whole > 12 || (text[0] == '0' && whole > 1))
         return false;
     if (text[whole] == '\0')
         return true;
