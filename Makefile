@@ -46,6 +46,7 @@ $(OUT)/obj/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+.PRECIOUS: $(OUT)/obj/%.o
 .SECONDEXPANSION:
 $(OUT)/tests/%/run: $$(addprefix $(OUT)/obj/,$$(addsuffix .o,$$(basename $$(sort $$(wildcard tests/$$*/*.c))))) $(SUPPORT) $(LIB)
 	@mkdir -p $(@D)

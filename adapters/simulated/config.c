@@ -163,9 +163,11 @@ static enum err_class check_place(const struct sim *sim, const char *path, const
         return bad(err, at, "`%s` is not among the Provider's regions", region);
     }
     struct cloud_offer offer = {0};
-    if (sim->catalogue && !catalogue_find(sim->catalogue, sim->prices, region, type, &offer)) {
+    /* Price lists have holes: a type that is priced elsewhere only is still of a known size. */
+    if (sim->catalogue && !catalogue_find(sim->catalogue, sim->prices, region, type, &offer) &&
+        !catalogue_find(sim->catalogue, sim->prices, NULL, type, &offer)) {
         join(at, path, "instanceType");
-        return bad(err, at, "the price list has no `%s` of %s in %s", type, sim->prices, region);
+        return bad(err, at, "the price list has no `%s` of %s", type, sim->prices);
     }
     *ret_vcpu_milli = offer.vcpu_milli;
     *ret_memory_mib = offer.memory_mib;

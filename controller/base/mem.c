@@ -24,7 +24,8 @@ void *mem_alloc(size_t size) {
 void *mem_alloc_array(size_t count, size_t size) {
     if (count == 0 || size == 0)
         count = size = 1;
-    void *ptr = calloc(count, size); /* Refuses a product that overflows. */
+    size_t total;
+    void *ptr = __builtin_mul_overflow(count, size, &total) ? NULL : calloc(1, total);
     if (!ptr)
         out_of_memory(count, size);
     return ptr;

@@ -86,9 +86,26 @@ static int64_t backoff_ms(const struct observe_region *region) {
     return region->error.retry_after_ms > delay_ms ? region->error.retry_after_ms : delay_ms;
 }
 
+/* Of what plans and statuses depend on. */
+static uint64_t content_hash(const struct observe_region *region) {
+    uint64_t hash = str_hash(STR_HASH_SEED, &region->truncated, sizeof(region->truncated));
+    for (size_t i = 0; i < region->count; i++) {
+        const struct cloud_resource *r = &region->resources[i];
+        const int64_t numbers[] = {(int64_t)r->kind, (int64_t)r->state, r->count,
+                                   r->count_min,     r->count_max,      r->serving,
+                                   r->vcpu_milli,    r->memory_mib,     (int64_t)r->tag_count};
+        hash = str_hash(hash, numbers, sizeof(numbers));
+        hash = str_hash_text(str_hash_text(hash, r->id), r->type);
+        for (size_t k = 0; k < r->tag_count; k++)
+            hash = str_hash_text(str_hash_text(hash, r->tags[k].key), r->tags[k].value);
+    }
+    return hash;
+}
+
 static void list_failed(struct observe_region *region, const struct error *error) {
     struct observe *observe = region->provider->observe;
     region->failures++;
+    region->changed = region->error.class == ERR_NONE;
     region->error = *error;
     arena_release(&region->call_arena);
     log_warn("listing failed", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
@@ -109,9 +126,13 @@ static void list_succeeded(struct observe_region *region, const struct adapter_r
     region->truncated = reply->truncated;
     region->as_of_ms = region->began_ms;
     region->as_of_ns = region->began_ns;
+    bool had_failed = region->failures > 0;
     region->failures = 0;
     region->error = (struct error){0};
     index_build(region);
+    uint64_t hash = content_hash(region);
+    region->changed = hash != region->content_hash || !region->tried || had_failed;
+    region->content_hash = hash;
     metrics_add(observe->options.metrics, &metric_lists, labels, 1);
     metrics_set(observe->options.metrics, &metric_resources, labels, (double)region->count);
     metrics_set(observe->options.metrics, &metric_as_of, labels, (double)region->as_of_ms / 1000);
@@ -126,20 +147,21 @@ static void list_ended(struct observe_region *region) {
     if (region->provider->closing)
         return;
     observe_list_start(region, region->next_ms);
-    options->on_provider(options->ctx, region->provider->namespace, region->provider->name);
+    options->on_provider(options->ctx, region->provider->namespace, region->provider->name, region->changed);
 }
 
 static void list_done(struct adapter_call *call) {
     struct observe_region *region = call->ctx;
     if (region->provider->closing)
         return; /* Memory goes when the adapter has closed. */
-    region->tried = true;
     if (call->reply.error.class != ERR_NONE) {
         list_failed(region, &call->reply.error);
+        region->tried = true;
         list_ended(region);
         return;
     }
     list_succeeded(region, &call->reply);
+    region->tried = true;
     observe_prices_begin(region, list_ended);
 }
 

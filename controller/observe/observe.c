@@ -95,7 +95,8 @@ static void account_done(struct adapter_call *call) {
     provider->account_busy = false;
     if (!provider->closing && call->reply.error.class == ERR_NONE) {
         (void)str_copy(provider->account, sizeof(provider->account), call->reply.as.operation);
-        provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name);
+        provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name,
+                                               false);
     }
     arena_release(&provider->account_arena);
 }
@@ -200,6 +201,7 @@ struct observe_region *observe_region_find(const struct observe *observe, const 
 
 void observe_refresh(struct observe *observe, const char *provider, const char *name) {
     struct observe_region *region = observe_region_find(observe, provider, name);
-    if (region && !region->busy)
+    /* After a failure the back-off rules: who needs the listing is told when it ends. */
+    if (region && !region->busy && region->failures == 0)
         observe_list_start(region, 0);
 }

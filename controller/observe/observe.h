@@ -29,12 +29,15 @@ struct observe_options {
     int64_t backfill_ms;      /* 14 d */
     uint32_t call_timeout_ms; /* 60 s */
     size_t count_max;         /* Resources of one listing: 100,000 */
-    /* An adapter opened, a listing ended (well or not), or the account was learned. */
-    void (*on_provider)(void *ctx, const char *namespace, const char *name);
+    /* A listing ended (well or not), or the account was learned. changed: the resources or what is known of them differ
+     * from before. */
+    void (*on_provider)(void *ctx, const char *namespace, const char *name, bool changed);
     /* New samples of resources of this provider, or a failure to get them. */
     void (*on_usage)(void *ctx, const char *namespace, const char *name);
-    /* The size that a group had at a time, from our own record of actions; `now_count` if there is none. */
-    int64_t (*recorded_count)(void *ctx, const char *provider, const struct cloud_resource *resource, int64_t time_ms);
+    /* Sizes that a group had by our own record of actions, as changes in time order; the first entry is the size before
+     * the first change. Returns how many (0: no record). NULL: none. */
+    size_t (*recorded_sizes)(void *ctx, const char *provider, const struct cloud_resource *resource,
+                             struct cloud_sample *ret, size_t ret_max);
     void *ctx;
 };
 

@@ -28,6 +28,8 @@ struct observe_region {
     int64_t as_of_ms;  /* Wall time at which it began; 0: none yet. */
     uint64_t as_of_ns; /* The same, monotonic. */
     bool truncated;
+    uint64_t content_hash;
+    bool changed; /* By the listing that ended last. */
 
     /* Prices of the types in it, kept from listing to listing; asked for when a type is new or the prices are old. */
     struct arena offers_arena;

@@ -12,6 +12,7 @@
 #define GATHER_MS 50    /* So that policies that appear together are asked for together. */
 #define SETTLE_MS 30000 /* Clouds publish a period's value a little after its end. */
 #define RETRY_MS 30000
+#define RECORDED_MAX 64 /* Changes of one group's size that our record may tell. */
 #define UNTOUCHED_MAX_NS (UINT64_C(3600) * NS_PER_S)
 
 static const char *const provider_names[] = {"provider", NULL};
@@ -71,19 +72,22 @@ static struct cloud_series with_recorded_sizes(struct observe_region *region, co
                                                const struct cloud_resource *resource) {
     const struct observe_options *options = &region->provider->observe->options;
     struct cloud_series out = *series;
-    if (series->serving_count > 0 || !options->recorded_count)
+    if (series->serving_count > 0 || !options->recorded_sizes)
+        return out;
+    struct cloud_sample changes[RECORDED_MAX];
+    size_t change_count = options->recorded_sizes(options->ctx, region->provider->key, resource, changes, RECORDED_MAX);
+    if (change_count == 0)
         return out;
     struct cloud_sample *serving =
         arena_alloc_array(&region->usage_arena, series->utilization_count, sizeof(struct cloud_sample));
-    size_t count = 0;
-    for (size_t i = 0; i < series->utilization_count; i++) {
+    for (size_t i = 0, at = 0; i < series->utilization_count; i++) {
         int64_t time_ms = series->utilization[i].time_ms;
-        int64_t size = options->recorded_count(options->ctx, region->provider->key, resource, time_ms);
-        if (size >= 0)
-            serving[count++] = (struct cloud_sample){.time_ms = time_ms, .value = (double)size};
+        while (at + 1 < change_count && changes[at + 1].time_ms <= time_ms)
+            at++;
+        serving[i] = (struct cloud_sample){.time_ms = time_ms, .value = changes[at].value};
     }
     out.serving = serving;
-    out.serving_count = count;
+    out.serving_count = series->utilization_count;
     return out;
 }
 
