@@ -111,14 +111,15 @@ bool store_is_suspended(const struct store *store, const struct object *object) 
 
 /* What may matter to anybody: of a Namespace the labels and our annotation; of ours everything but the bookkeeping of
  * the API server (resourceVersion, managedFields), which changes without anything having changed. */
-static uint64_t content_hash(const struct json *json, enum object_kind kind) {
+static uint64_t content_hash(const struct json *json, enum object_kind kind, const char *base_dir) {
     const struct json *meta = json_get(json, "metadata");
     const char *suspend = json_string(json_get(json_get(meta, "annotations"), API_SUSPEND_ANNOTATION), "");
     const char *deleted = json_string(json_get(meta, "deletionTimestamp"), "");
     uint64_t hash = str_hash_text(STR_HASH_SEED, suspend);
     hash = str_hash_text(hash, deleted);
     hash = str_hash_text(hash, json_string(json_get(meta, "uid"), ""));
-    uint64_t parts[4] = {0};
+    hash = str_hash_text(hash, base_dir ? base_dir : "");
+    uint64_t parts[3] = {0};
     if (kind == OBJECT_NAMESPACE) {
         parts[0] = json_hash(json_get(meta, "labels"));
     } else {
@@ -148,9 +149,9 @@ static void tell_change(struct store *store, const struct object *before, const 
 }
 
 /* A compact copy: the second decoding hands out exactly as many bytes as the first, as decoding is deterministic. */
-static struct store_entry *entry_decode(struct store *store, const struct json *json, const char *base_dir,
-                                        struct error *err) {
-    const struct decode_options options = {.base_dir = base_dir};
+static struct store_entry *entry_decode(struct store *store, enum object_kind kind, const struct json *json,
+                                        const char *base_dir, struct error *err) {
+    const struct decode_options options = {.base_dir = base_dir, .is_namespace = kind == OBJECT_NAMESPACE};
     struct manifest_faults faults = {0};
     struct object *object;
     arena_clear(&store->scratch);
@@ -179,7 +180,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
             return; /* Known already, or older than what is known. */
     }
     struct error err;
-    struct store_entry *entry = entry_decode(store, json, base_dir, &err);
+    struct store_entry *entry = entry_decode(store, kind, json, base_dir, &err);
     if (!entry) {
         error_wrap(&err, "%s %s/%s", object_kind_name(kind), namespace, name);
         tell_error(store, &err);
@@ -187,7 +188,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
     }
     ASSERT(entry->object->kind == kind);
     entry->version = version;
-    entry->content = content_hash(json, kind);
+    entry->content = content_hash(json, kind, base_dir);
     entry->mark = store->marks[kind];
     struct buf key = {0};
     map_put(&store->objects[kind], key_of(&key, namespace, name), entry);
