@@ -230,7 +230,7 @@ static void pump_now(struct timer *timer) {
     while (client->lists[EXCHANGE_WAITING].head) {
         struct kube_exchange *exchange = client->lists[EXCHANGE_WAITING].head;
         if (exchange->cancelled || client->closing) {
-            client->calls_in_flight++; /* finish gives it back */
+            client->calls_in_flight += !exchange->is_stream; /* finish gives it back */
             finish(exchange, &(struct error){.class = ERR_CANCELLED, .message = "cancelled"});
             continue;
         }
@@ -259,17 +259,14 @@ static void exchange_begin(struct kube_client *client, struct kube_exchange *exc
     exchange->content_header = content_type ? mem_printf("Content-Type: %s", content_type) : NULL;
     exchange->cancelled = exchange->refreshed = exchange->has_data = false;
     exchange->tries = 0;
-    if (!exchange->is_stream && client->calls_in_flight >= client->in_flight_max) {
+    if (client->closing || (!exchange->is_stream && client->calls_in_flight >= client->in_flight_max)) {
         enter(exchange, EXCHANGE_WAITING);
+        if (client->closing)
+            pump(client);
         return;
     }
-    if (!exchange->is_stream)
-        client->calls_in_flight++;
-    if (client->closing)
-        exchange->cancelled = true;
+    client->calls_in_flight += !exchange->is_stream;
     authorise(exchange);
-    if (exchange->cancelled && exchange->state == EXCHANGE_SENT)
-        http_cancel(&exchange->http);
 }
 
 static void exchange_cancel(struct kube_exchange *exchange) {
@@ -337,7 +334,8 @@ static void exchange_http_done(struct http_request *http) {
     if (error.class == ERR_NONE && (http->status < 200 || http->status > 299))
         error_of_reply(http, &error);
     bool is_refused = error.http_status == 401;
-    if (is_refused && !exchange->refreshed && !exchange->has_data && !exchange->cancelled) {
+    if (is_refused && !exchange->refreshed && !exchange->has_data && !exchange->cancelled &&
+        !exchange->client->closing) {
         exchange->refreshed = true;
         enter(exchange, EXCHANGE_AUTH);
         refresh(exchange->client);
