@@ -22,11 +22,34 @@ struct store_entry {
     uint64_t version;            /* resourceVersion as a number; 0: it has none. */
     uint64_t content;            /* A hash of all that may matter to on_change. */
     uint32_t mark;               /* The relist in which it was last seen. */
+    uint32_t holds;              /* Others that still read the object; see store_hold. */
+    bool retired;                /* Out of the cache: goes with the last hold. */
 };
 
 static void entry_free(struct store_entry *entry) {
     arena_release(&entry->arena);
     mem_free(entry);
+}
+
+/* The entry has left the cache. */
+static void entry_retire(struct store_entry *entry) {
+    entry->retired = true;
+    if (entry->holds == 0)
+        entry_free(entry);
+}
+
+const struct object *store_hold(const struct object *object) {
+    struct store_entry *entry = object->owner;
+    entry->holds++;
+    return object;
+}
+
+void store_drop(const struct object *object) {
+    struct store_entry *entry = object->owner;
+    ASSERT(entry->holds > 0);
+    entry->holds--;
+    if (entry->retired && entry->holds == 0)
+        entry_free(entry);
 }
 
 void store_init(struct store *store, const struct store_ops *ops, struct runtime *runtime, const char *own_namespace,
@@ -88,14 +111,15 @@ bool store_is_suspended(const struct store *store, const struct object *object) 
 
 /* What may matter to anybody: of a Namespace the labels and our annotation; of ours everything but the bookkeeping of
  * the API server (resourceVersion, managedFields), which changes without anything having changed. */
-static uint64_t content_hash(const struct json *json, enum object_kind kind) {
+static uint64_t content_hash(const struct json *json, enum object_kind kind, const char *base_dir) {
     const struct json *meta = json_get(json, "metadata");
     const char *suspend = json_string(json_get(json_get(meta, "annotations"), API_SUSPEND_ANNOTATION), "");
     const char *deleted = json_string(json_get(meta, "deletionTimestamp"), "");
     uint64_t hash = str_hash_text(STR_HASH_SEED, suspend);
     hash = str_hash_text(hash, deleted);
     hash = str_hash_text(hash, json_string(json_get(meta, "uid"), ""));
-    uint64_t parts[4] = {0};
+    hash = str_hash_text(hash, base_dir ? base_dir : "");
+    uint64_t parts[3] = {0};
     if (kind == OBJECT_NAMESPACE) {
         parts[0] = json_hash(json_get(meta, "labels"));
     } else {
@@ -125,9 +149,9 @@ static void tell_change(struct store *store, const struct object *before, const 
 }
 
 /* A compact copy: the second decoding hands out exactly as many bytes as the first, as decoding is deterministic. */
-static struct store_entry *entry_decode(struct store *store, const struct json *json, const char *base_dir,
-                                        struct error *err) {
-    const struct decode_options options = {.base_dir = base_dir};
+static struct store_entry *entry_decode(struct store *store, enum object_kind kind, const struct json *json,
+                                        const char *base_dir, struct error *err) {
+    const struct decode_options options = {.base_dir = base_dir, .is_namespace = kind == OBJECT_NAMESPACE};
     struct manifest_faults faults = {0};
     struct object *object;
     arena_clear(&store->scratch);
@@ -138,6 +162,7 @@ static struct store_entry *entry_decode(struct store *store, const struct json *
     faults = (struct manifest_faults){0};
     enum err_class class = object_decode(json, &options, &entry->arena, &object, &faults, err);
     ASSERT(class == ERR_NONE && entry->arena.used == store->scratch.used);
+    object->owner = entry;
     entry->object = object;
     return entry;
 }
@@ -155,7 +180,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
             return; /* Known already, or older than what is known. */
     }
     struct error err;
-    struct store_entry *entry = entry_decode(store, json, base_dir, &err);
+    struct store_entry *entry = entry_decode(store, kind, json, base_dir, &err);
     if (!entry) {
         error_wrap(&err, "%s %s/%s", object_kind_name(kind), namespace, name);
         tell_error(store, &err);
@@ -163,7 +188,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
     }
     ASSERT(entry->object->kind == kind);
     entry->version = version;
-    entry->content = content_hash(json, kind);
+    entry->content = content_hash(json, kind, base_dir);
     entry->mark = store->marks[kind];
     struct buf key = {0};
     map_put(&store->objects[kind], key_of(&key, namespace, name), entry);
@@ -171,7 +196,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
     if (!old || old->content != entry->content)
         tell_change(store, old ? old->object : NULL, entry->object);
     if (old)
-        entry_free(old);
+        entry_retire(old);
 }
 
 static void entry_remove(struct store *store, enum object_kind kind, const char *key) {
@@ -179,7 +204,7 @@ static void entry_remove(struct store *store, enum object_kind kind, const char 
     if (!old)
         return;
     tell_change(store, old->object, NULL);
-    entry_free(old);
+    entry_retire(old);
 }
 
 void store_feed_delete(struct store *store, enum object_kind kind, const char *namespace, const char *name) {
