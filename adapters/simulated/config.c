@@ -95,8 +95,14 @@ static enum err_class read_value(const struct json *node, const char *path, cons
     return ERR_NONE;
 }
 
+/* to holds PATH_SIZE. A path that is too long is cut: it is for a message, which is cut too. */
 static void join(char *to, const char *path, const char *key) {
-    (void)snprintf(to, PATH_SIZE, "%s%s%s", path, *path ? "." : "", key);
+    size_t size = 0;
+    if (*path && str_copy(to, PATH_SIZE - 1, path)) {
+        size = strlen(to);
+        to[size++] = '.';
+    }
+    (void)str_copy(to + size, PATH_SIZE - size, key);
 }
 
 /* node absent counts as an empty object. */

@@ -46,6 +46,7 @@ static bool sample_is_usable(float value) {
 /* Cuts the history at its first sample and at the cap, and widens it to double: sums of floats lose digits. */
 static struct prepared prepare(const struct history_series *series, struct arena *scratch) {
     struct prepared p = {0};
+    size_t day = season_steps(DAY_MS, series->step_ms), week = season_steps(7 * DAY_MS, series->step_ms);
     size_t from = series->count > FORECAST_HISTORY_MAX ? series->count - FORECAST_HISTORY_MAX : 0;
     while (from < series->count && !sample_is_usable(series->demand[from]))
         from++;
@@ -57,6 +58,9 @@ static struct prepared prepare(const struct history_series *series, struct arena
         float value = series->demand[from + i];
         y[i] = sample_is_usable(value) ? (double)value : NAN;
         saturated[i] = history_is_saturated(series, from + i);
+        /* At the ceiling nobody saw the demand: it was at least y, and if a day before it was more, likely that. */
+        if (saturated[i] && day && i >= day && y[i - day] > y[i])
+            y[i] = y[i - day];
         last[i + 1] = isnan(y[i]) ? last[i] : (uint32_t)(i + 1);
         if (isnan(y[i]))
             continue;
@@ -66,7 +70,6 @@ static struct prepared prepare(const struct history_series *series, struct arena
     }
     if (p.used)
         p.level /= (double)p.used;
-    size_t day = season_steps(DAY_MS, series->step_ms), week = season_steps(7 * DAY_MS, series->step_ms);
     p.season = day ? day : week;
     p.data = (struct forecast_data){.y = y,
                                     .saturated = saturated,

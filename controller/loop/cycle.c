@@ -27,7 +27,7 @@ static const struct metric metric_cost = {"trimtab_policy_hourly_cost", "Cost pe
 
 void policy_job_free(struct policy_job *job) {
     if (job->object)
-        store_drop(job->loop->store, job->object);
+        store_drop(job->object);
     arena_release(&job->arena);
     mem_free(job);
 }
@@ -247,7 +247,7 @@ void cycle_policy(struct loop *loop, struct workqueue_item *item) {
         return;
     }
     job->item = item;
-    job->object = store_hold(loop->store, object);
+    job->object = store_hold(object);
     job->forecasts = arena_alloc_array(&job->arena, job->snapshot->resource_count, sizeof(*job->forecasts));
     job->input =
         (struct plan_input){.policy = object->as.policy, .snapshot = job->snapshot, .forecasts = job->forecasts};

@@ -22,11 +22,34 @@ struct store_entry {
     uint64_t version;            /* resourceVersion as a number; 0: it has none. */
     uint64_t content;            /* A hash of all that may matter to on_change. */
     uint32_t mark;               /* The relist in which it was last seen. */
+    uint32_t holds;              /* Others that still read the object; see store_hold. */
+    bool retired;                /* Out of the cache: goes with the last hold. */
 };
 
 static void entry_free(struct store_entry *entry) {
     arena_release(&entry->arena);
     mem_free(entry);
+}
+
+/* The entry has left the cache. */
+static void entry_retire(struct store_entry *entry) {
+    entry->retired = true;
+    if (entry->holds == 0)
+        entry_free(entry);
+}
+
+const struct object *store_hold(const struct object *object) {
+    struct store_entry *entry = object->owner;
+    entry->holds++;
+    return object;
+}
+
+void store_drop(const struct object *object) {
+    struct store_entry *entry = object->owner;
+    ASSERT(entry->holds > 0);
+    entry->holds--;
+    if (entry->retired && entry->holds == 0)
+        entry_free(entry);
 }
 
 void store_init(struct store *store, const struct store_ops *ops, struct runtime *runtime, const char *own_namespace,
@@ -139,6 +162,7 @@ static struct store_entry *entry_decode(struct store *store, enum object_kind ki
     faults = (struct manifest_faults){0};
     enum err_class class = object_decode(json, &options, &entry->arena, &object, &faults, err);
     ASSERT(class == ERR_NONE && entry->arena.used == store->scratch.used);
+    object->owner = entry;
     entry->object = object;
     return entry;
 }
@@ -172,7 +196,7 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
     if (!old || old->content != entry->content)
         tell_change(store, old ? old->object : NULL, entry->object);
     if (old)
-        entry_free(old);
+        entry_retire(old);
 }
 
 static void entry_remove(struct store *store, enum object_kind kind, const char *key) {
@@ -180,7 +204,7 @@ static void entry_remove(struct store *store, enum object_kind kind, const char 
     if (!old)
         return;
     tell_change(store, old->object, NULL);
-    entry_free(old);
+    entry_retire(old);
 }
 
 void store_feed_delete(struct store *store, enum object_kind kind, const char *namespace, const char *name) {

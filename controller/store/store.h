@@ -88,9 +88,10 @@ struct store {
 
 const struct object *store_get(const struct store *store, enum object_kind kind, const char *namespace,
                                const char *name);
-/* Keeps an object alive beyond the turn (a worker reads its spec): a hold is a written reason for a count of references. */
-const struct object *store_hold(struct store *store, const struct object *object);
-void store_drop(struct store *store, const struct object *object);
+/* Keeps an object alive beyond the turn (a worker reads its spec): a hold is a written reason for a count of
+ * references. */
+const struct object *store_hold(const struct object *object);
+void store_drop(const struct object *object);
 /* for (size_t i = 0; (object = store_next(store, kind, &i));) in no particular order */
 const struct object *store_next(const struct store *store, enum object_kind kind, size_t *index);
 size_t store_count(const struct store *store, enum object_kind kind);

@@ -79,6 +79,17 @@ Test(simulated_config, files_cannot_be_named_where_there_is_no_directory) {
     cr_expect(strstr(err.message, "groups[0].demand.trace: files cannot be named here"), "%s", err.message);
 }
 
+Test(simulated_config, a_key_without_end_is_cut_and_not_overrun) {
+    char *key = mem_alloc(5001);
+    memset(key, 'k', 5000);
+    char *parameters = mem_printf("{\"faults\": {\"%s\": 1}}", key);
+    struct error err = {0};
+    cr_expect_eq(rig_try(parameters, NULL, &err), ERR_PERMANENT);
+    cr_expect(strncmp(err.message, "spec.simulated.faults.kkkk", 26) == 0, "%s", err.message);
+    mem_free(parameters);
+    mem_free(key);
+}
+
 Test(simulated_config, durations_may_be_zero) {
     struct error err = {0};
     cr_expect_eq(

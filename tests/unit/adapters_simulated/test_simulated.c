@@ -299,13 +299,22 @@ Test(simulated, no_machine_means_a_gap_and_no_trace_means_no_series) {
     rig_close(&rig);
 }
 
-Test(simulated, record_of_changes_forgets_the_oldest_but_never_the_present) {
+Test(simulated, record_of_changes_forgets_the_oldest_and_nothing_else) {
     struct rig rig;
-    rig_open(&rig, "{\"groups\": [{" WEB "}]}"); /* No boot delay: one change a call. */
-    for (int i = 0; i < SIM_CHANGES_MAX + 500; i++) {
+    rig_open(&rig, "{\"groups\": [{" WEB TRACE "}]}"); /* No boot delay: one change a call, one call a second. */
+    const int64_t change_count = SIM_CHANGES_MAX + 501;
+    for (int64_t i = 1; i <= change_count; i++) {
         rig_wait(&rig, 1000);
-        cr_assert_eq(rig_scale(&rig, "web", i % 2 ? 6 : 7, NULL).error.class, ERR_NONE);
-        cr_assert_eq(rig_group(&rig, "web").serving, i % 2 ? 6 : 7);
+        cr_assert_eq(rig_scale(&rig, "web", 7 + i % 3, NULL).error.class, ERR_NONE);
+    }
+    struct adapter_reply reply = rig_usage(&rig, "web", RIG_START_MS, RIG_START_MS + (change_count + 1) * 1000, 1000);
+    cr_assert_eq(reply.count, 1);
+    const struct cloud_series *series = &reply.as.series[0];
+    cr_assert_eq((int64_t)series->serving_count, change_count + 1);
+    int64_t oldest = change_count - SIM_CHANGES_MAX; /* What held before the oldest kept is kept too. */
+    for (int64_t i = 0; i <= change_count; i++) {
+        int64_t expected = 7 + (i < oldest ? oldest : i) % 3;
+        cr_assert_eq((int64_t)series->serving[i].value, expected, "second %lld", (long long)i);
     }
     rig_close(&rig);
 }
