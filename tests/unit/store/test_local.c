@@ -391,7 +391,7 @@ Test(store_local, a_restart_keeps_objects_statuses_and_the_counter) {
     close_store();
     seen[0] = '\0';
     open_store(url);
-    expect_seen("[+r1][+a][synced]");
+    expect_seen("[+a][+r1][synced]");
     const struct recommendation *rec = store_get(store, OBJECT_RECOMMENDATION, "a", "r1")->as.recommendation;
     cr_assert_eq(rec->phase, PHASE_RUNNING);
     cr_assert_str_eq(rec->operation, "op-1");
