@@ -32,14 +32,7 @@ struct kube_stream {
     struct error error; /* class NONE: the body of a 2xx ended as announced. Else as kube_call's. */
     uint32_t status;    /* 0: no response. */
     /* private */
-    struct kube_client *client;
-    struct http_request http;
-    struct timer timer;
-    char *path_copy, *url, *accept_header, *auth_header;
-    struct kube_stream *next, *previous;
-    uint8_t attempts;
-    uint8_t state;
-    bool has_data;
+    struct kube_exchange exchange;
 };
 
 void kube_stream_send(struct kube_client *client, struct kube_stream *stream);
