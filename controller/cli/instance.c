@@ -16,8 +16,8 @@
 #include "base/mem.h"
 #include "base/runtime_uv.h"
 #include "cli/cli.h"
+#include "cli/live.h"
 #include "cli/local_paths.h"
-#include "cli/table.h"
 #include "history/history.h"
 #include "kube/client.h"
 #include "kube/lease.h"
@@ -49,9 +49,9 @@ struct instance {
     struct kube_lease *lease;
     struct server *probes, *api;
     struct health health;
-    struct local_paths paths;
+    const char *database_url, *history_url, *socket; /* Of a local run. */
     struct arena arena;
-    struct table table;
+    struct live live;
     uv_signal_t sigterm, sigint;
     uv_timer_t table_timer, flush_timer, stop_timer;
     struct timer end;
@@ -243,7 +243,7 @@ static void print_buf(struct buf *out) {
 static void on_table(uv_timer_t *timer) {
     struct instance *self = timer->data;
     struct buf out = {0};
-    table_print(&self->table, self->loop, runtime_wall_ms(&self->runtime.base), &out);
+    live_print(&self->live, self->loop, runtime_wall_ms(&self->runtime.base), &out);
     print_buf(&out);
 }
 
@@ -256,7 +256,7 @@ static void on_flush(uv_timer_t *timer) {
 
 static void on_account(struct timer *timer) {
     struct instance *self = timer->ctx;
-    table_account(&self->table, self->loop, runtime_wall_ms(&self->runtime.base));
+    live_account(&self->live, self->loop, runtime_wall_ms(&self->runtime.base));
     timer_start(&self->runtime.base, timer, 60 * NS_PER_S, on_account, self);
 }
 
@@ -291,7 +291,7 @@ static void start_base(struct instance *self) {
 
 static enum err_class start_loop(struct instance *self, struct error *err) {
     const struct instance_options *o = self->options;
-    const char *history = o->history ? o->history : o->manifests ? self->paths.history : NULL;
+    const char *history = o->history ? o->history : o->manifests ? self->history_url : NULL;
     if (catalogue_open(o->catalogue, &self->catalogue, err) != ERR_NONE)
         return error_wrap(err, "price catalogue");
     if (history_open(&(struct history_options){.url = history,
@@ -319,7 +319,7 @@ static enum err_class start_local(struct instance *self, struct error *err) {
     const struct instance_options *o = self->options;
     struct store_callbacks callbacks = loop_store_callbacks(self->loop);
     struct store_local_options options = {.directory = o->manifests,
-                                          .database = o->database ? o->database : self->paths.database,
+                                          .database = o->database ? o->database : self->database_url,
                                           .loop = &self->uv,
                                           .default_namespace = "default"};
     if (store_local_new(&self->runtime.base, &options, &callbacks, &self->store, err) != ERR_NONE)
@@ -328,7 +328,7 @@ static enum err_class start_local(struct instance *self, struct error *err) {
     store_start(self->store);
     loop_lead(self->loop, 0);
     return server_start(&self->uv,
-                        &(struct server_options){.unix_socket = self->paths.socket, .routes = api_routes, .ctx = self},
+                        &(struct server_options){.unix_socket = self->socket, .routes = api_routes, .ctx = self},
                         &self->api, err);
 }
 
@@ -386,18 +386,29 @@ static enum err_class start_cluster(struct instance *self, struct error *err) {
 static void start_table(struct instance *self) {
     const struct instance_options *o = self->options;
     static struct timer account;
-    self->table.is_terminal = isatty(STDOUT_FILENO) == 1;
-    uint64_t period_ms = self->table.is_terminal ? TABLE_PERIOD_MS : TABLE_PERIOD_PIPE_MS;
+    self->live.is_terminal = isatty(STDOUT_FILENO) == 1;
+    uint64_t period_ms = self->live.is_terminal ? TABLE_PERIOD_MS : TABLE_PERIOD_PIPE_MS;
     if (!o->table)
         return;
     uv_timer_start(&self->table_timer, on_table, period_ms, period_ms);
     timer_start(&self->runtime.base, &account, 0, on_account, self);
 }
 
+/* The history stands beside the database: one is the cloud's past and can be read again, the other is ours. */
+static enum err_class find_paths(struct instance *self, struct error *err) {
+    struct local_paths paths;
+    if (local_paths_of(self->options->manifests, true, &self->arena, &paths, err) != ERR_NONE)
+        return err->class;
+    self->database_url = arena_printf(&self->arena, "sqlite:%s", paths.database);
+    self->history_url = arena_printf(&self->arena, "sqlite:%s.history", paths.database);
+    self->socket = self->options->socket ? self->options->socket : paths.socket;
+    return ERR_NONE;
+}
+
 static enum err_class start(struct instance *self, struct error *err) {
     const struct instance_options *o = self->options;
     start_base(self);
-    if (o->manifests && local_paths_find(o->manifests, o->socket, &self->paths, err) != ERR_NONE)
+    if (o->manifests && find_paths(self, err) != ERR_NONE)
         return err->class;
     if (start_loop(self, err) != ERR_NONE)
         return err->class;
@@ -426,7 +437,6 @@ static void release(struct instance *self) {
     history_close(self->history);
     catalogue_free(self->catalogue);
     metrics_free(self->metrics);
-    local_paths_release(&self->paths);
     runtime_uv_release(&self->runtime);
     arena_release(&self->arena);
     ASSERT(uv_loop_close(&self->uv) == 0);
@@ -443,7 +453,7 @@ int instance_run(const struct instance_options *options) {
     (void)uv_run(&self.uv, UV_RUN_DEFAULT);
     if (options->table) {
         struct buf out = {0};
-        table_print_summary(&self.table, runtime_wall_ms(&self.runtime.base), &out);
+        live_print_summary(&self.live, runtime_wall_ms(&self.runtime.base), &out);
         print_buf(&out);
     }
     if (self.exit_code == CLI_DONE)

@@ -1,89 +1,56 @@
 /*
- * The live table; see table.h.
+ * Columns are measured in characters (UTF-8 lead bytes), not in bytes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/table.h"
 
-#include <math.h>
-#include <stdio.h>
+#include <stdbool.h>
 
+#include "base/error.h"
 #include "base/mem.h"
-#include "base/timefmt.h"
 
-#define ROWS_MAX 200
-#define MS_PER_HOUR 3600000.0
+#define GAP 3
 
-void table_account(struct table *table, const struct loop *loop, int64_t now_ms) {
-    struct loop_policy_view views[ROWS_MAX];
-    size_t count = loop_policy_views(loop, views, ROWS_MAX);
-    double hours = table->last_ms ? (double)(now_ms - table->last_ms) / MS_PER_HOUR : 0;
-    if (count > ROWS_MAX)
-        count = ROWS_MAX;
-    for (size_t i = 0; i < count; i++) {
-        if (views[i].cost_hourly < 0 || views[i].peak_cost_hourly < 0)
-            continue;
-        table->cost += (double)views[i].cost_hourly / 1e6 * hours;
-        table->peak_cost += (double)views[i].peak_cost_hourly / 1e6 * hours;
+static size_t width_of(const char *text) {
+    size_t width = 0;
+    for (; *text; text++)
+        width += ((unsigned char)*text & 0xc0) != 0x80;
+    return width;
+}
+
+void cli_table_add(struct cli_table *table, const char *cell) {
+    ASSERT(table->column_count > 0);
+    char *copy = arena_strdup(&table->arena, cell ? cell : "");
+    for (char *at = copy; *at; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = ' '; /* What a cloud calls things must not drive the terminal. */
     }
-    if (table->started_ms == 0 && count > 0)
-        table->started_ms = now_ms;
-    table->last_ms = now_ms;
+    table->cells = arena_push(&table->arena, table->cells, table->cell_count, sizeof(*table->cells));
+    table->cells[table->cell_count++] = copy;
 }
 
-static void put_number(struct buf *out, int decimals, const char *unit, double value) {
-    if (isnan(value))
-        buf_printf(out, " %8s", "-");
-    else
-        buf_printf(out, " %*.*f%s", unit[0] ? 7 : 8, decimals, value, unit);
+void cli_table_print(const struct cli_table *table, struct buf *out) {
+    size_t columns = table->column_count;
+    ASSERT(columns > 0 && table->cell_count % columns == 0);
+    size_t *widths = mem_alloc_array(columns, sizeof(*widths));
+    for (size_t i = 0; i < table->cell_count; i++) {
+        size_t width = width_of(table->cells[i]);
+        if (width > widths[i % columns])
+            widths[i % columns] = width;
+    }
+    for (size_t i = 0; i < table->cell_count; i++) {
+        bool is_last = i % columns == columns - 1;
+        buf_puts(out, table->cells[i]);
+        if (is_last)
+            buf_putc(out, '\n');
+        else
+            buf_printf(out, "%*s", (int)(widths[i % columns] - width_of(table->cells[i]) + GAP), "");
+    }
+    mem_free(widths);
 }
 
-static double units(int64_t micros) {
-    return micros < 0 ? (double)NAN : (double)micros / 1e6;
-}
-
-static void put_row(const struct loop_policy_view *view, struct buf *out) {
-    char name[40];
-    double cost = units(view->cost_hourly), peak = units(view->peak_cost_hourly);
-    (void)snprintf(name, sizeof(name), "%s/%s", view->namespace, view->name);
-    buf_printf(out, "%-22.22s %7lld %7lld %7lld", name, (long long)view->desired, (long long)view->actual,
-               (long long)view->serving);
-    put_number(out, 1, "", view->demand);
-    put_number(out, 1, "", view->demand_quantile);
-    put_number(out, 3, "", cost);
-    put_number(out, 0, "%", peak > 0 ? 100 * (peak - cost) / peak : (double)NAN);
-    buf_printf(out, "  %-22.22s ", view->model);
-    if (view->coverage_per_mille >= 0)
-        buf_printf(out, "%5.1f%%", (double)view->coverage_per_mille / 10);
-    else
-        buf_printf(out, "%6s", "-");
-    buf_printf(out, "  %s\n", view->reason);
-}
-
-void table_print(struct table *table, const struct loop *loop, int64_t now_ms, struct buf *out) {
-    struct loop_policy_view views[ROWS_MAX];
-    size_t count = loop_policy_views(loop, views, ROWS_MAX);
-    char now[TIME_TEXT_MAX];
-    if (count > ROWS_MAX)
-        count = ROWS_MAX;
-    time_format(now_ms, now);
-    if (table->is_terminal && table->lines_drawn)
-        buf_printf(out, "\033[%zuA\033[J", table->lines_drawn);
-    buf_printf(out, "%s   vCPU demand now and as forecast for the lead time; saving against static peak sizing\n", now);
-    buf_printf(out, "%-22s %7s %7s %7s %8s %8s %8s %8s  %-22s %6s  %s\n", "POLICY", "DESIRED", "ACTUAL", "SERVING",
-               "DEMAND", "FORECAST", "USD/H", "SAVING", "MODEL", "COVER", "STATE");
-    for (size_t i = 0; i < count; i++)
-        put_row(&views[i], out);
-    if (count == 0)
-        buf_puts(out, "(no policy has been planned yet)\n");
-    table->lines_drawn = 2 + (count ? count : 1);
-}
-
-void table_print_summary(const struct table *table, int64_t now_ms, struct buf *out) {
-    double hours = table->started_ms ? (double)(now_ms - table->started_ms) / MS_PER_HOUR : 0;
-    buf_printf(out, "\nIn %.1f h: cost %.2f USD; static peak sizing would have cost %.2f USD", hours, table->cost,
-               table->peak_cost);
-    if (table->peak_cost > 0)
-        buf_printf(out, "; saved %.0f %%", 100 * (table->peak_cost - table->cost) / table->peak_cost);
-    buf_puts(out, ".\n");
+void cli_table_release(struct cli_table *table) {
+    arena_release(&table->arena);
+    *table = (struct cli_table){0};
 }

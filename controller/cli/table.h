@@ -1,25 +1,24 @@
 /*
- * The live table of a local run: one row a policy. On a terminal it is redrawn in place, elsewhere printed anew.
+ * Text tables as kubectl prints them: columns as wide as their widest cell, three spaces between.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef TRIMTAB_CLI_TABLE_H
 #define TRIMTAB_CLI_TABLE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
-#include "loop/loop.h"
 
-struct table { /* Sums over the run, for the closing line. */
-    bool is_terminal;
-    size_t lines_drawn;
-    int64_t last_ms;
-    double cost, peak_cost; /* USD, integrated over the run's time. */
-    int64_t started_ms;
+struct cli_table { /* Zeroed is empty. */
+    size_t column_count;
+    const char **cells; /* Row by row, the head first. */
+    size_t cell_count;
+    struct arena arena;
 };
 
-/* Integrates costs since the last call. */
-void table_account(struct table *table, const struct loop *loop, int64_t now_ms);
-void table_print(struct table *table, const struct loop *loop, int64_t now_ms, struct buf *out);
-void table_print_summary(const struct table *table, int64_t now_ms, struct buf *out);
+/* column_count is set before the first cell. NULL or "" shows as nothing; control characters become spaces. */
+void cli_table_add(struct cli_table *table, const char *cell);
+void cli_table_print(const struct cli_table *table, struct buf *out);
+void cli_table_release(struct cli_table *table);
 
 #endif

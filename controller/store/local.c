@@ -57,8 +57,8 @@ static void feed_row(struct store_local *local, const struct local_row *row) {
 }
 
 void local_refresh(struct store_local *local, enum object_kind kind, const char *namespace, const char *name) {
-    if (!local->is_started)
-        return; /* start() reads everything. */
+    if (!local->base.synced)
+        return; /* The first turn reads everything. */
     struct arena arena = {0};
     struct local_row row;
     struct error err;
@@ -89,7 +89,7 @@ static void feed_visited(void *ctx, const struct local_row *row) {
 
 static void feed_all(struct store_local *local) {
     struct error err;
-    for (int kind = 0; kind < OBJECT_KIND_COUNT; kind++) {
+    for (int kind = OBJECT_KIND_COUNT; kind-- > 0;) { /* Namespaces first: the others are judged by them. */
         if (local_db_each(local->db, (enum object_kind)kind, NULL, feed_visited, local, &err) != ERR_NONE)
             log_error("objects not read", LOG_ERR(&err));
     }
