@@ -191,3 +191,9 @@ struct snapshot *observe_snapshot(struct observe *observe, const struct policy *
     snapshot->resource_count = view.count;
     return snapshot;
 }
+
+const char *source_state_name(enum source_state state) {
+    static const char *const names[] = {"Fresh", "Stale", "Truncated", "Missing"};
+    ASSERT(state <= SOURCE_MISSING);
+    return names[state];
+}
