@@ -38,7 +38,7 @@ MAY = {
     "adapters/*": ["base", "net", "adapters", "adapters/common"],
     "manifest": ["base", "adapters:cloud"],
     "history": ["base", "adapters:cloud", "manifest:nouns"],
-    "observe": ["base", "adapters", "manifest:nouns", "history:nouns"],
+    "observe": ["base", "adapters", "manifest:nouns", "history"],  # It fills the history with what it sees.
     "forecast": ["base", "adapters:cloud", "manifest:nouns", "history:nouns", "observe:nouns"],
     "plan": ["base", "adapters:cloud", "manifest:nouns", "history:nouns", "observe:nouns", "forecast:nouns"],
     "act": ["base", "adapters", "manifest:nouns", "history:nouns", "observe:nouns", "forecast:nouns", "plan:nouns",
@@ -47,7 +47,8 @@ MAY = {
                 "plan:nouns", "act:nouns"],
     # The port to the desired state: it decodes what it reads, so it may call manifest's verbs.
     "store": ["base", "net", "kube", "manifest"],
-    "serve": ["base", "adapters:cloud", *[f"{s}:nouns" for s in STAGES]],
+    # The API of a local run reads and writes the objects of its store as the user who asks.
+    "serve": ["base", "adapters:cloud", *[f"{s}:nouns" for s in STAGES], "store"],
     "loop": EVERYTHING,
     "cli": EVERYTHING,
     "main": [*EVERYTHING, "cli"],
@@ -96,11 +97,10 @@ def allows(source_folder, folder, header):
     rules = MAY.get(source_folder, MAY["adapters/*"] if source_folder.startswith("adapters/") else [])
     for rule in rules:
         base, _, part = rule.partition(":")
-        if base != folder:
-            continue
-        if part == "nouns":
-            return header in NOUNS.get(folder, ())
-        return header == "cloud.h" if part == "cloud" else True
+        whole = part == ""
+        named = part == "nouns" and header in NOUNS.get(folder, ()) or part == "cloud" and header == "cloud.h"
+        if base == folder and (whole or named):
+            return True
     return False
 
 
