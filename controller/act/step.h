@@ -32,7 +32,8 @@ struct act_input {
     /* The target as last listed. */
     const struct cloud_resource *resource; /* NULL: not in the listing. */
     enum source_state source;
-    int64_t seen_at_ms; /* When that listing began; 0: never. */
+    int64_t seen_at_ms;     /* When that listing began; 0: never. */
+    uint64_t seen_sequence; /* Listings are numbered in order of their beginning. */
 
     /* This process's own knowledge of the Recommendation. */
     int64_t floor_ms;    /* A listing counts as news only if it began at or after this. */
