@@ -27,6 +27,7 @@ struct observe_region {
     struct map by_id;  /* "kind/id" -> index + 1 */
     int64_t as_of_ms;  /* Wall time at which it began; 0: none yet. */
     uint64_t as_of_ns; /* The same, monotonic. */
+    uint64_t sequence; /* Its number. */
     bool truncated;
     uint64_t content_hash;
     bool changed; /* By the listing that ended last. */
