@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "support/script_server.h"
+#include "tests/support/http_script.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,28 +15,28 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-struct script_connection {
+struct http_script_connection {
     uv_tcp_t tcp;
-    struct script_server *server;
-    struct script_connection *next;
+    struct http_script *server;
+    struct http_script_connection *next;
     struct buf request;
     bool is_answered;
     char input[16384];
 };
 
-struct script_write {
+struct http_script_write {
     uv_write_t request;
     struct buf bytes;
 };
 
 static void on_closed(uv_handle_t *handle) {
-    struct script_connection *connection = handle->data;
+    struct http_script_connection *connection = handle->data;
     buf_release(&connection->request);
     mem_free(connection);
 }
 
-static void connection_close(struct script_connection *connection) {
-    struct script_connection **link = &connection->server->connections;
+static void connection_close(struct http_script_connection *connection) {
+    struct http_script_connection **link = &connection->server->connections;
     if (uv_is_closing((uv_handle_t *)&connection->tcp))
         return;
     while (*link != connection)
@@ -48,14 +48,14 @@ static void connection_close(struct script_connection *connection) {
 }
 
 static void on_written(uv_write_t *request, int status) {
-    struct script_write *self = CONTAINER_OF(request, struct script_write, request);
+    struct http_script_write *self = CONTAINER_OF(request, struct http_script_write, request);
     (void)status; /* The client may have gone: that is its right. */
     buf_release(&self->bytes);
     mem_free(self);
 }
 
-static void connection_write(struct script_connection *connection, struct buf *bytes) {
-    struct script_write *self = mem_alloc(sizeof(*self));
+static void connection_write(struct http_script_connection *connection, struct buf *bytes) {
+    struct http_script_write *self = mem_alloc(sizeof(*self));
     self->bytes = *bytes;
     *bytes = (struct buf){0};
     uv_buf_t piece = uv_buf_init(self->bytes.data, (unsigned)self->bytes.size);
@@ -63,7 +63,7 @@ static void connection_write(struct script_connection *connection, struct buf *b
         on_written(&self->request, UV_ECANCELED);
 }
 
-static void write_chunk(struct script_connection *connection, const char *text) {
+static void write_chunk(struct http_script_connection *connection, const char *text) {
     struct buf bytes = {0};
     buf_printf(&bytes, "%zx\r\n%s\r\n", strlen(text), text);
     connection_write(connection, &bytes);
@@ -71,19 +71,19 @@ static void write_chunk(struct script_connection *connection, const char *text) 
 
 static void on_shut(uv_shutdown_t *request, int status) {
     (void)status;
-    struct script_connection *connection = request->data;
+    struct http_script_connection *connection = request->data;
     connection_close(connection);
     mem_free(request);
 }
 
-static void connection_end(struct script_connection *connection, enum script_end end) {
-    if (end == SCRIPT_HOLD) {
+static void connection_end(struct http_script_connection *connection, enum http_script_end end) {
+    if (end == HTTP_SCRIPT_HOLD) {
         connection->server->held = connection;
         return;
     }
     if (connection->server->held == connection)
         connection->server->held = NULL;
-    if (end == SCRIPT_END) {
+    if (end == HTTP_SCRIPT_END) {
         struct buf bytes = {0};
         buf_puts(&bytes, "0\r\n\r\n");
         connection_write(connection, &bytes);
@@ -95,13 +95,13 @@ static void connection_end(struct script_connection *connection, enum script_end
         on_shut(request, UV_ENOTCONN);
 }
 
-static bool fits(const struct script_step *step, const char *method, const char *target, const char *body) {
+static bool fits(const struct http_script_step *step, const char *method, const char *target, const char *body) {
     return str_eq(method, step->method ? step->method : "GET") && strstr(target, step->target) &&
            (!step->target2 || strstr(target, step->target2)) && (!step->lacks || !strstr(target, step->lacks)) &&
            (!step->body_has || strstr(body, step->body_has));
 }
 
-static void answer(struct script_connection *connection, const struct script_step *step) {
+static void answer(struct http_script_connection *connection, const struct http_script_step *step) {
     struct buf head = {0};
     buf_printf(&head, "HTTP/1.1 %d Scripted\r\nContent-Type: application/json\r\nConnection: close\r\n",
                step->status ? step->status : 200);
@@ -114,16 +114,16 @@ static void answer(struct script_connection *connection, const struct script_ste
     connection_end(connection, step->end);
 }
 
-static void take_request(struct script_connection *connection, char *head, const char *body) {
-    static const struct script_step off_script = {.target = "", .status = 599, .pieces = {"{}"}};
-    struct script_server *server = connection->server;
+static void take_request(struct http_script_connection *connection, char *head, const char *body) {
+    static const struct http_script_step off_script = {.target = "", .status = 599, .pieces = {"{}"}};
+    struct http_script *server = connection->server;
     char *save = NULL;
     const char *method = strtok_r(head, " ", &save);
     const char *target = strtok_r(NULL, " ", &save);
     connection->is_answered = true;
     buf_clear(&server->last_body);
     buf_puts(&server->last_body, body);
-    const struct script_step *step =
+    const struct http_script_step *step =
         server->step_index < server->step_count ? &server->steps[server->step_index] : NULL;
     if (method && target && step && fits(step, method, target, body)) {
         server->step_index++;
@@ -142,7 +142,7 @@ static size_t content_length(const char *head) {
 }
 
 static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *input) {
-    struct script_connection *connection = stream->data;
+    struct http_script_connection *connection = stream->data;
     if (size < 0) {
         connection_close(connection);
         return;
@@ -163,14 +163,14 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *input) {
 
 static void on_alloc(uv_handle_t *handle, size_t hint, uv_buf_t *ret) {
     (void)hint;
-    struct script_connection *connection = handle->data;
+    struct http_script_connection *connection = handle->data;
     *ret = uv_buf_init(connection->input, sizeof(connection->input));
 }
 
 static void on_connection(uv_stream_t *listener, int status) {
-    struct script_server *server = listener->data;
+    struct http_script *server = listener->data;
     ASSERT(status == 0);
-    struct script_connection *connection = mem_alloc(sizeof(*connection));
+    struct http_script_connection *connection = mem_alloc(sizeof(*connection));
     uv_tcp_init(server->loop, &connection->tcp);
     connection->tcp.data = connection;
     connection->server = server;
@@ -180,10 +180,10 @@ static void on_connection(uv_stream_t *listener, int status) {
     uv_read_start((uv_stream_t *)&connection->tcp, on_alloc, on_read);
 }
 
-void script_server_open(struct script_server *server, uv_loop_t *loop, const struct script_step *steps, size_t count) {
+void http_script_open(struct http_script *server, uv_loop_t *loop, const struct http_script_step *steps, size_t count) {
     struct sockaddr_in address;
     int size = sizeof(address);
-    *server = (struct script_server){.loop = loop, .steps = steps, .step_count = count};
+    *server = (struct http_script){.loop = loop, .steps = steps, .step_count = count};
     uv_tcp_init(loop, &server->listener);
     server->listener.data = server;
     uv_ip4_addr("127.0.0.1", 0, &address);
@@ -193,22 +193,22 @@ void script_server_open(struct script_server *server, uv_loop_t *loop, const str
     server->port = ntohs(address.sin_port);
 }
 
-void script_server_close(struct script_server *server) {
+void http_script_close(struct http_script *server) {
     uv_close((uv_handle_t *)&server->listener, NULL);
     while (server->connections)
         connection_close(server->connections);
 }
 
-void script_server_release(struct script_server *server) {
+void http_script_release(struct http_script *server) {
     buf_release(&server->last_body);
 }
 
-void script_server_push(struct script_server *server, const char *text) {
+void http_script_push(struct http_script *server, const char *text) {
     ASSERT(server->held);
     write_chunk(server->held, text);
 }
 
-void script_server_end(struct script_server *server, enum script_end end) {
-    ASSERT(server->held && end != SCRIPT_HOLD);
+void http_script_end(struct http_script *server, enum http_script_end end) {
+    ASSERT(server->held && end != HTTP_SCRIPT_HOLD);
     connection_end(server->held, end);
 }

@@ -5,20 +5,20 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef TRIMTAB_TESTS_SCRIPT_SERVER_H
-#define TRIMTAB_TESTS_SCRIPT_SERVER_H
+#ifndef TRIMTAB_TESTS_HTTP_SCRIPT_H
+#define TRIMTAB_TESTS_HTTP_SCRIPT_H
 
 #include <uv.h>
 
 #include "base/buf.h"
 
-enum script_end {
-    SCRIPT_END,  /* The reply ends in good order. */
-    SCRIPT_HOLD, /* It stays open. */
-    SCRIPT_CUT,  /* The connection is closed in the middle. */
+enum http_script_end {
+    HTTP_SCRIPT_END,  /* The reply ends in good order. */
+    HTTP_SCRIPT_HOLD, /* It stays open. */
+    HTTP_SCRIPT_CUT,  /* The connection is closed in the middle. */
 };
 
-struct script_step {
+struct http_script_step {
     const char *method;    /* NULL: GET */
     const char *target;    /* The target must contain it. */
     const char *target2;   /* And this; NULL: nothing more. */
@@ -27,28 +27,28 @@ struct script_step {
     int status;            /* 0: 200 */
     const char *header;    /* One more header line, without its end; NULL: none. */
     const char *pieces[4]; /* Of the body, each its own write. */
-    enum script_end end;
+    enum http_script_end end;
 };
 
-struct script_connection;
+struct http_script_connection;
 
-struct script_server {
+struct http_script {
     uv_loop_t *loop;
     uv_tcp_t listener;
     int port;
-    const struct script_step *steps;
+    const struct http_script_step *steps;
     size_t step_count, step_index; /* step_index: also the number of requests that fitted. */
-    struct script_connection *connections;
-    struct script_connection *held; /* The latest reply held open; NULL: none. */
+    struct http_script_connection *connections;
+    struct http_script_connection *held; /* The latest reply held open; NULL: none. */
     struct buf last_body;
     char complaint[512]; /* "" while all goes by the script. */
 };
 
-void script_server_open(struct script_server *server, uv_loop_t *loop, const struct script_step *steps, size_t count);
-void script_server_close(struct script_server *server); /* Then run the loop until it is empty. */
-void script_server_release(struct script_server *server);
+void http_script_open(struct http_script *server, uv_loop_t *loop, const struct http_script_step *steps, size_t count);
+void http_script_close(struct http_script *server); /* Then run the loop until it is empty. */
+void http_script_release(struct http_script *server);
 
-void script_server_push(struct script_server *server, const char *text);   /* One more piece of the held reply. */
-void script_server_end(struct script_server *server, enum script_end end); /* END or CUT of the held reply. */
+void http_script_push(struct http_script *server, const char *text);        /* One more piece of the held reply. */
+void http_script_end(struct http_script *server, enum http_script_end end); /* END or CUT of the held reply. */
 
 #endif
