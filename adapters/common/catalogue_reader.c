@@ -109,7 +109,7 @@ enum err_class catalogue_reader_open(struct catalogue_reader *reader, int fd, co
                 reader->position[c] = (int)f;
             }
         }
-        if (reader->position[c] < 0 && c < COLUMN_REQUIRED_COUNT) {
+        if (c < COLUMN_REQUIRED_COUNT && reader->position[c] < 0) {
             return error_set(err, ERR_PERMANENT, "price list %s: no column %s in its header", path, column_names[c]);
         }
     }

@@ -95,8 +95,14 @@ static enum err_class read_value(const struct json *node, const char *path, cons
     return ERR_NONE;
 }
 
+/* to holds PATH_SIZE. A path that is too long is cut: it is for a message, which is cut too. */
 static void join(char *to, const char *path, const char *key) {
-    (void)snprintf(to, PATH_SIZE, "%s%s%s", path, *path ? "." : "", key);
+    size_t size = 0;
+    if (*path && str_copy(to, PATH_SIZE - 1, path)) {
+        size = strlen(to);
+        to[size++] = '.';
+    }
+    (void)str_copy(to + size, PATH_SIZE - size, key);
 }
 
 /* node absent counts as an empty object. */
@@ -163,9 +169,11 @@ static enum err_class check_place(const struct sim *sim, const char *path, const
         return bad(err, at, "`%s` is not among the Provider's regions", region);
     }
     struct cloud_offer offer = {0};
-    if (sim->catalogue && !catalogue_find(sim->catalogue, sim->prices, region, type, &offer)) {
+    /* Price lists have holes: a type that is priced elsewhere only is still of a known size. */
+    if (sim->catalogue && !catalogue_find(sim->catalogue, sim->prices, region, type, &offer) &&
+        !catalogue_find(sim->catalogue, sim->prices, NULL, type, &offer)) {
         join(at, path, "instanceType");
-        return bad(err, at, "the price list has no `%s` of %s in %s", type, sim->prices, region);
+        return bad(err, at, "the price list has no `%s` of %s", type, sim->prices);
     }
     *ret_vcpu_milli = offer.vcpu_milli;
     *ret_memory_mib = offer.memory_mib;

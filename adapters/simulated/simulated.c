@@ -8,18 +8,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "adapters/common/catalogue.h"
 #include "adapters/simulated/simulated_internal.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 #define TIMEOUT_MS_DEFAULT 60000
 #define RETRY_AFTER_MS 1000
-#define STALE_MS_MAX 10000 /* A stale read shows the state of up to so long ago. */
 
 enum sim_verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE, VERB_APPLY, VERB_POLL };
 
@@ -40,200 +34,6 @@ struct sim_op { /* A call in flight. */
 
 static struct sim *sim_of(struct adapter *self) {
     return CONTAINER_OF(self, struct sim, base);
-}
-
-/* ---- Replies ---- */
-
-static const struct cloud_tag *copy_tags(struct arena *arena, const struct cloud_tag *tags, size_t count) {
-    struct cloud_tag *copy = arena_alloc_array(arena, count, sizeof(*copy));
-    for (size_t i = 0; i < count; i++) {
-        copy[i] = (struct cloud_tag){arena_strdup(arena, tags[i].key), arena_strdup(arena, tags[i].value)};
-    }
-    return copy;
-}
-
-/* The size that a list shows: now, or, where eventual consistency strikes, of some seconds ago. */
-static struct sim_change visible_size(struct sim *sim, struct sim_group *group) {
-    int64_t now_ms = runtime_wall_ms(sim->runtime);
-    sim_group_advance(sim, group);
-    if (sim_hits(sim, SIM_STALE, sim->faults.stale_read_per_mille, now_ms, group->region, group->name)) {
-        uint64_t age_ms = 1 + sim_roll(sim, SIM_STALE_AGE, now_ms, group->region, group->name) % STALE_MS_MAX;
-        return sim_changes_at(&group->changes, now_ms - (int64_t)age_ms);
-    }
-    return (struct sim_change){
-        .time_ms = now_ms,
-        .desired = (int32_t)sim_group_desired(group),
-        .serving = (int32_t)group->serving,
-    };
-}
-
-static struct cloud_resource group_resource(struct sim *sim, struct sim_group *group, struct arena *arena) {
-    struct sim_change size = visible_size(sim, group);
-    return (struct cloud_resource){
-        .kind = CLOUD_INSTANCE_GROUP,
-        .state = CLOUD_RUNNING,
-        .region = arena_strdup(arena, group->region),
-        .zone = arena_strdup(arena, group->zone),
-        .id = arena_strdup(arena, group->name),
-        .name = arena_strdup(arena, group->name),
-        .type = arena_strdup(arena, group->type),
-        .count = size.desired,
-        .count_min = group->count_min,
-        .count_max = group->count_max,
-        .serving = size.serving,
-        .vcpu_milli = group->vcpu_milli,
-        .memory_mib = group->memory_mib,
-        .tags = copy_tags(arena, group->tags, group->tag_count),
-        .tag_count = group->tag_count,
-    };
-}
-
-static struct cloud_resource instance_resource(const struct sim_instance *instance, struct arena *arena) {
-    return (struct cloud_resource){
-        .kind = CLOUD_INSTANCE,
-        .state = instance->state,
-        .region = arena_strdup(arena, instance->region),
-        .zone = "",
-        .id = arena_strdup(arena, instance->id),
-        .name = arena_strdup(arena, instance->name),
-        .type = arena_strdup(arena, instance->type),
-        .count = 1,
-        .vcpu_milli = instance->vcpu_milli,
-        .memory_mib = instance->memory_mib,
-        .tags = copy_tags(arena, instance->tags, instance->tag_count),
-        .tag_count = instance->tag_count,
-    };
-}
-
-static enum err_class no_region(const struct sim *sim, const struct cloud_query *query, struct error *err) {
-    error_set(err, ERR_PERMANENT, "%s: no such region `%s`", sim->name, query->region ? query->region : "");
-    err->http_status = 400;
-    (void)str_copy(err->code, sizeof(err->code), "InvalidRegion");
-    return ERR_PERMANENT;
-}
-
-static enum err_class do_list(struct sim_op *op, struct adapter_reply *reply) {
-    struct sim *sim = op->sim;
-    const struct cloud_query *query = op->query;
-    struct arena *arena = op->call->arena;
-    if (!sim_has_region(sim, query->region)) {
-        return no_region(sim, query, &reply->error);
-    }
-    struct cloud_resource *resources = NULL;
-    size_t count = 0;
-    for (size_t i = 0; query->kinds & 1u << CLOUD_INSTANCE_GROUP && i < sim->group_count; i++) {
-        if (str_eq(sim->groups[i].region, query->region)) {
-            resources = arena_push(arena, resources, count, sizeof(*resources));
-            resources[count++] = group_resource(sim, &sim->groups[i], arena);
-        }
-    }
-    for (size_t i = 0; query->kinds & 1u << CLOUD_INSTANCE && i < sim->instance_count; i++) {
-        if (str_eq(sim->instances[i].region, query->region)) {
-            resources = arena_push(arena, resources, count, sizeof(*resources));
-            resources[count++] = instance_resource(&sim->instances[i], arena);
-        }
-    }
-    if (count > 0) {
-        qsort(resources, count, sizeof(*resources), cloud_resource_cmp);
-    }
-    reply->truncated = count > query->count_max;
-    reply->count = reply->truncated ? query->count_max : count;
-    reply->as.resources = resources;
-    return ERR_NONE;
-}
-
-static int text_cmp(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static enum err_class do_prices(struct sim_op *op, struct adapter_reply *reply) {
-    struct sim *sim = op->sim;
-    const struct cloud_query *query = op->query;
-    if (!sim_has_region(sim, query->region)) {
-        return no_region(sim, query, &reply->error);
-    }
-    if (!sim->catalogue) {
-        return ERR_NONE;
-    }
-    if (!query->types) {
-        reply->count =
-            catalogue_region(sim->catalogue, sim->prices, query->region, op->call->arena, &reply->as.offers);
-        return ERR_NONE;
-    }
-    struct cloud_offer *offers = arena_alloc_array(op->call->arena, query->type_count, sizeof(*offers));
-    const char **types = arena_alloc_array(op->call->arena, query->type_count, sizeof(*types));
-    for (size_t i = 0; i < query->type_count; i++) {
-        types[i] = query->types[i];
-    }
-    if (query->type_count > 0) {
-        qsort(types, query->type_count, sizeof(*types), text_cmp);
-    }
-    for (size_t i = 0; i < query->type_count; i++) {
-        bool again = i > 0 && str_eq(types[i], types[i - 1]);
-        if (!again &&
-            catalogue_find(sim->catalogue, sim->prices, query->region, types[i], &offers[reply->count])) {
-            reply->count++;
-        }
-    }
-    reply->as.offers = offers;
-    return ERR_NONE;
-}
-
-/* Samples stand at whole multiples of the step, as clouds align theirs. The first at or after from_ms. */
-static int64_t first_sample_ms(int64_t from_ms, int64_t step_ms) {
-    int64_t rest = from_ms % step_ms;
-    return rest == 0 ? from_ms : from_ms + (rest < 0 ? -rest : step_ms - rest);
-}
-
-static struct cloud_series group_series(struct sim *sim, struct sim_group *group, const struct cloud_query *query,
-                                        struct arena *arena) {
-    sim_group_advance(sim, group);
-    int64_t now_ms = runtime_wall_ms(sim->runtime);
-    int64_t end_ms = query->to_ms <= now_ms ? query->to_ms : now_ms + 1;
-    int64_t first_ms = first_sample_ms(query->from_ms, query->step_ms);
-    size_t room = first_ms < end_ms ? (size_t)((end_ms - first_ms - 1) / query->step_ms + 1) : 0;
-    struct cloud_sample *utilization = arena_alloc_array(arena, room, sizeof(*utilization));
-    struct cloud_sample *serving = arena_alloc_array(arena, room, sizeof(*serving));
-    struct cloud_series series = {
-        .id = arena_strdup(arena, group->name), .utilization = utilization, .serving = serving};
-    for (int64_t t = first_ms; t < end_ms; t += query->step_ms) {
-        int64_t machines = sim_changes_at(&group->changes, t).serving;
-        serving[series.serving_count++] = (struct cloud_sample){t, (double)machines};
-        if (machines > 0) { /* No machine, no utilisation: a gap, not a zero. */
-            double vcpu = (double)machines * (double)group->vcpu_milli / 1000.0;
-            double percent = sim_group_demand(group, t) / vcpu * 100.0;
-            utilization[series.utilization_count++] = (struct cloud_sample){t, fmin(percent, 100.0)};
-        }
-    }
-    return series;
-}
-
-static enum err_class do_usage(struct sim_op *op, struct adapter_reply *reply) {
-    struct sim *sim = op->sim;
-    const struct cloud_query *query = op->query;
-    if (!sim_has_region(sim, query->region)) {
-        return no_region(sim, query, &reply->error);
-    }
-    if (query->step_ms <= 0 || query->to_ms < query->from_ms || query->from_ms < -INT64_MAX / 4 ||
-        query->to_ms > INT64_MAX / 4) {
-        return error_set(&reply->error, ERR_PERMANENT, "%s: usage: not a time range with a step", sim->name);
-    }
-    int64_t samples = (query->to_ms - query->from_ms) / query->step_ms + 1;
-    if (query->id_count > 0 && samples > (int64_t)(SIM_SAMPLES_MAX / query->id_count)) {
-        return error_set(&reply->error, ERR_PERMANENT, "%s: usage: more than %d samples", sim->name, SIM_SAMPLES_MAX);
-    }
-    struct cloud_series *series = arena_alloc_array(op->call->arena, query->id_count, sizeof(*series));
-    bool any = query->kind == CLOUD_INSTANCE_GROUP && query->metric == CLOUD_METRIC_CPU;
-    for (size_t i = 0; any && i < query->id_count; i++) {
-        struct sim_group *group = sim_group_find(sim, query->region, query->ids[i]);
-        if (!group || !group->trace) {
-            continue;
-        }
-        series[reply->count] = group_series(sim, group, query, op->call->arena);
-        reply->count += series[reply->count].serving_count > 0;
-    }
-    reply->as.series = series;
-    return ERR_NONE;
 }
 
 static enum err_class do_apply(struct sim_op *op, struct adapter_reply *reply) {
@@ -301,13 +101,13 @@ static void perform(struct sim_op *op) {
         reply->as.operation = arena_printf(op->call->arena, "simulated:%s", op->sim->name);
         break;
     case VERB_LIST:
-        class = do_list(op, reply);
+        class = sim_reply_list(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_PRICES:
-        class = do_prices(op, reply);
+        class = sim_reply_prices(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_USAGE:
-        class = do_usage(op, reply);
+        class = sim_reply_usage(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_APPLY:
         class = do_apply(op, reply);
@@ -331,6 +131,9 @@ static void sim_free(struct sim *sim) {
 
 static void on_close(struct timer *timer) {
     struct sim *sim = timer->ctx;
+    if (sim->ops) {
+        return; /* Somebody submitted after close; the last of those starts this timer again. */
+    }
     void (*closed)(void *ctx) = sim->closed;
     void *ctx = sim->closed_ctx;
     sim_free(sim);
@@ -358,7 +161,7 @@ static void finish(struct sim_op *op) {
     call->reply.request_count = 1;
     call->state = NULL;
     call->done(call);
-    close_if_idle(sim); /* The close timer cannot have fired since: sim is still there. */
+    close_if_idle(sim); /* done may have called close, but its timer cannot have fired: sim is still there. */
 }
 
 /* The client stops waiting. What it had been told is forgotten with the reply. */
@@ -463,8 +266,8 @@ static void sim_cancel(struct adapter *self, struct adapter_call *call) {
 
 /* ---- Lifetime ---- */
 
-static enum err_class sim_open(struct adapter **ret, const struct adapter_env *env,
-                               const struct adapter_config *config, struct error *err) {
+static enum err_class sim_open(struct adapter **ret, const struct adapter_env *env, const struct adapter_config *config,
+                               struct error *err) {
     struct sim *sim = mem_alloc(sizeof(*sim));
     sim->base.ops = &adapter_simulated;
     sim->runtime = env->runtime;

@@ -5,7 +5,8 @@
  *     demand.c     a trace file -> demand at any wall time; pure
  *     world.c      groups: size, boots, record of changes, capacity, tokens
  *     faults.c     chance: pure functions of (seed, time, what)
- *     simulated.c  the vtable: calls, their delays and faults, replies
+ *     replies.c    inventory, prices, usage into the caller's arena
+ *     simulated.c  the vtable: calls, their delays and faults
  *
  * Nothing here asks for a random number: what happens is a function of the seed, the time and the name of what it
  * happens to, so the same seed and clock give the same cloud, whatever else was asked of it.
@@ -16,6 +17,7 @@
 #define TRIMTAB_ADAPTERS_SIMULATED_INTERNAL_H
 
 #include "adapters/adapter.h"
+#include "adapters/common/catalogue.h"
 
 #define SIM_GROUPS_MAX 10000
 #define SIM_MACHINES_MAX 100000 /* Of one group. */
@@ -46,7 +48,7 @@ struct sim_change {
     int32_t desired, serving;
 };
 
-struct sim_changes { /* A ring that grows up to SIM_CHANGES_MAX. */
+struct sim_changes {          /* A ring that grows up to SIM_CHANGES_MAX. */
     struct sim_change before; /* What held before the oldest that is kept. */
     struct sim_change *items;
     size_t first, count, capacity;
@@ -131,6 +133,15 @@ struct sim_change sim_changes_at(const struct sim_changes *changes, int64_t time
 double sim_group_demand(const struct sim_group *group, int64_t wall_ms);
 /* Sets the size as a cloud does: checks, token, capacity. */
 MUST_CHECK enum err_class sim_scale(struct sim *sim, const struct cloud_action *action, struct error *err);
+
+/* ---- replies.c: each fills reply, or reply->error and returns its class ---- */
+
+MUST_CHECK enum err_class sim_reply_list(struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                                         struct adapter_reply *reply);
+MUST_CHECK enum err_class sim_reply_prices(struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                                           struct adapter_reply *reply);
+MUST_CHECK enum err_class sim_reply_usage(struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                                          struct adapter_reply *reply);
 
 /* ---- faults.c ---- */
 

@@ -1,6 +1,6 @@
 /*
- * The state of the simulated cloud and its laws. A machine that is started boots for the group's boot delay (±20 %, each
- * its own) and then serves; one that is taken away is gone at once, booting ones first. Boots are counted on the
+ * The state of the simulated cloud and its laws. A machine that is started boots for the group's boot delay (±20 %,
+ * each its own) and then serves; one that is taken away is gone at once, booting ones first. Boots are counted on the
  * monotonic clock, so that a step of the wall clock starts nothing early; the record of changes is in wall time, as
  * clouds report history.
  *
@@ -254,8 +254,8 @@ enum err_class sim_scale(struct sim *sim, const struct cloud_action *action, str
         return refuse(err, ERR_CONFLICT, "GroupNotFound", 404);
     }
     if (action->count < group->count_min || action->count > group->count_max) {
-        error_set(err, ERR_PERMANENT, "scale %s: %lld is outside of %lld to %lld", action->id,
-                  (long long)action->count, (long long)group->count_min, (long long)group->count_max);
+        error_set(err, ERR_PERMANENT, "scale %s: %lld is outside of %lld to %lld", action->id, (long long)action->count,
+                  (long long)group->count_min, (long long)group->count_max);
         return refuse(err, ERR_PERMANENT, "ValidationError", 400);
     }
     sim_group_advance(sim, group);

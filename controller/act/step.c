@@ -189,7 +189,9 @@ static struct act_step step_verifying(const struct act_input *in) {
     int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
     if (in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS)
         return record(PHASE_FAILED, "NotServing", "the machines did not become healthy in time");
-    return wait_until(in->now_ms + VERIFY_PERIOD_MS, "WaitsUntilServing");
+    if (in->now_ms - in->seen_at_ms >= VERIFY_PERIOD_MS)
+        return refresh("Verify");
+    return wait_until(in->seen_at_ms + VERIFY_PERIOD_MS, "WaitsUntilServing");
 }
 
 struct act_step act_step(const struct act_input *in) {

@@ -47,6 +47,11 @@ void arena_init(struct arena *arena) {
     *arena = (struct arena){0};
 }
 
+void arena_reserve(struct arena *arena, size_t size) {
+    ASSERT(!arena->head);
+    arena->head = block_new(size);
+}
+
 void arena_release(struct arena *arena) {
     blocks_free(arena->head);
     *arena = (struct arena){0};

@@ -18,6 +18,8 @@ struct arena {
 };
 
 void arena_init(struct arena *arena);
+/* On an empty arena: the first block has exactly this size, for a value whose size is known and that lives long. */
+void arena_reserve(struct arena *arena, size_t size);
 void arena_release(struct arena *arena); /* Frees everything; the arena is empty and usable again. */
 void arena_clear(struct arena *arena);   /* As release, but keeps one block for reuse. */
 

@@ -25,21 +25,22 @@ struct history_options {
 MUST_CHECK enum err_class history_open(const struct history_options *options, struct history **ret, struct error *err);
 void history_close(struct history *history); /* Flushes. */
 
-/* Adds what a cloud reported: utilisation (percent) and serving counts -> demand. vcpu_milli (or MiB) of one machine;
- * `assumed_serving` is used where `serving` has no sample at or shortly before the time (basis becomes ASSUMED).
- * Samples may overlap what is there (the newest word wins), be out of order, have gaps; NaN, negative, infinite, or
- * later than now_ms are dropped and counted in *ret_dropped. Utilisation >= 99.5 marks saturation. */
+/* Adds what a cloud reported: utilisation (percent) and serving counts -> demand. vcpu_milli (or MiB) of one machine
+ * (MiB where the key ends in "/memory"); `assumed_serving` is used where `serving` has no sample at or shortly before
+ * the time (basis becomes ASSUMED). Samples may overlap what is there (the newest word wins; samples of one slot are
+ * averaged; the slot that still runs is left for later), be out of order, have gaps; NaN, negative, infinite, or later
+ * than now_ms are dropped and counted in *ret_dropped. Utilisation >= 99.5 marks saturation. */
 void history_add(struct history *history, const char *key, const struct cloud_series *series,
                  int64_t capacity_per_machine, int64_t assumed_serving, int64_t now_ms, size_t *ret_dropped);
 
-/* The last keep_ms up to the last complete slot before now_ms, copied into the arena-like caller memory: see
- * history_view. A series with count 0 if unknown. */
+/* The last length_ms (keep_ms at most) up to the last complete slot before now_ms, copied into the arena; what is
+ * missing at the end are gaps. A series with count 0 if unknown. */
 struct arena;
 struct history_series history_view(struct history *history, const char *key, int64_t now_ms, int64_t length_ms,
                                    struct arena *arena);
 
 /* Start of the first slot that is missing at the end (where to ask the cloud from); 0: nothing known. */
-int64_t history_next_ms(const struct history *history, const char *key);
+int64_t history_next_ms(struct history *history, const char *key);
 void history_forget(struct history *history, const char *key);
 /* Writes what is pending to disk; called by a timer. Memory only: nothing. ERR_RETRYABLE when the disk refuses (kept).
  */

@@ -14,15 +14,29 @@
 #define TRIMTAB_KUBE_CLIENT_H
 
 #include "base/json.h"
+#include "base/metrics.h"
 #include "base/runtime.h"
 #include "kube/config.h"
 #include "net/http.h"
 
 struct kube_client;
 
+/* What a call and a stream have in common; private to kube/client.c. */
+struct kube_exchange {
+    struct kube_client *client;
+    void (*finished)(struct kube_exchange *exchange, const struct error *error);
+    struct http_request http;
+    struct timer timer; /* Waiting out a 429. */
+    const char *method; /* A literal. */
+    char *url, *accept_header, *content_header, *auth_header;
+    struct kube_exchange *previous, *next; /* In the client's list of its state. */
+    uint8_t state, tries;
+    bool is_stream, has_data, cancelled, refreshed;
+};
+
 struct kube_call {
     /* Caller. Strings are copied by kube_call_send. */
-    const char *method;
+    const char *method;       /* GET, POST, PUT, PATCH, DELETE */
     const char *path;         /* "/apis/trimtab.dev/v1alpha1/namespaces/a/budgets?limit=1", already escaped. */
     const char *content_type; /* NULL without body. "application/apply-patch+yaml" takes JSON too. */
     struct bytes body;        /* Borrowed until done. */
@@ -34,23 +48,18 @@ struct kube_call {
     struct error error;
     struct json *reply; /* Parsed body of a 2xx, NULL if empty or on error; owned by the call. */
     /* private */
-    struct kube_client *client;
-    struct http_request http;
-    struct timer timer;
-    char *path_copy, *url, *auth_header;
-    struct kube_call *next;
-    uint8_t attempts;
-    uint8_t state;
+    struct kube_exchange exchange;
 };
 
 struct kube_client_options {
-    uint32_t in_flight_max; /* Further calls wait in order. 0: 64. */
-    const char *user_agent;
+    uint32_t in_flight_max;  /* Further calls wait in order; streams do not count. 0: 64. */
+    struct metrics *metrics; /* rest_client_*; NULL: none. */
 };
 
 /* config is copied. */
 struct kube_client *kube_client_new(struct runtime *rt, struct http *http, uv_loop_t *loop,
                                     const struct kube_config *config, const struct kube_client_options *options);
+/* Cancels what is in flight, then closed. Then kube_client_free. */
 void kube_client_close(struct kube_client *client, void (*closed)(void *ctx), void *ctx);
 void kube_client_free(struct kube_client *client);
 
@@ -59,9 +68,5 @@ void kube_call_cancel(struct kube_call *call); /* done still runs, later. */
 void kube_call_release(struct kube_call *call);
 
 const char *kube_client_namespace(const struct kube_client *client);
-
-/* For /metrics: Prometheus text of rest_client_requests_total{code,method,host} and
- * rest_client_request_duration_seconds{verb,host}. */
-void kube_client_metrics(const struct kube_client *client, struct buf *out);
 
 #endif

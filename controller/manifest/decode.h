@@ -26,6 +26,7 @@ struct manifest_faults { /* In the arena of the decode call. At most MANIFEST_FA
 struct decode_options {
     bool strict;          /* Unknown fields are faults (files); else they are passed over (a newer CRD). */
     const char *base_dir; /* -> provider.base_dir */
+    bool is_namespace;    /* The items of a NamespaceList bear neither kind nor apiVersion. */
 };
 
 /* Decodes any of our kinds or a Namespace. Always gives an object when kind, name and namespace can be read (then

@@ -27,6 +27,7 @@ struct manifest_secret {
 struct manifest_problem {
     const char *file;
     int line;         /* 0: the file as a whole. */
+    bool unreadable;  /* The file could not be read at all: no fault of its content. */
     const char *path; /* "" if none. */
     const char *message;
 };
@@ -47,8 +48,10 @@ struct manifest_set {
 
 /* Reads all; problems are in the set, never an error: one bad file does not hide the others. A path that does not exist
  * is a problem. Objects without a namespace get default_namespace. Two entries of one kind, namespace and name: a
- * problem that names both places. Cross-object checks: policy -> provider exists, budget parents exist and have no
- * cycle (only within what was loaded; `complete` false turns these off). */
+ * problem that names both places. Cross-object checks: policy -> provider exists and is shared, budget parents exist
+ * and have no cycle (`complete` false turns these off; what is missing is a problem only where the namespace that
+ * should have it has others of its kind among what was loaded, since a repository seldom holds everything). The items
+ * of a List are entries of their own. */
 void manifest_load(const char *const *paths, size_t path_count, const char *default_namespace, bool complete,
                    struct manifest_set *ret);
 void manifest_set_release(struct manifest_set *set);

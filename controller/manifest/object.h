@@ -82,6 +82,8 @@ struct object {
     uint64_t status_hash; /* json_hash of .status; 0: no status. */
     int64_t observed_generation;
     struct object_condition conditions[CONDITION_TYPE_COUNT];
+
+    void *owner; /* The store's. */
 };
 
 /* "namespace/name" order: by kind, namespace, name. For qsort over struct object *. */

@@ -163,6 +163,11 @@ enum budget_effect {
 };
 enum budget_basis { BASIS_BILLED_COST, BASIS_EFFECTIVE_COST, BASIS_LIST_COST, BASIS_CONTRACTED_COST, BASIS_COUNT };
 
+const char *budget_period_name(enum budget_period period); /* "Monthly" */
+const char *budget_of_name(enum budget_of of);             /* "Forecast" */
+const char *budget_effect_name(enum budget_effect effect); /* "FreezeGrowth" */
+const char *budget_basis_name(enum budget_basis basis);    /* "EffectiveCost" */
+
 struct budget_threshold {
     int64_t percent;
     enum budget_of of;
@@ -182,6 +187,7 @@ struct budget {
     size_t tag_count;
     const char *const *policies;
     size_t policy_count;
+    bool has_namespace_selector; /* scope.namespaceSelector is there; {} selects every namespace. */
     const struct tag *namespace_labels;
     size_t namespace_label_count;
     enum budget_basis basis;

@@ -26,7 +26,8 @@ struct plan_input {
     struct headroom headroom;
 };
 
-/* The quantiles that plan_compute reads, ascending: 0.5 and the policy's own. Returns their number. */
+/* The quantiles that plan_compute reads, ascending: the policy's own, and a few, 0.5 among them, to tell the risk.
+ * Returns their number. */
 size_t plan_quantiles(const struct policy *policy, double *ret /* FORECAST_QUANTILES_MAX */);
 /* How many steps of forecast plan_compute reads at least, given the history's step. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms);

@@ -22,7 +22,8 @@ struct plan_action {
     int64_t from_count, to_count;
     money_micros cost_hourly;     /* After the action, of this resource; -1 unknown. */
     money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. */
-    int64_t risk_per_mille;       /* Chance that demand exceeds capacity within the horizon after it. */
+    int64_t risk_per_mille;       /* Chance, at the worst step of the window planned for, that demand exceeds capacity x
+                                     target       after it (a violation); 1000 without a forecast. */
     int64_t confidence_per_mille; /* From the forecast's basis and coverage. */
     const char *const *why;       /* Sentences, the most important first. */
     size_t why_count;

@@ -38,7 +38,8 @@ MUST_CHECK enum err_class store_local_patch(struct store *store, enum object_kin
 MUST_CHECK enum err_class store_local_apply(struct store *store, const struct json *object, struct error *err);
 MUST_CHECK enum err_class store_local_delete(struct store *store, enum object_kind kind, const char *namespace,
                                              const char *name, struct error *err);
-/* The last Events, newest first, as {"items":[...]}. */
-void store_local_print_events(struct store *store, const char *namespace, struct buf *out);
+/* The last Events (v1), newest first, as {"kind":"EventList","items":[...]}. NULL: of all namespaces, kinds, names. */
+void store_local_print_events(struct store *store, const char *namespace, const char *kind, const char *name,
+                              struct buf *out);
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef TRIMTAB_STORE_STORE_H
 #define TRIMTAB_STORE_STORE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -80,10 +81,17 @@ struct store {
     bool synced;
     bool own_namespace_suspended; /* The annotation on the controller's own namespace: the global switch. */
     const char *own_namespace;    /* NULL in a local run. */
+    /* private */
+    struct arena scratch;              /* Decoded into first, to learn the size. */
+    uint32_t marks[OBJECT_KIND_COUNT]; /* The current relist of each kind. */
 };
 
 const struct object *store_get(const struct store *store, enum object_kind kind, const char *namespace,
                                const char *name);
+/* Keeps an object alive beyond the turn (a worker reads its spec): a hold is a written reason for a count of
+ * references. */
+const struct object *store_hold(const struct object *object);
+void store_drop(const struct object *object);
 /* for (size_t i = 0; (object = store_next(store, kind, &i));) in no particular order */
 const struct object *store_next(const struct store *store, enum object_kind kind, size_t *index);
 size_t store_count(const struct store *store, enum object_kind kind);

@@ -1,0 +1,97 @@
+/*
+ * The seasonal mean: each moment is expected at the mean of the same moment of past seasons, plus a share of today's
+ * deviation from that mean. The share for each distance is the regression of past deviations on the deviation at their
+ * origin, so it falls off as fast as this series forgets.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+
+#include "forecast/forecast_internal.h"
+
+#define SEASONS_MEAN 7
+
+struct profile {
+    const double *mean; /* mean[t]: over y[t - season], y[t - 2 season]...; count + season elements. NaN unknown. */
+    size_t mean_count;
+    size_t knots[FORECAST_KNOTS_MAX];
+    double share[FORECAST_KNOTS_MAX]; /* In [0, 1]. */
+    size_t knot_count;
+};
+
+/* The mean that is known at the origin for step: whole seasons are taken off what lies further ahead than one. */
+static double profile_mean(const struct profile *profile, size_t season, size_t origin, size_t step) {
+    size_t t = origin + step - 1;
+    if (step > season)
+        t -= (step - 1) / season * season;
+    return t < profile->mean_count ? profile->mean[t] : NAN;
+}
+
+static double deviation(const struct profile *profile, const struct forecast_data *data, size_t origin) {
+    uint32_t last = data->last[origin];
+    if (!last)
+        return 0;
+    double d = data->y[last - 1] - profile->mean[last - 1];
+    return isnan(d) ? 0 : d;
+}
+
+static double share_at(const struct profile *profile, size_t step) {
+    size_t k = 0;
+    while (k < profile->knot_count && profile->knots[k] < step)
+        k++;
+    if (k == profile->knot_count)
+        return profile->share[k - 1];
+    if (k == 0 || profile->knots[k] == step)
+        return profile->share[k];
+    double left = (double)profile->knots[k - 1], right = (double)profile->knots[k];
+    double w = ((double)step - left) / (right - left);
+    return profile->share[k - 1] + w * (profile->share[k] - profile->share[k - 1]);
+}
+
+static double profile_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
+                            size_t step) {
+    const struct profile *profile = model->state;
+    double mean = profile_mean(profile, model->season, origin, step);
+    return mean + share_at(profile, step) * deviation(profile, data, origin);
+}
+
+static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t mean_count) {
+    for (size_t t = 0; t < mean_count; t++) {
+        double sum = 0;
+        size_t used = 0;
+        for (size_t back = season; back <= t && back <= SEASONS_MEAN * season; back += season) {
+            if (t - back < data->count && !isnan(data->y[t - back])) {
+                sum += data->y[t - back];
+                used++;
+            }
+        }
+        mean[t] = used ? sum / (double)used : NAN;
+    }
+}
+
+struct forecast_model forecast_profile(const struct forecast_data *data, const struct forecast_grid *grid,
+                                       size_t season, const char *name, struct arena *scratch) {
+    struct profile *profile = arena_alloc(scratch, sizeof(*profile));
+    profile->mean_count = data->count + season;
+    double *mean = arena_alloc_array(scratch, profile->mean_count, sizeof(*mean));
+    means_fill(data, season, mean, profile->mean_count);
+    profile->mean = mean;
+    profile->knot_count = grid->knot_count;
+    for (size_t k = 0; k < grid->knot_count; k++) {
+        size_t step = profile->knots[k] = grid->knots[k];
+        double cross = 0, square = 0;
+        for (size_t i = 0; i < grid->origin_count; i++) {
+            size_t origin = forecast_origin(grid, i);
+            if (origin + step > data->count)
+                break;
+            double before = deviation(profile, data, origin);
+            double after = data->y[origin + step - 1] - profile_mean(profile, season, origin, step);
+            if (isnan(after))
+                continue;
+            cross += before * after;
+            square += before * before;
+        }
+        profile->share[k] = square > 0 ? fmin(1, fmax(0, cross / square)) : 0;
+    }
+    return (struct forecast_model){.name = name, .season = season, .point = profile_point, .state = profile};
+}

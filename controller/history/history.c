@@ -1,0 +1,278 @@
+/*
+ * Demand history in memory, with a store behind it in a local run. A series that is not in memory is looked for in the
+ * store once, and then known, even if empty. What is dropped from memory is saved first.
+ *
+ * Only complete slots are kept: a slot that is still running would be read as less (or more) than it becomes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "history/history.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "history/history_internal.h"
+
+#define STEP_MS INT64_C(300000)
+#define KEEP_MS (INT64_C(35) * 86400000)
+#define SERIES_MAX 100000
+#define SATURATION_PERCENT 99.5
+#define SERVING_AGE_STEPS 3 /* How long a serving count is taken to hold when the cloud skips samples. */
+#define TIME_MAX_MS (INT64_C(253402300800) * 1000) /* Year 10000. */
+
+struct history {
+    int64_t step_ms, keep_ms;
+    size_t series_max, slots_max;
+    struct map records; /* key -> struct history_record */
+    struct history_store *store;
+    uint64_t clock;          /* Counts touches. */
+    struct error load_error; /* The first reading that failed; told by the next flush. */
+};
+
+static enum err_class store_open(struct history *history, const char *url, struct error *err) {
+    if (!url)
+        return ERR_NONE;
+    if (!str_has_prefix(url, "sqlite:") || !url[strlen("sqlite:")])
+        return error_set(err, ERR_PERMANENT, "history \"%s\": only sqlite:PATH is supported", url);
+    return history_store_open(url + strlen("sqlite:"), &history->store, err);
+}
+
+enum err_class history_open(const struct history_options *options, struct history **ret, struct error *err) {
+    struct history *history = mem_alloc(sizeof(*history));
+    history->step_ms = options->step_ms > 0 ? options->step_ms : STEP_MS;
+    history->keep_ms = options->keep_ms > 0 && options->keep_ms < KEEP_MS ? options->keep_ms : KEEP_MS;
+    history->series_max = options->series_max ? options->series_max : SERIES_MAX;
+    history->slots_max = (size_t)((history->keep_ms + history->step_ms - 1) / history->step_ms);
+    enum err_class class = store_open(history, options->url, err);
+    if (class) {
+        mem_free(history);
+        return class;
+    }
+    *ret = history;
+    return ERR_NONE;
+}
+
+void history_close(struct history *history) {
+    if (!history)
+        return;
+    struct error err = {0};
+    (void)!history_flush(history, &err); /* Nobody is left to tell; the cloud still has the samples. */
+    history_store_close(history->store);
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&history->records, &i));)
+        history_record_free(entry->value);
+    map_release(&history->records);
+    mem_free(history);
+}
+
+/* ---- the records in memory ---- */
+
+static enum err_class record_save(struct history *history, struct history_record *record, struct error *err) {
+    if (!history->store || record->dirty_from >= record->dirty_to)
+        return ERR_NONE;
+    enum err_class class = history_store_begin(history->store, err);
+    if (!class)
+        class = history_store_save(history->store, record, history->step_ms, err);
+    if (!class)
+        class = history_store_commit(history->store, err);
+    return class;
+}
+
+/* The least recently touched goes; if it cannot be saved it is lost from disk too, and the cloud is asked again. */
+static void evict_one(struct history *history) {
+    struct map_entry *entry, *oldest = NULL;
+    for (size_t i = 0; (entry = map_next(&history->records, &i));) {
+        const struct history_record *record = entry->value;
+        if (!oldest || record->touched < ((const struct history_record *)oldest->value)->touched)
+            oldest = entry;
+    }
+    if (!oldest)
+        return;
+    struct history_record *record = oldest->value;
+    struct error err = {0};
+    if (record_save(history, record, &err) && !history->load_error.class)
+        history->load_error = err;
+    map_remove(&history->records, record->key);
+    history_record_free(record);
+}
+
+static struct history_record *record_get(struct history *history, const char *key) {
+    struct history_record *record = map_get(&history->records, key);
+    if (!record) {
+        if (history->records.count >= history->series_max)
+            evict_one(history);
+        record = mem_alloc(sizeof(*record));
+        record->key = mem_strdup(key);
+        struct error err = {0};
+        if (history->store &&
+            history_store_load(history->store, record, history->step_ms, 0, history->slots_max, &err)) {
+            if (!history->load_error.class)
+                history->load_error = err;
+        }
+        record->dirty_from = record->dirty_to = 0;
+        map_put(&history->records, key, record);
+    }
+    record->touched = ++history->clock;
+    return record;
+}
+
+/* ---- adding ---- */
+
+/* The serving count in force at time_ms: the newest sample at or shortly before it; NaN if none. *cursor moves along
+ * with ascending times and starts again when they fall back. */
+static double serving_at(const struct cloud_series *series, int64_t time_ms, int64_t age_ms, size_t *cursor) {
+    const struct cloud_sample *samples = series->serving;
+    if (*cursor >= series->serving_count || samples[*cursor].time_ms > time_ms)
+        *cursor = 0;
+    while (*cursor + 1 < series->serving_count && samples[*cursor + 1].time_ms <= time_ms)
+        ++*cursor;
+    if (*cursor >= series->serving_count)
+        return NAN;
+    const struct cloud_sample *sample = &samples[*cursor];
+    bool is_usable = sample->time_ms <= time_ms && time_ms - sample->time_ms <= age_ms;
+    return is_usable && isfinite(sample->value) && sample->value >= 0 ? sample->value : NAN;
+}
+
+/* Samples of one slot are averaged; any saturated one makes the slot a lower bound. */
+struct slot_sum {
+    int64_t slot;
+    double sum;
+    size_t count;
+    uint8_t flags;
+};
+
+static void slot_store(struct history *history, struct history_record *record, struct slot_sum *s) {
+    if (s->count)
+        history_record_set(record, s->slot, (float)(s->sum / (double)s->count), s->flags, history->slots_max);
+    *s = (struct slot_sum){0};
+}
+
+static bool sample_usable(const struct cloud_sample *sample, int64_t now_ms) {
+    return isfinite(sample->value) && sample->value >= 0 && sample->time_ms >= 0 && sample->time_ms <= now_ms &&
+           sample->time_ms < TIME_MAX_MS;
+}
+
+void history_add(struct history *history, const char *key, const struct cloud_series *series,
+                 int64_t capacity_per_machine, int64_t assumed_serving, int64_t now_ms, size_t *ret_dropped) {
+    struct history_record *record = record_get(history, key);
+    double capacity = (double)capacity_per_machine / (str_has_suffix(key, "/memory") ? 1 : 1000) / 100;
+    int64_t age_ms = SERVING_AGE_STEPS * history->step_ms;
+    struct slot_sum current = {0};
+    size_t dropped = 0, cursor = 0;
+    for (size_t i = 0; i < series->utilization_count; i++) {
+        const struct cloud_sample *sample = &series->utilization[i];
+        if (!sample_usable(sample, now_ms)) {
+            dropped++;
+            continue;
+        }
+        int64_t slot = sample->time_ms / history->step_ms;
+        if ((slot + 1) * history->step_ms > now_ms) /* Still running: it will be reported again. */
+            continue;
+        double serving = serving_at(series, sample->time_ms, age_ms, &cursor);
+        uint8_t flags = isnan(serving) ? HISTORY_ASSUMED : 0;
+        if (isnan(serving))
+            serving = (double)assumed_serving;
+        double demand = sample->value * serving * capacity;
+        if (!isfinite((float)demand)) {
+            dropped++;
+            continue;
+        }
+        if (current.count && current.slot != slot)
+            slot_store(history, record, &current);
+        current.slot = slot;
+        current.sum += demand;
+        current.count++;
+        current.flags |= flags | (sample->value >= SATURATION_PERCENT ? HISTORY_SATURATED : 0);
+    }
+    slot_store(history, record, &current);
+    *ret_dropped = dropped;
+}
+
+/* ---- reading ---- */
+
+struct history_series history_view(struct history *history, const char *key, int64_t now_ms, int64_t length_ms,
+                                   struct arena *arena) {
+    const struct history_record *record = record_get(history, key);
+    int64_t end = now_ms / history->step_ms; /* The slot that runs now is not complete. */
+    int64_t length = length_ms < history->keep_ms ? length_ms : history->keep_ms;
+    int64_t from = end - (length + history->step_ms - 1) / history->step_ms;
+    if (from < record->first)
+        from = record->first;
+    struct history_series view = {.start_ms = from * history->step_ms, .step_ms = history->step_ms};
+    int64_t have = record->first + (int64_t)record->count;
+    if (record->count == 0 || from >= end || from >= have)
+        return view;
+    view.count = (size_t)(end - from);
+    float *demand = arena_alloc_array(arena, view.count, sizeof(*demand));
+    uint8_t *saturated = arena_alloc_array(arena, view.count / 8 + 1, 1);
+    for (size_t i = 0; i < view.count; i++) {
+        int64_t slot = from + (int64_t)i;
+        size_t at = (size_t)(slot - record->first);
+        demand[i] = slot < have ? record->demand[at] : NAN; /* Missing at the end: gaps too. */
+        if (slot >= have || isnan(demand[i]))
+            continue;
+        if (record->flags[at] & HISTORY_SATURATED)
+            saturated[i / 8] = (uint8_t)(saturated[i / 8] | 1u << i % 8);
+        if (record->flags[at] & HISTORY_ASSUMED)
+            view.basis = HISTORY_BASIS_ASSUMED;
+    }
+    view.demand = demand;
+    view.saturated = saturated;
+    return view;
+}
+
+int64_t history_next_ms(struct history *history, const char *key) {
+    const struct history_record *record = record_get(history, key);
+    return record->count ? (record->first + (int64_t)record->count) * history->step_ms : 0;
+}
+
+void history_forget(struct history *history, const char *key) {
+    struct history_record *record = map_remove(&history->records, key);
+    history_record_free(record);
+    struct error err = {0};
+    if (history->store && history_store_forget(history->store, key, &err) && !history->load_error.class)
+        history->load_error = err;
+}
+
+static bool has_dirty(const struct history *history) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&history->records, &i));) {
+        const struct history_record *record = entry->value;
+        if (record->dirty_from < record->dirty_to)
+            return true;
+    }
+    return false;
+}
+
+static enum err_class load_error_take(struct history *history, struct error *err) {
+    if (!history->load_error.class)
+        return ERR_NONE;
+    *err = history->load_error;
+    history->load_error = (struct error){0};
+    return err->class;
+}
+
+enum err_class history_flush(struct history *history, struct error *err) {
+    if (!history->store || !has_dirty(history))
+        return load_error_take(history, err);
+    enum err_class class = history_store_begin(history->store, err);
+    struct map_entry *entry;
+    for (size_t i = 0; !class && (entry = map_next(&history->records, &i));) {
+        const struct history_record *record = entry->value;
+        if (record->dirty_from < record->dirty_to)
+            class = history_store_save(history->store, record, history->step_ms, err);
+    }
+    if (!class)
+        class = history_store_commit(history->store, err);
+    if (class)
+        return class;
+    for (size_t i = 0; (entry = map_next(&history->records, &i));) {
+        struct history_record *record = entry->value;
+        record->dirty_from = record->dirty_to = 0;
+    }
+    return load_error_take(history, err);
+}

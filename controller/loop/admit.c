@@ -1,0 +1,340 @@
+/*
+ * Admission: a plan's actions become Recommendations. One serial step on the loop's thread, so that what is reserved is
+ * always the sum over the Recommendations that are not final.
+ *
+ *     open for the target      the plan wants              then
+ *     none                     an action                   create (in mode Enforce: approved)
+ *     Pending..Approved        the same from and to        keep
+ *     Pending..Approved        another, or none            Superseded, and create
+ *     Running, Verifying       anything                    leave it; the next plan comes when it has ended
+ *
+ * A name is a hash of policy UID, action, target, `to` and attempt; attempt grows with each Recommendation of a target.
+ * So two leaders that admit the same plan make the same name, and the API server lets one of them win.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "loop/loop_internal.h"
+
+#define NAME_PREFIX_MAX 200
+#define FAILED_WAIT_MS (INT64_C(60) * 1000)
+#define FAILED_WAIT_MAX_MS (INT64_C(60) * 60 * 1000)
+
+/* ---- the index: policy -> names of its Recommendations ---- */
+
+static void names_remove(struct name_set *set, const char *name) {
+    for (size_t i = 0; i < set->count; i++) {
+        if (!str_eq(set->names[i], name))
+            continue;
+        mem_free(set->names[i]);
+        set->names[i] = set->names[--set->count];
+        return;
+    }
+}
+
+void admit_index(struct loop *loop, const struct object *before, const struct object *now) {
+    const struct object *any = now ? now : before;
+    if ((before != NULL) == (now != NULL) || any->fault[0])
+        return;
+    char *key = mem_printf("%s/%s", any->namespace, any->as.recommendation->policy_name);
+    struct name_set *set = map_get(&loop->by_policy, key);
+    if (!set) {
+        set = mem_alloc(sizeof(*set));
+        (void)map_put(&loop->by_policy, key, set);
+    }
+    if (now) {
+        set->names = mem_grow(set->names, set->count, set->count + 1, sizeof(*set->names));
+        set->names[set->count++] = mem_strdup(now->name);
+    } else {
+        names_remove(set, before->name);
+        if (set->count == 0) {
+            (void)map_remove(&loop->by_policy, key);
+            mem_free(set->names);
+            mem_free(set);
+        }
+    }
+    mem_free(key);
+}
+
+const struct name_set *admit_names(const struct loop *loop, const char *namespace, const char *policy) {
+    static const struct name_set none;
+    char *key = mem_printf("%s/%s", namespace, policy);
+    const struct name_set *set = map_get(&loop->by_policy, key);
+    mem_free(key);
+    return set ? set : &none;
+}
+
+/* ---- the record of sizes ---- */
+
+static int by_time(const void *a, const void *b) {
+    const struct recommendation *x = *(const struct recommendation *const *)a,
+                                *y = *(const struct recommendation *const *)b;
+    return (x->finished_at_ms > y->finished_at_ms) - (x->finished_at_ms < y->finished_at_ms);
+}
+
+static bool is_target(const struct recommendation *r, const char *provider, const char *region, enum cloud_kind kind,
+                      const char *id) {
+    return r->target.kind == kind && str_eq(r->target.id, id) && str_eq(r->target.region, region) &&
+           str_eq(r->target.provider, provider);
+}
+
+size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_resource *resource,
+                            struct cloud_sample *ret, size_t ret_max) {
+    struct loop *loop = ctx;
+    const struct recommendation *done[64];
+    size_t done_count = 0;
+    const struct object *object;
+    for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
+        const struct recommendation *r = object->as.recommendation;
+        if (!object->fault[0] && r->phase == PHASE_SUCCEEDED &&
+            is_target(r, provider, resource->region, resource->kind, resource->id))
+            done[done_count++] = r;
+    }
+    if (done_count == 0 || ret_max < 2)
+        return 0;
+    qsort(done, done_count, sizeof(done[0]), by_time);
+    size_t count = 0;
+    ret[count++] = (struct cloud_sample){.time_ms = 0, .value = (double)done[0]->from_count};
+    for (size_t i = done_count > ret_max - 1 ? done_count - (ret_max - 1) : 0; i < done_count; i++)
+        ret[count++] = (struct cloud_sample){.time_ms = done[i]->finished_at_ms, .value = (double)done[i]->to_count};
+    return count;
+}
+
+/* ---- what stands for a target ---- */
+
+struct standing {
+    const struct object *open; /* Not final. */
+    const struct object *last; /* The final one of the highest attempt. */
+    int64_t attempt_max;
+    int64_t failures; /* Failed ones since the last that was not. */
+};
+
+static struct standing standing_of(struct loop *loop, const struct object *policy, const struct plan_action *action) {
+    struct standing standing = {0};
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
+        if (!r || r->action != (int)action->type ||
+            !is_target(r, action->provider, action->region, action->kind, action->id))
+            continue;
+        if (r->attempt > standing.attempt_max)
+            standing.attempt_max = r->attempt;
+        if (!recommendation_phase_is_final(r->phase))
+            standing.open = object;
+        else if (!standing.last || r->attempt > standing.last->as.recommendation->attempt)
+            standing.last = object;
+        if (r->phase == PHASE_FAILED)
+            standing.failures++;
+    }
+    return standing;
+}
+
+/* ---- creating ---- */
+
+static void make_name(const struct object *policy, const struct plan_action *action, int64_t attempt, char *ret,
+                      size_t size) {
+    uint64_t hash = str_hash_text(STR_HASH_SEED, policy->uid);
+    const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, action->to_count, attempt};
+    hash = str_hash_text(str_hash_text(str_hash_text(hash, action->provider), action->region), action->id);
+    hash = str_hash(hash, numbers, sizeof(numbers));
+    (void)snprintf(ret, size, "%.*s-%016llx", NAME_PREFIX_MAX, policy->name, (unsigned long long)hash);
+}
+
+struct creation {
+    struct buf status;
+    char *namespace, *name;
+    bool approved;
+};
+
+static void creation_free(struct loop *loop, struct creation *creation) {
+    struct recommendation_state *state = journal_state(loop, creation->namespace, creation->name, false);
+    if (state)
+        state->writing = false;
+    loop_wake(loop, OBJECT_RECOMMENDATION, creation->namespace, creation->name);
+    buf_release(&creation->status);
+    mem_free(creation->namespace);
+    mem_free(creation->name);
+    mem_free(creation);
+}
+
+static void status_written(struct loop *loop, void *ctx, bool wrote, const struct error *error) {
+    struct creation *creation = ctx;
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, creation->namespace, creation->name);
+    (void)error;
+    if (wrote && object)
+        journal_note(loop, object, creation->approved ? PHASE_APPROVED : PHASE_PENDING,
+                     creation->approved ? "Approved" : "Proposed",
+                     creation->approved ? "approved by the policy's mode" : "waits for spec.decision");
+    creation_free(loop, creation);
+}
+
+static void object_created(struct loop *loop, void *ctx, bool wrote, const struct error *error) {
+    struct creation *creation = ctx;
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, creation->namespace, creation->name);
+    if (!wrote)
+        log_warn("recommendation not created", LOG_STR("namespace", creation->namespace),
+                 LOG_STR("name", creation->name), LOG_ERR(error));
+    if (!wrote || !object) {
+        creation_free(loop, creation);
+        return;
+    }
+    write_status(loop, object, &creation->status, true, status_written, creation);
+}
+
+static void create(struct loop *loop, const struct object *policy, const struct plan_action *action, int64_t attempt) {
+    char name[NAME_PREFIX_MAX + 20];
+    struct buf body = {0};
+    struct creation *creation = mem_alloc(sizeof(*creation));
+    make_name(policy, action, attempt, name, sizeof(name));
+    creation->approved = policy->as.policy->mode == MODE_ENFORCE;
+    creation->namespace = mem_strdup(policy->namespace);
+    creation->name = mem_strdup(name);
+    status_print_recommendation_new(action, creation->approved, loop_now_ms(loop), &creation->status);
+    status_print_recommendation_object(policy, name, action, attempt, creation->approved, &body);
+    /* The journal leaves it alone until its first status is there. */
+    journal_state(loop, policy->namespace, name, true)->writing = true;
+    log_info("recommend", LOG_STR("policy", policy->name), LOG_STR("namespace", policy->namespace),
+             LOG_STR("recommendation", name), LOG_STR("action", action_type_name(action->type)),
+             LOG_STR("target", action->id), LOG_INT("from", action->from_count), LOG_INT("to", action->to_count),
+             LOG_STR("why", action->why_count ? action->why[0] : ""));
+    write_create(loop, OBJECT_RECOMMENDATION, policy->namespace, name, &body, object_created, creation);
+    buf_release(&body);
+}
+
+/* ---- superseding ---- */
+
+static void superseded(struct loop *loop, void *ctx, bool wrote, const struct error *error) {
+    struct recommendation_state *state = ctx;
+    (void)wrote;
+    (void)error; /* A conflict: it moved on; its next step tells. */
+    state->writing = false;
+    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+}
+
+static bool supersede(struct loop *loop, const struct object *object, const char *message) {
+    struct recommendation_state *state = journal_state(loop, object->namespace, object->name, true);
+    if (state->writing || state->sending)
+        return false;
+    struct buf body = {0};
+    status_print_recommendation(object, PHASE_SUPERSEDED, "PlanChanged", message, NULL, 0, loop_now_ms(loop), &body);
+    state->writing = true;
+    write_status(loop, object, &body, true, superseded, state);
+    buf_release(&body);
+    return true;
+}
+
+static bool is_begun(const struct recommendation *r) {
+    return r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING || r->phase == PHASE_REVERTING;
+}
+
+/* ---- one action ---- */
+
+/* Whether what came before holds a new one back: a rejection of the same change, a failure not long ago, a cooldown. */
+static bool is_held_back(struct loop *loop, const struct object *policy, const struct plan_action *action,
+                         const struct standing *standing) {
+    const struct recommendation *last = standing->last ? standing->last->as.recommendation : NULL;
+    if (!last)
+        return false;
+    if (last->phase == PHASE_REJECTED && last->from_count == action->from_count && last->to_count == action->to_count)
+        return true;
+    int64_t wait_ms = 0;
+    if (last->phase == PHASE_FAILED) {
+        wait_ms = FAILED_WAIT_MS;
+        for (int64_t i = 1; i < standing->failures && wait_ms < FAILED_WAIT_MAX_MS; i++)
+            wait_ms *= 2;
+    } else if (last->phase == PHASE_SUCCEEDED && action->to_count < action->from_count) {
+        wait_ms = policy->as.policy->disruption.cooldown_ms;
+    }
+    int64_t left_ms = last->finished_at_ms + wait_ms - loop_now_ms(loop);
+    if (left_ms <= 0)
+        return false;
+    workqueue_add_after(&loop->queue, OBJECT_POLICY, policy->namespace, policy->name, left_ms + 1);
+    return true;
+}
+
+static void admit_action(struct loop *loop, const struct object *policy, const struct plan_action *action) {
+    struct standing standing = standing_of(loop, policy, action);
+    if (standing.open) {
+        const struct recommendation *r = standing.open->as.recommendation;
+        if (is_begun(r) || (r->from_count == action->from_count && r->to_count == action->to_count))
+            return;
+        if (!supersede(loop, standing.open, "a newer plan wants another size"))
+            return;
+    }
+    if (is_held_back(loop, policy, action, &standing))
+        return;
+    create(loop, policy, action, standing.attempt_max + 1);
+}
+
+static bool plan_has(const struct plan *plan, const struct recommendation *r) {
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+        if (r->action == (int)action->type && is_target(r, action->provider, action->region, action->kind, action->id))
+            return true;
+    }
+    return false;
+}
+
+static int by_finished(const void *a, const void *b) {
+    const struct object *x = *(const struct object *const *)a, *y = *(const struct object *const *)b;
+    int64_t s = x->as.recommendation->finished_at_ms, t = y->as.recommendation->finished_at_ms;
+    return s != t ? (s > t) - (s < t) : str_cmp(x->name, y->name);
+}
+
+/* Whether a younger final one of the same target exists: the last of each target is kept, it carries attempt and
+ * cooldown. */
+static bool is_latest(const struct object *const *finished, size_t count, size_t index) {
+    const struct recommendation *r = finished[index]->as.recommendation;
+    for (size_t i = 0; i < count; i++) {
+        const struct recommendation *other = finished[i]->as.recommendation;
+        if (other->attempt > r->attempt && other->action == r->action &&
+            is_target(other, r->target.provider, r->target.region, r->target.kind, r->target.id))
+            return false;
+    }
+    return true;
+}
+
+static void trim_finished(struct loop *loop, const struct object *policy) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    if (names->count <= loop->options.finished_max)
+        return;
+    const struct object **finished = mem_alloc_array(names->count, sizeof(*finished));
+    size_t count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        if (object && !object->fault[0] && !object->deleting &&
+            recommendation_phase_is_final(object->as.recommendation->phase))
+            finished[count++] = object;
+    }
+    qsort(finished, count, sizeof(*finished), by_finished);
+    size_t surplus = count > loop->options.finished_max ? count - loop->options.finished_max : 0;
+    for (size_t i = 0; i < count && surplus > 0; i++) {
+        if (is_latest(finished, count, i))
+            continue;
+        write_delete(loop, finished[i]);
+        surplus--;
+    }
+    mem_free(finished);
+}
+
+void admit_plan(struct loop *loop, const struct object *policy, const struct plan *plan) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        if (!object || object->fault[0])
+            continue;
+        const struct recommendation *r = object->as.recommendation;
+        if (!recommendation_phase_is_final(r->phase) && !is_begun(r) && !plan_has(plan, r))
+            (void)supersede(loop, object, "the plan no longer wants it");
+    }
+    trim_finished(loop, policy);
+    if (policy->as.policy->mode == MODE_OBSERVE || store_is_suspended(loop->store, policy))
+        return;
+    for (size_t i = 0; i < plan->action_count; i++)
+        admit_action(loop, policy, &plan->actions[i]);
+}

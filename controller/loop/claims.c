@@ -1,0 +1,103 @@
+/*
+ * Which policies select which resource. Two policies on one resource: neither acts, both say so. Claims are renewed
+ * whenever a policy or a listing changes, so they are complete before any plan is admitted.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/str.h"
+#include "loop/loop_internal.h"
+
+struct claim {
+    struct policy_state **holders;
+    size_t count;
+};
+
+char *claims_key(const char *provider, const char *region, enum cloud_kind kind, const char *id) {
+    return mem_printf("%s/%s/%s/%s", provider, region, cloud_kind_name(kind), id);
+}
+
+/* The others see the change of one claim: a conflict came or went. */
+static void wake_holders(struct loop *loop, const struct claim *claim, const struct policy_state *but) {
+    for (size_t i = 0; i < claim->count; i++)
+        if (claim->holders[i] != but)
+            loop_wake(loop, OBJECT_POLICY, claim->holders[i]->namespace, claim->holders[i]->name);
+}
+
+static void claim_add(struct loop *loop, struct policy_state *state, const char *key) {
+    struct claim *claim = map_get(&loop->claims, key);
+    if (!claim) {
+        claim = mem_alloc(sizeof(*claim));
+        (void)map_put(&loop->claims, key, claim);
+    }
+    claim->holders = mem_grow(claim->holders, claim->count, claim->count + 1, sizeof(struct policy_state *));
+    claim->holders[claim->count++] = state;
+    if (claim->count > 1)
+        wake_holders(loop, claim, state);
+}
+
+static void claim_remove(struct loop *loop, struct policy_state *state, const char *key) {
+    struct claim *claim = map_get(&loop->claims, key);
+    for (size_t i = 0; claim && i < claim->count; i++) {
+        if (claim->holders[i] != state)
+            continue;
+        claim->holders[i] = claim->holders[--claim->count];
+        break;
+    }
+    if (claim && claim->count > 0) {
+        wake_holders(loop, claim, state);
+        return;
+    }
+    if (claim) {
+        (void)map_remove(&loop->claims, key);
+        mem_free(claim->holders);
+        mem_free(claim);
+    }
+}
+
+static bool same_keys(const struct policy_state *state, char **keys, size_t count) {
+    if (state->selected_count != count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (!str_eq(state->selected[i], keys[i]))
+            return false;
+    return true;
+}
+
+void claims_set(struct loop *loop, struct policy_state *state, char **keys, size_t count) {
+    char **before = state->selected;
+    size_t before_count = state->selected_count;
+    if (same_keys(state, keys, count)) {
+        for (size_t i = 0; i < count; i++)
+            mem_free(keys[i]);
+        mem_free(keys);
+        return;
+    }
+    state->selected = keys;
+    state->selected_count = count;
+    for (size_t i = 0; i < count; i++)
+        claim_add(loop, state, keys[i]);
+    for (size_t i = 0; i < before_count; i++) {
+        claim_remove(loop, state, before[i]);
+        mem_free(before[i]);
+    }
+    mem_free(before);
+}
+
+const char *claims_other(const struct loop *loop, const char *resource_key, const char *policy_key) {
+    const struct claim *claim = map_get(&loop->claims, resource_key);
+    const char *other = NULL;
+    for (size_t i = 0; claim && i < claim->count; i++)
+        if (!str_eq(claim->holders[i]->key, policy_key) && (!other || str_cmp(claim->holders[i]->key, other) < 0))
+            other = claim->holders[i]->key;
+    return other;
+}
+
+void claims_release(struct loop *loop) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&loop->claims, &i));) {
+        struct claim *claim = entry->value;
+        mem_free(claim->holders);
+        mem_free(claim);
+    }
+    map_release(&loop->claims);
+}

@@ -1,0 +1,322 @@
+/*
+ * The journal: drives each Recommendation through its state machine (act/step.h). Every phase is written, fenced by the
+ * resourceVersion, before what follows from it is done; so whoever reads it after a crash knows what may have happened.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "loop/loop_internal.h"
+
+static const char *const phase_names[] = {"phase", "reason", NULL};
+static const struct metric metric_phases = {"trimtab_recommendation_phases_total",
+                                            "Phases that Recommendations went through.", METRIC_COUNTER, phase_names,
+                                            NULL};
+static const char *const effect_names[] = {"provider", "action", "outcome", NULL};
+static const struct metric metric_effects = {"trimtab_effects_total", "Effects sent to clouds, by outcome.",
+                                             METRIC_COUNTER, effect_names, NULL};
+
+struct recommendation_state *journal_state(struct loop *loop, const char *namespace, const char *name, bool make) {
+    char *key = mem_printf("%s/%s", namespace, name);
+    struct recommendation_state *state = map_get(&loop->recommendations, key);
+    if (state || !make) {
+        mem_free(key);
+        return state;
+    }
+    state = mem_alloc(sizeof(*state));
+    state->loop = loop;
+    state->key = key;
+    state->namespace = mem_strdup(namespace);
+    state->name = mem_strdup(name);
+    /* Whatever an earlier leader has sent has been answered or given up by the time from which we may act. */
+    uint64_t now_ns = runtime_mono_ns(loop->runtime);
+    state->floor_ms = loop_now_ms(loop);
+    if (loop->act_from_ns > now_ns)
+        state->floor_ms += (int64_t)((loop->act_from_ns - now_ns) / NS_PER_MS);
+    (void)map_put(&loop->recommendations, key, state);
+    return state;
+}
+
+void journal_state_free(struct recommendation_state *state) {
+    arena_release(&state->arena);
+    mem_free(state->key);
+    mem_free(state->namespace);
+    mem_free(state->name);
+    mem_free(state);
+}
+
+static void forget(struct loop *loop, const char *namespace, const char *name) {
+    struct recommendation_state *state = journal_state(loop, namespace, name, false);
+    if (!state || state->sending || state->writing)
+        return; /* What is in flight wakes the key again. */
+    (void)map_remove(&loop->recommendations, state->key);
+    journal_state_free(state);
+}
+
+void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
+                  const char *message) {
+    const struct recommendation *r = object->as.recommendation;
+    bool is_bad = phase == PHASE_FAILED;
+    char note[512];
+    (void)snprintf(note, sizeof(note), "%s %s %lld -> %lld: %s", action_type_name((enum action_type)r->action),
+                   r->target.id, (long long)r->from_count, (long long)r->to_count, message);
+    log_write(is_bad ? LOG_WARN : LOG_INFO, "recommendation",
+              LOG_FIELDS(LOG_STR("namespace", object->namespace), LOG_STR("policy", r->policy_name),
+                         LOG_STR("name", object->name), LOG_STR("phase", recommendation_phase_name(phase)),
+                         LOG_STR("reason", reason), LOG_STR("provider", r->target.provider),
+                         LOG_STR("target", r->target.id), LOG_INT("from", r->from_count), LOG_INT("to", r->to_count),
+                         LOG_STR("message", message)));
+    metrics_add(loop->options.metrics, &metric_phases, METRIC_LABELS(recommendation_phase_name(phase), reason), 1);
+    store_note(loop->store, &(struct store_note){.regarding = object,
+                                                 .warning = is_bad,
+                                                 .reason = reason,
+                                                 .action = action_type_name((enum action_type)r->action),
+                                                 .note = note});
+}
+
+/* ---- record ---- */
+
+struct recording {
+    struct recommendation_state *state;
+    enum recommendation_phase phase;
+    const char *reason;
+    char message[256];
+};
+
+static void recorded(struct loop *loop, void *ctx, bool wrote, const struct error *error) {
+    struct recording *recording = ctx;
+    struct recommendation_state *state = recording->state;
+    state->writing = false;
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    if (wrote && object) {
+        journal_note(loop, object, recording->phase, recording->reason, recording->message);
+        if (recommendation_phase_is_final(recording->phase))
+            loop_wake(loop, OBJECT_POLICY, object->namespace, object->as.recommendation->policy_name);
+    }
+    if (error->class != ERR_NONE && error->class != ERR_CONFLICT) {
+        log_warn("phase not recorded", LOG_STR("recommendation", state->key), LOG_ERR(error));
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+    } else {
+        loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    }
+    mem_free(recording);
+}
+
+static void record(struct loop *loop, struct recommendation_state *state, const struct object *object,
+                   enum recommendation_phase phase, const char *reason, const char *message, const char *operation) {
+    struct buf body = {0};
+    struct recording *recording = mem_alloc(sizeof(*recording));
+    *recording = (struct recording){.state = state, .phase = phase, .reason = reason};
+    (void)str_copy(recording->message, sizeof(recording->message), message);
+    if (phase == PHASE_RUNNING)
+        state->floor_ms = loop_now_ms(loop); /* Only what is seen after the intent counts. */
+    state->writing = true;
+    status_print_recommendation(object, phase, reason, message, operation, state->tries, loop_now_ms(loop), &body);
+    write_status(loop, object, &body, true, recorded, recording);
+    buf_release(&body);
+}
+
+/* ---- send ---- */
+
+static void count_effect(struct loop *loop, const struct recommendation *r, const struct error *error) {
+    const char *outcome = error->class == ERR_NONE ? "Succeeded" : error_class_name(error->class);
+    metrics_add(loop->options.metrics, &metric_effects,
+                METRIC_LABELS(r->target.provider, action_type_name((enum action_type)r->action), outcome), 1);
+}
+
+static void send_done(struct adapter_call *call) {
+    struct recommendation_state *state = call->ctx;
+    struct loop *loop = state->loop;
+    struct error error = call->reply.error;
+    if (error.class == ERR_NONE)
+        (void)str_copy(state->operation, sizeof(state->operation), call->reply.as.operation);
+    arena_release(&state->arena);
+    state->sending = false;
+    loop->in_flight--;
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    if (!object || object->fault[0]) {
+        loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+        return;
+    }
+    const struct recommendation *r = object->as.recommendation;
+    count_effect(loop, r, &error);
+    state->floor_ms = loop_now_ms(loop); /* Listings that began before the answer tell nothing of the effect. */
+    if (error.class == ERR_NONE) {
+        record(loop, state, object, PHASE_VERIFYING, "Applied", "the cloud took the change; waits until it serves",
+               state->operation);
+        return;
+    }
+    log_warn("effect failed", LOG_STR("recommendation", state->key), LOG_INT("try", state->tries), LOG_ERR(&error));
+    if (act_apply_failed(state->tries, &error, loop_now_ms(loop), &state->retry_at_ms)) {
+        record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
+        return;
+    }
+    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+}
+
+static struct adapter_call call_of(struct loop *loop, struct recommendation_state *state, adapter_done_fn *done) {
+    return (struct adapter_call){
+        .done = done, .ctx = state, .arena = &state->arena, .timeout_ms = loop->options.action_timeout_ms};
+}
+
+static void send_effect(struct loop *loop, struct recommendation_state *state, const struct object *object) {
+    const struct recommendation *r = object->as.recommendation;
+    struct adapter *adapter = observe_adapter(loop->observe, r->target.provider);
+    if (!adapter || !loop_may_act(loop)) {
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+        return;
+    }
+    /* The token is the object's identity: the same on every try and for every leader. */
+    uint64_t token = str_hash_text(str_hash_text(STR_HASH_SEED, object->uid), object->name);
+    (void)snprintf(state->token, sizeof(state->token), "%016llx", (unsigned long long)token);
+    state->action = (struct cloud_action){.verb = CLOUD_SCALE,
+                                          .kind = r->target.kind,
+                                          .region = arena_strdup(&state->arena, r->target.region),
+                                          .id = arena_strdup(&state->arena, r->target.id),
+                                          .count = r->to_count,
+                                          .token = state->token};
+    state->call = call_of(loop, state, send_done);
+    state->tries++;
+    state->sending = true;
+    loop->in_flight++;
+    log_info("effect", LOG_STR("recommendation", state->key), LOG_STR("provider", r->target.provider),
+             LOG_STR("target", r->target.id), LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
+    adapter->ops->apply(adapter, &state->call, &state->action);
+}
+
+/* ---- poll ---- */
+
+static void poll_done(struct adapter_call *call) {
+    struct recommendation_state *state = call->ctx;
+    struct loop *loop = state->loop;
+    struct error error = call->reply.error;
+    bool is_done = error.class == ERR_NONE && !call->reply.as.operation[0];
+    uint32_t after_ms = call->reply.poll_after_ms ? call->reply.poll_after_ms : 5000;
+    arena_release(&state->arena);
+    state->sending = false;
+    loop->in_flight--;
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    if (object && !object->fault[0] && is_done) {
+        state->floor_ms = loop_now_ms(loop);
+        record(loop, state, object, PHASE_VERIFYING, "OperationDone", "the operation has ended; waits until it serves",
+               NULL);
+        return;
+    }
+    if (object && !object->fault[0] && error.class != ERR_NONE &&
+        act_apply_failed(1, &error, loop_now_ms(loop), &state->retry_at_ms)) {
+        record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
+        return;
+    }
+    if (error.class == ERR_NONE)
+        state->retry_at_ms = loop_now_ms(loop) + after_ms;
+    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+}
+
+static void poll_operation(struct loop *loop, struct recommendation_state *state, const struct object *object) {
+    const struct recommendation *r = object->as.recommendation;
+    struct adapter *adapter = observe_adapter(loop->observe, r->target.provider);
+    if (!adapter) {
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+        return;
+    }
+    (void)str_copy(state->operation, sizeof(state->operation), r->operation);
+    state->call = call_of(loop, state, poll_done);
+    state->sending = true;
+    loop->in_flight++;
+    adapter->ops->poll(adapter, &state->call, state->operation);
+}
+
+/* ---- the input of a step ---- */
+
+/* What the policy's other Recommendations amount to. */
+static void look_at_siblings(struct loop *loop, const struct object *object, struct act_input *in) {
+    const struct recommendation *own = object->as.recommendation;
+    const struct name_set *names = admit_names(loop, object->namespace, own->policy_name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *other = store_get(loop->store, OBJECT_RECOMMENDATION, object->namespace, names->names[i]);
+        if (!other || other == object || other->fault[0])
+            continue;
+        const struct recommendation *r = other->as.recommendation;
+        const struct recommendation_state *state = journal_state(loop, other->namespace, other->name, false);
+        bool is_starting = r->phase == PHASE_APPROVED && state && state->writing;
+        if ((r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING || is_starting) && act_shrinks(r))
+            in->active++;
+        if ((r->phase == PHASE_SUCCEEDED || r->phase == PHASE_FAILED) && r->finished_at_ms > in->last_finished_ms &&
+            str_eq(r->target.id, own->target.id) && str_eq(r->target.region, own->target.region) &&
+            str_eq(r->target.provider, own->target.provider))
+            in->last_finished_ms = r->finished_at_ms;
+    }
+}
+
+static struct act_input input_of(struct loop *loop, const struct object *object,
+                                 const struct recommendation_state *state) {
+    const struct recommendation *r = object->as.recommendation;
+    struct act_input in = {.now_ms = loop_now_ms(loop),
+                           .recommendation = r,
+                           .floor_ms = state->floor_ms,
+                           .sending = state->sending,
+                           .may_act = loop_may_act(loop),
+                           .tries = state->tries,
+                           .retry_at_ms = state->retry_at_ms};
+    const struct object *policy = store_get(loop->store, OBJECT_POLICY, object->namespace, r->policy_name);
+    if (policy && !policy->deleting && !policy->fault[0])
+        in.policy = policy->as.policy;
+    in.suspended = store_is_suspended(loop->store, object) || (policy && store_is_suspended(loop->store, policy));
+    char *slash = strchr(r->target.provider, '/');
+    if (slash) { /* A suspended Provider is a switch too. */
+        char *namespace = mem_strndup(r->target.provider, (size_t)(slash - r->target.provider));
+        const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
+        in.suspended = in.suspended || (provider && store_is_suspended(loop->store, provider));
+        mem_free(namespace);
+    }
+    char *key = claims_key(r->target.provider, r->target.region, r->target.kind, r->target.id);
+    char *own = mem_printf("%s/%s", object->namespace, r->policy_name);
+    in.claimed_twice = claims_other(loop, key, own) != NULL;
+    mem_free(key);
+    mem_free(own);
+    (void)observe_find(loop->observe, r->target.provider, r->target.region, r->target.kind, r->target.id, &in.resource);
+    in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms);
+    look_at_siblings(loop, object, &in);
+    return in;
+}
+
+void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, item->namespace, item->name);
+    if (!object || object->deleting || object->fault[0] ||
+        recommendation_phase_is_final(object->as.recommendation->phase)) {
+        forget(loop, item->namespace, item->name);
+        loop_finish(loop, item, false);
+        return;
+    }
+    struct recommendation_state *state = journal_state(loop, item->namespace, item->name, true);
+    if (state->writing || loop->stopping) {
+        loop_finish(loop, item, false);
+        return;
+    }
+    struct act_input in = input_of(loop, object, state);
+    struct act_step step = act_step(&in);
+    switch (step.type) {
+    case ACT_IDLE:
+        break;
+    case ACT_WAIT:
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, item->namespace, item->name,
+                            step.until_ms > in.now_ms ? step.until_ms - in.now_ms : 1);
+        break;
+    case ACT_REFRESH:
+        observe_refresh(loop->observe, in.recommendation->target.provider, in.recommendation->target.region);
+        break;
+    case ACT_RECORD:
+        record(loop, state, object, step.phase, step.reason, step.message, in.recommendation->operation);
+        break;
+    case ACT_SEND:
+        send_effect(loop, state, object);
+        break;
+    case ACT_POLL:
+        poll_operation(loop, state, object);
+        break;
+    }
+    loop_finish(loop, item, false);
+}

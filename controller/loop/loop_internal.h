@@ -1,0 +1,158 @@
+/*
+ * What the files of loop/ share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_LOOP_LOOP_INTERNAL_H
+#define TRIMTAB_LOOP_LOOP_INTERNAL_H
+
+#include "account/status.h"
+#include "act/step.h"
+#include "base/mem.h"
+#include "loop/loop.h"
+#include "loop/workqueue.h"
+#include "observe/observe.h"
+#include "plan/compute.h"
+
+#define SCOPES_MAX 32
+
+/* What a policy's cycle computes on another thread. */
+struct policy_job {
+    struct work work;
+    struct loop *loop;
+    struct workqueue_item *item;
+    const struct object *object; /* Held. */
+    struct arena arena;
+    struct snapshot *snapshot;
+    struct forecast *forecasts;
+    struct plan_input input;
+    struct plan plan;
+};
+
+/* Kept for a policy whose providers can be resolved. */
+struct policy_state {
+    char *key, *namespace, *name;
+    char **selected; /* Resource keys that it claims, sorted as selected. */
+    size_t selected_count;
+    struct loop_policy_view view; /* Figures of the last cycle; has_view false: none yet. */
+    bool has_view;
+    char model[48];
+    int64_t status_written_ms;
+    char reason[48]; /* Of the last summary. */
+    char plan_hash[17];
+};
+
+/* Kept for a Recommendation that is not final. */
+struct recommendation_state {
+    struct loop *loop;
+    char *key, *namespace, *name;
+    int64_t floor_ms, retry_at_ms, tries;
+    bool sending;                    /* apply or poll in flight */
+    bool writing;                    /* status write in flight */
+    enum recommendation_phase noted; /* The last phase that was logged. */
+    struct adapter_call call;
+    struct cloud_action action;
+    struct arena arena;
+    char operation[256];
+    char token[24];
+};
+
+struct provider_state {
+    char *key, *namespace, *name;
+    uint64_t opened_hash; /* Spec and credentials of the open adapter; 0: not open. */
+    uint64_t spec_hash;   /* Of the spec whose Secret was asked for last. */
+    bool opening;
+    struct error error; /* Why it could not be opened; class NONE: it could. */
+    int64_t secret_read_ms;
+    char reason[48];
+};
+
+struct loop {
+    struct loop_options options;
+    struct runtime *runtime;
+    struct store *store;
+    struct observe *observe;
+    struct workqueue queue;
+    struct timer drain;
+    struct timer resync;
+    struct map policies;        /* key -> struct policy_state * */
+    struct map recommendations; /* key -> struct recommendation_state * */
+    struct map providers;       /* key -> struct provider_state * */
+    struct map claims;          /* resource key -> struct claim * */
+    struct map by_policy;       /* policy key -> struct name_set * of its Recommendations */
+    bool leading, stopping, synced;
+    uint64_t act_from_ns; /* Monotonic: no effect before. */
+    size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
+    bool observe_closed;
+    struct timer stop_check;
+    void (*stopped)(void *ctx);
+    void *stopped_ctx;
+};
+
+struct name_set {
+    char **names;
+    size_t count;
+};
+
+/* loop.c */
+void loop_finish(struct loop *loop, struct workqueue_item *item, bool failed);
+void loop_wake(struct loop *loop, enum object_kind kind, const char *namespace, const char *name);
+bool loop_may_act(struct loop *loop);
+int64_t loop_now_ms(const struct loop *loop);
+
+/* cycle.c: the policy's cycle */
+void cycle_policy(struct loop *loop, struct workqueue_item *item);
+void policy_job_free(struct policy_job *job);
+
+/* policy.c */
+struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make);
+void policy_state_forget(struct loop *loop, const char *namespace, const char *name);
+/* Providers of a policy that exist, are valid, permitted and listed -> scopes. False: *ret_summary says which is not,
+ * and why. */
+bool policy_scopes(struct loop *loop, const struct object *policy, struct arena *arena, struct observe_scope *ret,
+                   size_t *ret_count, struct status_summary *ret_summary);
+void policy_select(struct loop *loop, const struct object *policy); /* Renews its claims. */
+/* Writes the status if it differs, then finishes the item. */
+void policy_write_status(struct loop *loop, struct workqueue_item *item, const struct object *object,
+                         const struct policy_status *status);
+
+/* claims.c */
+void claims_set(struct loop *loop, struct policy_state *state, char **keys, size_t count); /* Takes keys. */
+/* Another policy that selects this resource; NULL: none. */
+const char *claims_other(const struct loop *loop, const char *resource_key, const char *policy_key);
+char *claims_key(const char *provider, const char *region, enum cloud_kind kind, const char *id);
+void claims_release(struct loop *loop);
+
+/* admit.c: plan -> Recommendations. Serial: one policy at a time, on the loop thread. */
+void admit_plan(struct loop *loop, const struct object *policy, const struct plan *plan);
+void admit_index(struct loop *loop, const struct object *before, const struct object *now);
+const struct name_set *admit_names(const struct loop *loop, const char *namespace, const char *policy);
+size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_resource *resource,
+                            struct cloud_sample *ret, size_t ret_max);
+
+/* journal.c: one step of a Recommendation */
+void journal_recommendation(struct loop *loop, struct workqueue_item *item);
+struct recommendation_state *journal_state(struct loop *loop, const char *namespace, const char *name, bool make);
+void journal_state_free(struct recommendation_state *state);
+void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
+                  const char *message);
+
+/* provider.c, budget.c */
+void provider_reconcile(struct loop *loop, struct workqueue_item *item);
+void provider_state_free(struct provider_state *state);
+void budget_reconcile(struct loop *loop, struct workqueue_item *item);
+
+/* write.c */
+/* Writes body as the status unless the object has it already. done(ctx, wrote, error): later, or at once when there is
+ * nothing to write. fenced: only if the object is still the version that was read. */
+typedef void write_done_fn(struct loop *loop, void *ctx, bool wrote, const struct error *error);
+void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced,
+                  write_done_fn *done, void *ctx);
+void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
+                  const struct buf *body, write_done_fn *done, void *ctx);
+void write_delete(struct loop *loop, const struct object *object);
+/* write_status, then loop_finish. */
+void write_status_and_finish(struct loop *loop, struct workqueue_item *item, const struct object *object,
+                             const struct buf *body);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * A policy's providers, its claims, and its status.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "loop/loop_internal.h"
+
+struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
+    char *key = mem_printf("%s/%s", namespace, name);
+    struct policy_state *state = map_get(&loop->policies, key);
+    if (state || !make) {
+        mem_free(key);
+        return state;
+    }
+    state = mem_alloc(sizeof(*state));
+    state->key = key;
+    state->namespace = mem_strdup(namespace);
+    state->name = mem_strdup(name);
+    (void)map_put(&loop->policies, key, state);
+    return state;
+}
+
+void policy_state_forget(struct loop *loop, const char *namespace, const char *name) {
+    struct policy_state *state = policy_state_get(loop, namespace, name, false);
+    if (!state)
+        return;
+    claims_set(loop, state, NULL, 0);
+    (void)map_remove(&loop->policies, state->key);
+    mem_free(state->key);
+    mem_free(state->namespace);
+    mem_free(state->name);
+    mem_free(state);
+}
+
+/* ---- providers ---- */
+
+static bool problem(struct status_summary *ret, enum status_progress progress, const char *reason,
+                    const char *message) {
+    *ret = (struct status_summary){.progress = progress, .reason = reason, .message = message};
+    return false;
+}
+
+static bool scope_of(struct loop *loop, const struct object *policy, const struct object_ref *ref, struct arena *arena,
+                     struct observe_scope *ret, struct status_summary *why) {
+    const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, ref->namespace, ref->name);
+    ret->provider = arena_printf(arena, "%s/%s", ref->namespace, ref->name);
+    if (!provider)
+        return problem(why, PROGRESS_STALLED, "ProviderNotFound",
+                       arena_printf(arena, "Provider %s does not exist; create it or change spec.selector.providers",
+                                    ret->provider));
+    if (provider->fault[0])
+        return problem(why, PROGRESS_STALLED, "ProviderInvalid",
+                       arena_printf(arena, "Provider %s cannot be used: %s", ret->provider, provider->fault));
+    const struct object *namespace = store_get(loop->store, OBJECT_NAMESPACE, "", policy->namespace);
+    if (!observe_permit(provider, policy->namespace, namespace ? namespace->labels : NULL,
+                        namespace ? namespace->label_count : 0, ret))
+        return problem(why, PROGRESS_STALLED, "ProviderNotShared",
+                       arena_printf(arena,
+                                    "Provider %s is not shared with namespace %s; its owner can add spec.sharing",
+                                    ret->provider, policy->namespace));
+    struct observe_report report;
+    observe_provider_report(loop->observe, ref->namespace, ref->name, &report);
+    if (!report.listed)
+        return problem(why, PROGRESS_RECONCILING, "Observing",
+                       arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,
+                                    report.error.class != ERR_NONE ? ": " : "", report.error.message));
+    return true;
+}
+
+bool policy_scopes(struct loop *loop, const struct object *policy, struct arena *arena, struct observe_scope *ret,
+                   size_t *ret_count, struct status_summary *why) {
+    const struct policy *spec = policy->as.policy;
+    size_t count = spec->selector.provider_count;
+    if (count > SCOPES_MAX)
+        return problem(why, PROGRESS_STALLED, "InvalidSpec", "spec.selector.providers names more than 32");
+    for (size_t i = 0; i < count; i++)
+        if (!scope_of(loop, policy, &spec->selector.providers[i], arena, &ret[i], why))
+            return false;
+    *ret_count = count;
+    return true;
+}
+
+/* ---- claims ---- */
+
+struct selection {
+    char **keys;
+    size_t count;
+};
+
+static void select_one(void *ctx, const char *provider, const struct cloud_resource *resource) {
+    struct selection *selection = ctx;
+    if ((selection->count & (selection->count - 1)) == 0)
+        selection->keys = mem_grow(selection->keys, selection->count, selection->count ? selection->count * 2 : 1,
+                                   sizeof(*selection->keys));
+    selection->keys[selection->count++] = claims_key(provider, resource->region, resource->kind, resource->id);
+}
+
+/* Claims hold also where another provider of the policy is not there yet: who selects is told by what is listed. */
+void policy_select(struct loop *loop, const struct object *policy) {
+    struct selection selection = {0};
+    struct arena arena = {0};
+    const struct policy *spec = policy->as.policy;
+    bool any_open = false;
+    for (size_t i = 0; !policy->fault[0] && !policy->deleting && i < spec->selector.provider_count; i++) {
+        struct observe_scope scope;
+        struct status_summary why;
+        if (!scope_of(loop, policy, &spec->selector.providers[i], &arena, &scope, &why) &&
+            !str_eq(why.reason, "Observing"))
+            continue;
+        any_open = true;
+        observe_select(loop->observe, spec, &scope, 1, select_one, &selection);
+    }
+    arena_release(&arena);
+    struct policy_state *state = policy_state_get(loop, policy->namespace, policy->name, any_open);
+    if (state)
+        claims_set(loop, state, selection.keys, selection.count);
+}
+
+/* ---- status ---- */
+
+static void note_transition(struct loop *loop, const struct object *object, struct policy_state *state,
+                            const struct status_summary *summary) {
+    if (!state || str_eq(state->reason, summary->reason))
+        return;
+    bool first = state->reason[0] == '\0';
+    (void)str_copy(state->reason, sizeof(state->reason), summary->reason);
+    const struct object_condition *ready = &object->conditions[CONDITION_READY];
+    bool was_ready = ready->present && ready->status == CONDITION_TRUE;
+    /* After a restart the same state is no news. */
+    if (first && ready->present && was_ready == (summary->progress == PROGRESS_READY))
+        return;
+    log_info("policy", LOG_STR("policy", state->key), LOG_STR("reason", summary->reason),
+             LOG_STR("message", summary->message));
+    store_note(loop->store, &(struct store_note){.regarding = object,
+                                                 .warning = summary->progress == PROGRESS_STALLED,
+                                                 .reason = summary->reason,
+                                                 .action = "Reconcile",
+                                                 .note = summary->message});
+}
+
+/* Figures alone are written at most once an interval; whatever a person waits for is written at once. */
+static bool is_urgent(const struct object *object, const struct policy_state *state, const struct policy_status *status,
+                      bool reason_changed) {
+    return !state || reason_changed || object->observed_generation != object->generation || object->status_hash == 0 ||
+           (status->plan && !str_eq(status->plan->hash, state->plan_hash));
+}
+
+void policy_write_status(struct loop *loop, struct workqueue_item *item, const struct object *object,
+                         const struct policy_status *status) {
+    struct policy_state *state = policy_state_get(loop, object->namespace, object->name, false);
+    int64_t now_ms = loop_now_ms(loop);
+    bool reason_changed = state && !str_eq(state->reason, status->summary.reason);
+    note_transition(loop, object, state, &status->summary);
+    if (!is_urgent(object, state, status, reason_changed)) {
+        int64_t wait_ms = state->status_written_ms + loop->options.status_interval_ms - now_ms;
+        if (wait_ms > 0 && wait_ms <= loop->options.status_interval_ms) {
+            workqueue_add_after(&loop->queue, OBJECT_POLICY, object->namespace, object->name, wait_ms);
+            loop_finish(loop, item, false);
+            return;
+        }
+    }
+    if (state) {
+        state->status_written_ms = now_ms;
+        if (status->plan)
+            (void)str_copy(state->plan_hash, sizeof(state->plan_hash), status->plan->hash);
+    }
+    struct buf body = {0};
+    status_print_policy(object, status, now_ms, &body);
+    write_status_and_finish(loop, item, object, &body);
+    buf_release(&body);
+}

@@ -1,0 +1,201 @@
+/*
+ * Providers: credentials -> adapter -> status. A Secret is read again every few minutes and when the cloud refuses us,
+ * so that rotated credentials are taken without a restart.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/log.h"
+#include "base/str.h"
+#include "loop/loop_internal.h"
+
+#define SECRET_PERIOD_MS (INT64_C(5) * 60 * 1000)
+#define SECRET_RETRY_MS 30000
+
+static struct provider_state *state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
+    char *key = mem_printf("%s/%s", namespace, name);
+    struct provider_state *state = map_get(&loop->providers, key);
+    if (state || !make) {
+        mem_free(key);
+        return state;
+    }
+    state = mem_alloc(sizeof(*state));
+    state->key = key;
+    state->namespace = mem_strdup(namespace);
+    state->name = mem_strdup(name);
+    (void)map_put(&loop->providers, key, state);
+    return state;
+}
+
+void provider_state_free(struct provider_state *state) {
+    mem_free(state->key);
+    mem_free(state->namespace);
+    mem_free(state->name);
+    mem_free(state);
+}
+
+/* ---- opening ---- */
+
+struct credentials {
+    struct loop *loop;
+    const struct json *secret; /* NULL: the environment's. */
+};
+
+static const char *credential(void *ctx, const char *key) {
+    const struct credentials *credentials = ctx;
+    if (credentials->secret)
+        return json_string(json_get(credentials->secret, key), NULL);
+    return credentials->loop->options.environment ? credentials->loop->options.environment(key) : NULL;
+}
+
+static void open_with(struct loop *loop, struct provider_state *state, const struct object *object,
+                      const struct json *secret) {
+    struct credentials credentials = {.loop = loop, .secret = secret};
+    uint64_t hash = object->as.provider->hash ^ (secret ? json_hash(secret) : 1);
+    if (hash == 0)
+        hash = 1;
+    if (state->opened_hash == hash)
+        return;
+    struct error error = {0};
+    if (observe_provider_open(loop->observe, object, credential, &credentials, &error) == ERR_NONE) {
+        state->opened_hash = hash;
+        state->error = (struct error){0};
+        log_info("provider opened", LOG_STR("provider", state->key),
+                 LOG_STR("type", provider_type_name(object->as.provider->type)));
+    } else {
+        state->error = error;
+    }
+}
+
+struct secret_request { /* Names, not pointers: the provider may change before the answer. */
+    struct loop *loop;
+    char *namespace, *name;
+};
+
+static void secret_read(void *ctx, const struct json *data, const struct error *err) {
+    struct secret_request *request = ctx;
+    struct loop *loop = request->loop;
+    loop->in_flight--;
+    struct provider_state *state = state_get(loop, request->namespace, request->name, false);
+    const struct object *object = store_get(loop->store, OBJECT_PROVIDER, request->namespace, request->name);
+    if (state) {
+        state->opening = false;
+        state->secret_read_ms = loop_now_ms(loop);
+    }
+    if (state && object && !object->fault[0] && !loop->stopping) {
+        if (data || (loop->options.secrets_from_environment && err->class == ERR_CONFLICT))
+            open_with(loop, state, object, data);
+        else if (state->opened_hash == 0)
+            state->error = *err; /* An adapter that is open goes on with what it has. */
+        workqueue_add_after(&loop->queue, OBJECT_PROVIDER, request->namespace, request->name,
+                            data ? SECRET_PERIOD_MS : SECRET_RETRY_MS);
+        loop_wake(loop, OBJECT_PROVIDER, request->namespace, request->name);
+    }
+    mem_free(request->namespace);
+    mem_free(request->name);
+    mem_free(request);
+}
+
+static void open_begin(struct loop *loop, struct provider_state *state, const struct object *object) {
+    const char *secret = object->as.provider->secret_name;
+    if (!secret) {
+        open_with(loop, state, object, NULL);
+        return;
+    }
+    int64_t age_ms = loop_now_ms(loop) - state->secret_read_ms;
+    bool is_due = state->secret_read_ms == 0 || state->spec_hash != object->as.provider->hash ||
+                  age_ms >= (state->opened_hash ? SECRET_PERIOD_MS : SECRET_RETRY_MS) || age_ms < 0;
+    struct observe_report report;
+    observe_provider_report(loop->observe, object->namespace, object->name, &report);
+    if (report.error.class == ERR_PERMISSION && age_ms >= SECRET_RETRY_MS)
+        is_due = true;
+    if (state->opening || !is_due)
+        return;
+    struct secret_request *request = mem_alloc(sizeof(*request));
+    *request = (struct secret_request){loop, mem_strdup(object->namespace), mem_strdup(object->name)};
+    state->opening = true;
+    state->spec_hash = object->as.provider->hash;
+    loop->in_flight++;
+    loop->store->ops->secret(loop->store, object->namespace, secret, secret_read, request);
+}
+
+/* ---- status ---- */
+
+static struct status_summary summarise(const struct provider_state *state, const struct observe_report *report,
+                                       struct arena *arena) {
+    if (state->error.class != ERR_NONE)
+        return (struct status_summary){PROGRESS_STALLED, "CannotOpen", arena_strdup(arena, state->error.message), NULL,
+                                       0};
+    if (!report->open)
+        return (struct status_summary){PROGRESS_RECONCILING, "Opening", "credentials are being read", NULL, 0};
+    if (report->error.class != ERR_NONE) {
+        bool stalled = report->error.class == ERR_PERMISSION || report->error.class == ERR_PERMANENT;
+        const char *what_to_do = report->error.class == ERR_PERMISSION ? "; check the credentials and their permissions"
+                                                                       : "; it is tried again";
+        return (struct status_summary){
+            stalled ? PROGRESS_STALLED : PROGRESS_RECONCILING, error_class_name(report->error.class),
+            arena_printf(arena, "%s: %s%s", report->error_region, report->error.message, what_to_do), NULL, 0};
+    }
+    if (!report->listed)
+        return (struct status_summary){PROGRESS_RECONCILING, "Listing", "the first listing is under way", NULL, 0};
+    if (report->truncated)
+        return (struct status_summary){PROGRESS_READY, "Truncated",
+                                       "more resources than the limit: the listing is cut, and nothing shrinks on it",
+                                       NULL, 0};
+    return (struct status_summary){PROGRESS_READY, "Listed", "every region is listed", NULL, 0};
+}
+
+static void note_transition(struct loop *loop, struct provider_state *state, const struct object *object,
+                            const struct status_summary *summary) {
+    if (str_eq(state->reason, summary->reason))
+        return;
+    (void)str_copy(state->reason, sizeof(state->reason), summary->reason);
+    log_info("provider", LOG_STR("provider", state->key), LOG_STR("reason", summary->reason),
+             LOG_STR("message", summary->message));
+    if (summary->progress == PROGRESS_STALLED)
+        store_note(loop->store, &(struct store_note){.regarding = object,
+                                                     .warning = true,
+                                                     .reason = summary->reason,
+                                                     .action = "Observe",
+                                                     .note = summary->message});
+}
+
+static void forget(struct loop *loop, const struct workqueue_item *item) {
+    struct provider_state *state = state_get(loop, item->namespace, item->name, false);
+    observe_provider_close(loop->observe, item->namespace, item->name);
+    if (!state)
+        return;
+    (void)map_remove(&loop->providers, state->key);
+    provider_state_free(state);
+}
+
+void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
+    const struct object *object = store_get(loop->store, OBJECT_PROVIDER, item->namespace, item->name);
+    if (!object || object->deleting) {
+        forget(loop, item);
+        loop_finish(loop, item, false);
+        return;
+    }
+    struct arena arena = {0};
+    struct buf body = {0};
+    struct provider_status status = {.account = ""};
+    struct provider_state *state = state_get(loop, item->namespace, item->name, true);
+    if (object->fault[0]) {
+        observe_provider_close(loop->observe, item->namespace, item->name);
+        state->opened_hash = 0;
+        status.summary = (struct status_summary){PROGRESS_STALLED, "InvalidSpec", object->fault, NULL, 0};
+    } else {
+        open_begin(loop, state, object);
+        struct observe_report report;
+        observe_provider_report(loop->observe, object->namespace, object->name, &report);
+        status.summary = summarise(state, &report, &arena);
+        status.account = report.account;
+        status.listed = report.listed;
+        for (size_t i = 0; i < CLOUD_KIND_COUNT; i++)
+            status.counts[i] = report.counts[i];
+    }
+    note_transition(loop, state, object, &status.summary);
+    status_print_provider(object, &status, loop_now_ms(loop), &body);
+    write_status_and_finish(loop, item, object, &body);
+    buf_release(&body);
+    arena_release(&arena);
+}

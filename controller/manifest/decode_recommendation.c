@@ -1,0 +1,133 @@
+/*
+ * Recommendation: the proposal, the user's decision, and the journal in its status. The spec is read as strictly as any
+ * other; of the status only an unknown phase is a fault, because acting on a phase that a newer version wrote could
+ * repeat an effect.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/error.h"
+#include "base/str.h"
+#include "base/timefmt.h"
+#include "manifest/decode_internal.h"
+
+#define COUNT_MAX 1000000
+
+static const char *action_name(int value) {
+    return action_type_name((enum action_type)value);
+}
+static const char *kind_name(int value) {
+    return cloud_kind_name((enum cloud_kind)value);
+}
+static const char *decision_name(int value) {
+    return recommendation_decision_name((enum recommendation_decision)value);
+}
+static const char *phase_name(int value) {
+    return recommendation_phase_name((enum recommendation_phase)value);
+}
+
+static void decode_target(struct decoder *d, const struct place *spec, struct recommendation *ret) {
+    static const char *const keys[] = {"provider", "region", "kind", "id", NULL};
+    struct place at = decode_object(d, spec, "target", keys), provider = place_key(&at, "provider");
+    if (!at.json) {
+        if (!json_get(spec->json, "target"))
+            decode_fault(d, &at, "is required");
+        return;
+    }
+    if (provider.json) {
+        struct object_ref ref = decode_reference_at(d, &provider);
+        if (ref.name)
+            ret->target.provider = arena_printf(d->arena, "%s/%s", ref.namespace, ref.name);
+    } else {
+        decode_fault(d, &provider, "is required");
+    }
+    ret->target.region = decode_text(d, &at, "region", &text_region, true);
+    ret->target.kind = (enum cloud_kind)decode_enum(d, &at, "kind", kind_name, CLOUD_KIND_COUNT, -1);
+    ret->target.id = decode_text(d, &at, "id", &text_id, true);
+}
+
+/* from and to: a state of the target. */
+static int64_t decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_required) {
+    static const char *const keys[] = {"count",    "instanceType", "provider", "region",
+                                       "template", "purchase",     "state",    NULL};
+    struct place at = decode_object(d, spec, key, keys), provider = place_key(&at, "provider");
+    if (!at.json) {
+        if (is_required && !json_get(spec->json, key))
+            decode_fault(d, &at, "is required for action Scale");
+        return 0;
+    }
+    decode_text(d, &at, "instanceType", &text_instance_type, false);
+    if (provider.json)
+        decode_reference_at(d, &provider);
+    decode_text(d, &at, "region", &text_region, false);
+    decode_text(d, &at, "template", &text_template, false);
+    decode_text(d, &at, "purchase", &text_reason, false);
+    decode_text(d, &at, "state", &text_hash, false);
+    return decode_int(d, &at, "count", INT_RULE(.min = 0, .max = COUNT_MAX, .required = is_required));
+}
+
+static void decode_decision(struct decoder *d, const struct place *spec, struct recommendation *ret) {
+    static const char *const keys[] = {"reason", "note", NULL};
+    struct place at = place_key(spec, "decision"), until = place_key(spec, "snoozeUntil");
+    ret->decision =
+        (enum recommendation_decision)decode_enum(d, spec, "decision", decision_name, DECISION_COUNT, DECISION_NONE);
+    ret->snooze_until_ms = decode_time(d, spec, "snoozeUntil");
+    if (ret->decision == DECISION_SNOOZED && !until.json)
+        decode_fault(d, &at, "Snoozed needs snoozeUntil; say until when");
+    struct place feedback = decode_object(d, spec, "feedback", keys);
+    ret->feedback_reason = decode_text(d, &feedback, "reason", &text_reason, false);
+    ret->feedback_note = decode_text(d, &feedback, "note", &text_note, false);
+}
+
+static int64_t status_time(const struct json *status, const char *key) {
+    int64_t value = 0;
+    return time_parse(json_string(json_get(status, key), ""), &value) ? value : 0;
+}
+
+static void decode_journal(struct decoder *d, const struct place *status, struct recommendation *ret) {
+    const struct json *json = status->json;
+    struct place at = place_key(status, "phase");
+    const char *phase = json_string(at.json, "");
+    int found = enum_find(phase, phase_name, PHASE_COUNT);
+    if (found < 0)
+        decode_fault(d, &at, "\"%.80s\" is a phase that this version does not know; it is left alone", phase);
+    else
+        ret->phase = (enum recommendation_phase)found;
+    ret->message = arena_strdup(d->arena, json_string(json_get(json, "message"), NULL));
+    ret->operation = arena_strdup(d->arena, json_string(json_get(json, "operation"), NULL));
+    ret->tries = json_int(json_get(json, "tries"), 0);
+    ret->phase_since_ms = status_time(json, "phaseSince");
+    ret->finished_at_ms = status_time(json, "finishedAt");
+    const struct json *saving = json_get(json, "saving");
+    if (!money_parse(json_string(json_get(saving, "hourly"), "0"), &ret->saving_hourly))
+        ret->saving_hourly = 0;
+    ret->saving_currency = arena_strdup(d->arena, json_string(json_get(saving, "currency"), NULL));
+    ret->saving_text = decode_raw(d, saving);
+    ret->why_json = decode_raw(d, json_get(json, "why"));
+    ret->risk_per_mille = json_int(json_get(json, "riskPerMille"), -1);
+    ret->confidence_per_mille = json_int(json_get(json, "confidencePerMille"), -1);
+}
+
+const struct recommendation *decode_recommendation(struct decoder *d, const struct place *spec,
+                                                   const struct place *status) {
+    static const char *const keys[] = {"policyRef", "action",   "target",      "from",     "to", "attempt",
+                                       "planHash",  "decision", "snoozeUntil", "feedback", NULL};
+    static const char *const ref_keys[] = {"name", NULL};
+    struct place at = *spec;
+    decode_object_at(d, &at, keys);
+    struct recommendation *rec = arena_alloc(d->arena, sizeof(*rec));
+    struct place ref = decode_object(d, &at, "policyRef", ref_keys);
+    if (ref.json)
+        rec->policy_name = decode_text(d, &ref, "name", &text_subdomain, true);
+    else if (!json_get(at.json, "policyRef"))
+        decode_fault(d, &ref, "is required");
+    rec->action = decode_enum(d, &at, "action", action_name, ACTION_TYPE_COUNT, -1);
+    bool is_scale = json_get(at.json, "action") && rec->action == ACTION_SCALE;
+    decode_target(d, &at, rec);
+    rec->from_count = decode_state(d, &at, "from", is_scale);
+    rec->to_count = decode_state(d, &at, "to", is_scale);
+    rec->attempt = decode_int(d, &at, "attempt", INT_RULE(.min = 1, .max = 1000000, .fallback = 1));
+    rec->plan_hash = decode_text(d, &at, "planHash", &text_hash, false);
+    decode_decision(d, &at, rec);
+    decode_journal(d, status, rec);
+    return rec;
+}

@@ -1,0 +1,86 @@
+/*
+ * The names of the API's enums: one table for each, so that decoding, status, metrics and messages say the same word.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "manifest/spec.h"
+
+#include "base/error.h"
+#include "base/mem.h"
+
+static const char *const provider_types[] = {
+    [PROVIDER_AWS] = "aws",
+    [PROVIDER_AZURE] = "azure",
+    [PROVIDER_GCP] = "gcp",
+    [PROVIDER_ALIBABA] = "alibaba",
+    [PROVIDER_HUAWEI] = "huawei",
+    [PROVIDER_KUBERNETES] = "kubernetes",
+    [PROVIDER_SIMULATED] = "simulated",
+};
+static const char *const modes[] = {
+    [MODE_OBSERVE] = "Observe", [MODE_RECOMMEND] = "Recommend", [MODE_ENFORCE] = "Enforce"};
+static const char *const actions[] = {
+    [ACTION_SCALE] = "Scale",       [ACTION_RIGHTSIZE] = "Rightsize", [ACTION_MIGRATE] = "Migrate",
+    [ACTION_START] = "Start",       [ACTION_STOP] = "Stop",           [ACTION_DELETE] = "Delete",
+    [ACTION_SNAPSHOT] = "Snapshot",
+};
+static const char *const periods[] = {
+    [PERIOD_DAILY] = "Daily",         [PERIOD_WEEKLY] = "Weekly", [PERIOD_MONTHLY] = "Monthly",
+    [PERIOD_QUARTERLY] = "Quarterly", [PERIOD_YEARLY] = "Yearly",
+};
+static const char *const ofs[] = {[BUDGET_OF_FORECAST] = "Forecast", [BUDGET_OF_ACTUAL] = "Actual"};
+static const char *const effects[] = {
+    [EFFECT_WARN] = "Warn",
+    [EFFECT_FREEZE_GROWTH] = "FreezeGrowth",
+    [EFFECT_ECONOMIZE] = "Economize",
+    [EFFECT_SHRINK_TO_MINIMUM] = "ShrinkToMinimum",
+};
+static const char *const bases[] = {
+    [BASIS_BILLED_COST] = "BilledCost",
+    [BASIS_EFFECTIVE_COST] = "EffectiveCost",
+    [BASIS_LIST_COST] = "ListCost",
+    [BASIS_CONTRACTED_COST] = "ContractedCost",
+};
+
+_Static_assert(ARRAY_LEN(provider_types) == PROVIDER_TYPE_COUNT, "a name for each type");
+_Static_assert(ARRAY_LEN(modes) == MODE_COUNT, "a name for each mode");
+_Static_assert(ARRAY_LEN(actions) == ACTION_TYPE_COUNT, "a name for each action");
+_Static_assert(ARRAY_LEN(periods) == PERIOD_COUNT, "a name for each period");
+_Static_assert(ARRAY_LEN(ofs) == BUDGET_OF_COUNT, "a name for each figure");
+_Static_assert(ARRAY_LEN(effects) == BUDGET_EFFECT_COUNT, "a name for each effect");
+_Static_assert(ARRAY_LEN(bases) == BASIS_COUNT, "a name for each basis");
+
+const char *provider_type_name(enum provider_type type) {
+    ASSERT((size_t)type < ARRAY_LEN(provider_types));
+    return provider_types[type];
+}
+
+const char *policy_mode_name(enum policy_mode mode) {
+    ASSERT((size_t)mode < ARRAY_LEN(modes));
+    return modes[mode];
+}
+
+const char *action_type_name(enum action_type type) {
+    ASSERT((size_t)type < ARRAY_LEN(actions));
+    return actions[type];
+}
+
+const char *budget_period_name(enum budget_period period) {
+    ASSERT((size_t)period < ARRAY_LEN(periods));
+    return periods[period];
+}
+
+const char *budget_of_name(enum budget_of of) {
+    ASSERT((size_t)of < ARRAY_LEN(ofs));
+    return ofs[of];
+}
+
+const char *budget_effect_name(enum budget_effect effect) {
+    ASSERT((size_t)effect < ARRAY_LEN(effects));
+    return effects[effect];
+}
+
+const char *budget_basis_name(enum budget_basis basis) {
+    ASSERT((size_t)basis < ARRAY_LEN(bases));
+    return bases[basis];
+}

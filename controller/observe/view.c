@@ -1,0 +1,199 @@
+/*
+ * What one policy sees: permission, selection, and the snapshot.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "observe/observe_internal.h"
+
+static bool labels_have(const struct tag *labels, size_t label_count, const struct tag *wanted) {
+    for (size_t i = 0; i < label_count; i++)
+        if (str_eq(labels[i].key, wanted->key) && str_eq(labels[i].value, wanted->value))
+            return true;
+    return false;
+}
+
+static bool sharing_admits(const struct provider_sharing *sharing, const struct tag *labels, size_t label_count) {
+    for (size_t i = 0; i < sharing->namespace_label_count; i++)
+        if (!labels_have(labels, label_count, &sharing->namespace_labels[i]))
+            return false;
+    return true;
+}
+
+bool observe_permit(const struct object *provider, const char *policy_namespace, const struct tag *labels,
+                    size_t label_count, struct observe_scope *ret) {
+    const struct provider *spec = provider->as.provider;
+    if (str_eq(provider->namespace, policy_namespace)) {
+        ret->require_tags = NULL;
+        ret->require_tag_count = 0;
+        return true;
+    }
+    for (size_t i = 0; i < spec->sharing_count; i++) {
+        if (!sharing_admits(&spec->sharing[i], labels, label_count))
+            continue;
+        ret->require_tags = spec->sharing[i].require_tags;
+        ret->require_tag_count = spec->sharing[i].require_tag_count;
+        return true;
+    }
+    return false;
+}
+
+static bool has_tags(const struct cloud_resource *resource, const struct tag *tags, size_t tag_count) {
+    for (size_t i = 0; i < tag_count; i++)
+        if (!str_eq(cloud_resource_tag(resource, tags[i].key), tags[i].value))
+            return false;
+    return true;
+}
+
+static bool is_selected(const struct cloud_resource *resource, const struct policy *policy,
+                        const struct observe_scope *scope) {
+    return (policy->selector.kinds >> resource->kind & 1u) &&
+           has_tags(resource, policy->selector.tags, policy->selector.tag_count) &&
+           has_tags(resource, scope->require_tags, scope->require_tag_count);
+}
+
+/* Walks the postings of one wanted tag where there is one: with thousands of policies on one account, not every
+ * resource. */
+static void select_region(const struct observe_region *region, const struct policy *policy,
+                          const struct observe_scope *scope, observe_each_fn *each, void *ctx) {
+    const struct tag *tag = policy->selector.tag_count ? &policy->selector.tags[0]
+                            : scope->require_tag_count ? &scope->require_tags[0]
+                                                       : NULL;
+    if (!tag) {
+        for (size_t i = 0; i < region->count; i++)
+            if (is_selected(&region->resources[i], policy, scope))
+                each(ctx, region->provider->key, &region->resources[i]);
+        return;
+    }
+    char *key = mem_printf("%s=%s", tag->key, tag->value);
+    const struct observe_postings *postings = map_get(&region->by_tag, key);
+    mem_free(key);
+    for (size_t i = 0; postings && i < postings->count; i++) {
+        const struct cloud_resource *resource = &region->resources[postings->indices[i]];
+        if (is_selected(resource, policy, scope))
+            each(ctx, region->provider->key, resource);
+    }
+}
+
+void observe_select(const struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
+                    size_t scope_count, observe_each_fn *each, void *ctx) {
+    for (size_t i = 0; i < scope_count; i++) {
+        const struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++)
+            select_region(&provider->regions[k], policy, &scopes[i], each, ctx);
+    }
+}
+
+/* ---- the snapshot ---- */
+
+static int source_cmp(const void *a, const void *b) {
+    const struct snapshot_source *x = a, *y = b;
+    int order = str_cmp(x->provider, y->provider);
+    return order ? order : str_cmp(x->region, y->region);
+}
+
+static int resource_cmp(const void *a, const void *b) {
+    const struct snapshot_resource *x = a, *y = b;
+    int order = str_cmp(x->provider, y->provider);
+    return order ? order : cloud_resource_cmp(&x->resource, &y->resource);
+}
+
+static void add_sources(const struct observe *observe, const struct observe_scope *scopes, size_t scope_count,
+                        struct arena *arena, struct snapshot *snapshot) {
+    struct snapshot_source *sources = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < scope_count; i++) {
+        const struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++) {
+            const struct observe_region *region = &provider->regions[k];
+            struct snapshot_source source = {.provider = arena_strdup(arena, provider->key),
+                                             .region = arena_strdup(arena, region->name),
+                                             .message = arena_strdup(arena, region->error.message)};
+            source.state = observe_source(observe, provider->key, region->name, &source.as_of_ms);
+            sources = arena_push(arena, sources, count, sizeof(*sources));
+            sources[count++] = source;
+        }
+    }
+    if (count)
+        qsort(sources, count, sizeof(*sources), source_cmp);
+    snapshot->sources = sources;
+    snapshot->source_count = count;
+}
+
+struct view {
+    struct observe *observe;
+    const struct policy *policy;
+    struct arena *arena;
+    struct snapshot *snapshot;
+    struct snapshot_resource *resources;
+    size_t count;
+};
+
+static size_t source_index(const struct snapshot *snapshot, const char *provider, const char *region) {
+    for (size_t i = 0; i < snapshot->source_count; i++)
+        if (str_eq(snapshot->sources[i].provider, provider) && str_eq(snapshot->sources[i].region, region))
+            return i;
+    ASSERT(!"a selected resource has its source in the snapshot");
+    return 0;
+}
+
+static struct cloud_resource resource_copy(struct arena *arena, const struct cloud_resource *from) {
+    struct cloud_resource to = *from;
+    to.region = arena_strdup(arena, from->region);
+    to.zone = arena_strdup(arena, from->zone);
+    to.id = arena_strdup(arena, from->id);
+    to.name = arena_strdup(arena, from->name);
+    to.type = arena_strdup(arena, from->type);
+    struct cloud_tag *tags = arena_alloc_array(arena, from->tag_count, sizeof(*tags));
+    for (size_t i = 0; i < from->tag_count; i++)
+        tags[i] = (struct cloud_tag){arena_strdup(arena, from->tags[i].key), arena_strdup(arena, from->tags[i].value)};
+    to.tags = tags;
+    return to;
+}
+
+static void add_resource(void *ctx, const char *provider, const struct cloud_resource *resource) {
+    struct view *view = ctx;
+    struct observe *observe = view->observe;
+    enum cloud_metric metric = view->policy->forecast.metric;
+    struct snapshot_resource entry = {.provider = arena_strdup(view->arena, provider),
+                                      .source = source_index(view->snapshot, provider, resource->region),
+                                      .resource = resource_copy(view->arena, resource)};
+    entry.capacity_per_machine = metric == CLOUD_METRIC_MEMORY ? resource->memory_mib : resource->vcpu_milli;
+    const struct observe_region *region = observe_region_find(observe, provider, resource->region);
+    const struct cloud_offer *offer = map_get(&region->offers, resource->type);
+    if (offer) {
+        entry.has_offer = true;
+        entry.offer = *offer;
+        entry.offer.region = entry.resource.region;
+        entry.offer.type = entry.resource.type;
+        entry.offer.source = arena_strdup(view->arena, offer->source);
+    }
+    char *key = observe_history_key(provider, resource, metric);
+    entry.history = history_view(observe->options.history, key, runtime_wall_ms(observe_runtime(observe)),
+                                 view->policy->forecast.history_ms, view->arena);
+    mem_free(key);
+    view->resources = arena_push(view->arena, view->resources, view->count, sizeof(*view->resources));
+    view->resources[view->count++] = entry;
+}
+
+struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
+                                  const struct observe_scope *scopes, size_t scope_count, struct arena *arena) {
+    struct snapshot *snapshot = arena_alloc(arena, sizeof(*snapshot));
+    struct view view = {.observe = observe, .policy = policy, .arena = arena, .snapshot = snapshot};
+    snapshot->as_of_ms = runtime_wall_ms(observe_runtime(observe));
+    add_sources(observe, scopes, scope_count, arena, snapshot);
+    observe_select(observe, policy, scopes, scope_count, add_resource, &view);
+    if (view.count)
+        qsort(view.resources, view.count, sizeof(*view.resources), resource_cmp);
+    snapshot->resources = view.resources;
+    snapshot->resource_count = view.count;
+    return snapshot;
+}
+
+const char *source_state_name(enum source_state state) {
+    static const char *const names[] = {"Fresh", "Stale", "Truncated", "Missing"};
+    ASSERT(state <= SOURCE_MISSING);
+    return names[state];
+}

@@ -1,0 +1,192 @@
+/*
+ * The plan of one policy, top to bottom: rows, needs, sums, steps, then actions and explanations. Everything is in the
+ * order of provider, region, kind, id, whatever order the snapshot has.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "plan/compute.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "plan/plan_internal.h"
+
+static int64_t clamp_count(int64_t value) {
+    return value < 0 ? 0 : value > PLAN_COUNT_MAX ? PLAN_COUNT_MAX : value;
+}
+
+static void hold(struct plan_row *row, const char *reason, const char *detail) {
+    if (row->hold)
+        return;
+    row->hold = true;
+    row->reason = reason;
+    row->detail = detail;
+}
+
+static struct plan_row row_make(struct plan_work *work, size_t i) {
+    const struct snapshot *snapshot = work->input->snapshot;
+    const struct snapshot_resource *r = &snapshot->resources[i];
+    ASSERT(r->source < snapshot->source_count);
+    struct plan_row row = {.resource = r,
+                           .source = &snapshot->sources[r->source],
+                           .forecast = &work->input->forecasts[i],
+                           .may_shrink = true,
+                           .actual = clamp_count(r->resource.count),
+                           .low = clamp_count(r->resource.count_min),
+                           .high = clamp_count(r->resource.count_max),
+                           .price = r->has_offer && r->offer.price_hourly >= 0 ? r->offer.price_hourly : -1};
+    if (row.low > row.high)
+        row.low = row.high;
+    if (r->claimed_by)
+        hold(&row, "SelectedTwice",
+             arena_printf(work->arena, "policy %s selects it too: neither acts until one lets go", r->claimed_by));
+    if (row.source->state == SOURCE_MISSING)
+        hold(&row, "MissingObservation",
+             arena_printf(work->arena, "the cloud could not be read: %s",
+                          row.source->message && *row.source->message ? row.source->message : "not read yet"));
+    if (r->resource.kind != CLOUD_INSTANCE_GROUP)
+        hold(&row, "NotScalable", "only instance groups have a size to plan");
+    if (r->resource.state == CLOUD_DELETING)
+        hold(&row, "BeingDeleted", "the cloud is deleting it");
+    if (r->capacity_per_machine <= 0)
+        hold(&row, "UnknownCapacity",
+             arena_printf(work->arena, "the capacity of type \"%s\" is not known", r->resource.type));
+    return row;
+}
+
+static int row_cmp(const void *a, const void *b) {
+    const struct plan_row *left = a, *right = b;
+    int order = str_cmp(left->resource->provider, right->resource->provider);
+    return order ? order : cloud_resource_cmp(&left->resource->resource, &right->resource->resource);
+}
+
+static int64_t confidence_of(const struct plan_row *row) {
+    static const int64_t base[] = {
+        [FORECAST_BASIS_NONE] = 0,
+        [FORECAST_BASIS_PRIOR] = 300,
+        [FORECAST_BASIS_POOLED] = 600,
+        [FORECAST_BASIS_OWN] = 950,
+    };
+    /* What a bound commands needs no forecast. */
+    if (row->raw < 0 || row->raw < row->low || row->raw > row->high)
+        return row->actual < row->low || row->actual > row->high ? 1000 : base[row->forecast->basis];
+    int64_t coverage = row->forecast->coverage_per_mille;
+    return coverage < 0 ? base[row->forecast->basis] / 2 : base[row->forecast->basis] * coverage / 1000;
+}
+
+/* Target, from, to, and what must still hold when it is carried out: the bounds and the machine's type. */
+static uint64_t action_hash(const struct plan_action *action, const struct cloud_resource *r) {
+    uint64_t hash = STR_HASH_SEED;
+    const char *const texts[] = {action->provider, action->region, action->id, r->type};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        hash = str_hash_text(hash, texts[i] ? texts[i] : "");
+    char numbers[160];
+    snprintf(numbers, sizeof(numbers), "%d %d %lld %lld %lld %lld", (int)action->type, (int)action->kind,
+             (long long)action->from_count, (long long)action->to_count, (long long)r->count_min,
+             (long long)r->count_max);
+    return str_hash_text(hash, numbers);
+}
+
+static struct plan_action action_make(const struct plan_work *work, const struct plan_row *row) {
+    const struct cloud_resource *r = &row->resource->resource;
+    struct plan_action action = {
+        .type = ACTION_SCALE,
+        .provider = row->resource->provider,
+        .region = r->region,
+        .kind = r->kind,
+        .id = r->id,
+        .from_count = row->actual,
+        .to_count = row->to,
+        .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, row->to),
+        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - row->to),
+        .risk_per_mille = plan_risk(work, row, row->to),
+        .confidence_per_mille = confidence_of(row),
+    };
+    plan_why(work, row, &action);
+    snprintf(action.hash, sizeof(action.hash), "%016llx", (unsigned long long)action_hash(&action, r));
+    return action;
+}
+
+static void actions_fill(const struct plan_work *work, struct plan *plan) {
+    struct plan_action *actions = arena_alloc_array(work->arena, work->count + 1, sizeof(*actions));
+    struct plan_why_not *why_not = arena_alloc_array(work->arena, work->count + 1, sizeof(*why_not));
+    uint64_t hash = STR_HASH_SEED;
+    for (int shrinking = 0; shrinking <= 1; shrinking++) {
+        for (size_t i = 0; i < work->count; i++) {
+            const struct plan_row *row = &work->rows[i];
+            if (row->to == row->actual || (row->to < row->actual) != shrinking)
+                continue;
+            actions[plan->action_count] = action_make(work, row);
+            hash = str_hash_text(hash, actions[plan->action_count++].hash);
+        }
+    }
+    for (size_t i = 0; i < work->count; i++)
+        if (work->rows[i].to == work->rows[i].actual)
+            why_not[plan->why_not_count++] = plan_why_not_of(work, &work->rows[i]);
+    snprintf(plan->hash, sizeof(plan->hash), "%016llx", (unsigned long long)hash);
+    plan->actions = actions;
+    plan->why_not = why_not;
+}
+
+/* Machines for the highest demand that the history shows; -1: no history. */
+static int64_t peak_count(const struct plan_work *work, const struct plan_row *row) {
+    const struct history_series *history = &row->resource->history;
+    double peak = -1;
+    for (size_t i = 0; i < history->count; i++)
+        if (isfinite(history->demand[i]) && (double)history->demand[i] > peak)
+            peak = (double)history->demand[i];
+    if (peak < 0 || row->resource->capacity_per_machine <= 0)
+        return -1;
+    int64_t count = plan_count_for(work, row, peak);
+    return count > row->low ? count : row->low;
+}
+
+static money_micros add_cost(money_micros sum, money_micros price, int64_t count) {
+    return sum < 0 || price < 0 || count < 0 ? -1 : money_add(sum, money_mul(price, count));
+}
+
+static void resources_fill(const struct plan_work *work, struct plan *plan) {
+    struct plan_resource *resources = arena_alloc_array(work->arena, work->count + 1, sizeof(*resources));
+    for (size_t i = 0; i < work->count; i++) {
+        const struct plan_row *row = &work->rows[i];
+        resources[i] = (struct plan_resource){.provider = row->resource->provider,
+                                              .region = row->resource->resource.region,
+                                              .id = row->resource->resource.id,
+                                              .actual = row->actual,
+                                              .desired = row->desired,
+                                              .demand = row->demand,
+                                              .demand_p50 = row->demand_p50};
+        plan->actual += row->actual;
+        plan->desired += row->desired;
+        plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
+        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, row->price, row->desired);
+        plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
+    }
+    plan->resources = resources;
+    plan->resource_count = work->count;
+}
+
+void plan_compute(const struct plan_input *input, struct arena *arena, struct plan *ret) {
+    size_t count = input->snapshot->resource_count;
+    struct plan_work work = {.input = input,
+                             .arena = arena,
+                             .rows = arena_alloc_array(arena, count + 1, sizeof(struct plan_row)),
+                             .count = count,
+                             .quantile = plan_policy_quantile(input->policy)};
+    for (size_t i = 0; i < count; i++) {
+        work.rows[i] = row_make(&work, i);
+        work.actual_sum += work.rows[i].actual;
+    }
+    qsort(work.rows, count, sizeof(*work.rows), row_cmp);
+    plan_scale_needs(&work);
+    plan_scale_sum(&work);
+    plan_scale_steps(&work);
+    struct plan plan = {0};
+    actions_fill(&work, &plan);
+    resources_fill(&work, &plan);
+    plan.binding = work.binding;
+    *ret = plan;
+}

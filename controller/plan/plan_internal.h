@@ -1,0 +1,60 @@
+/*
+ * What the files of plan/ share: the working row of one resource.
+ *
+ *     hold      nothing may be done to it: `actual` stands as it is
+ *     low..high its own bounds; `need` is what demand wants inside them; `desired` after the policy's sums
+ *     to        what this plan asks for: desired, held back by the step limits
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_PLAN_PLAN_INTERNAL_H
+#define TRIMTAB_PLAN_PLAN_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "plan/compute.h"
+
+#define PLAN_COUNT_MAX INT64_C(1000000000)
+
+struct plan_row {
+    const struct snapshot_resource *resource;
+    const struct snapshot_source *source;
+    const struct forecast *forecast;
+    bool hold;
+    bool may_shrink;
+    const char *reason; /* Why it is held, may not shrink, or in the end is not acted on. */
+    const char *detail;
+    int64_t actual, low, high;
+    int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
+    int64_t need; /* The same inside low..high. */
+    int64_t desired, to;
+    double demand, demand_p50;
+    size_t first_step, last_step; /* The steps of the forecast that are read, [first, last). */
+    money_micros price;           /* Of one machine; -1 unknown. */
+};
+
+struct plan_work {
+    const struct plan_input *input;
+    struct arena *arena;
+    struct plan_row *rows; /* By provider, region, kind, id. */
+    size_t count;
+    int64_t actual_sum;
+    const char *binding;
+    double quantile; /* The policy's own. */
+};
+
+/* scale.c */
+double plan_policy_quantile(const struct policy *policy);
+int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand);
+double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count);
+void plan_scale_needs(struct plan_work *work);
+void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min and capacity.max. */
+void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
+int64_t plan_risk(const struct plan_work *work, const struct plan_row *row, int64_t count);
+
+/* why.c */
+const char *plan_metric_unit(const struct policy *policy);
+void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
+struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
+
+#endif

@@ -1,0 +1,125 @@
+/*
+ * A plan as JSON and as text. Byte for byte the same for the same plan; nothing is left to locale or hash order.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+
+#include "base/json.h"
+#include "plan/compute.h"
+
+#define MONEY_DECIMALS 6
+
+static void put_money(struct json_writer *w, const char *key, money_micros value, bool known) {
+    char text[MONEY_TEXT_MAX];
+    jw_key(w, key);
+    if (known)
+        money_format(value, MONEY_DECIMALS, text);
+    jw_string(w, known ? text : NULL);
+}
+
+/* Demand at the precision that people read: three decimals. */
+static void put_demand(struct json_writer *w, const char *key, double value) {
+    jw_key(w, key);
+    jw_double(w, round(value * 1000) / 1000);
+}
+
+static void print_action(struct json_writer *w, const struct plan_action *a) {
+    jw_open(w, '{');
+    jw_put_string(w, "action", action_type_name(a->type));
+    jw_put_string(w, "provider", a->provider);
+    jw_put_string(w, "region", a->region);
+    jw_put_string(w, "kind", cloud_kind_name(a->kind));
+    jw_put_string(w, "id", a->id);
+    jw_put_int(w, "from", a->from_count);
+    jw_put_int(w, "to", a->to_count);
+    put_money(w, "costHourly", a->cost_hourly, a->cost_hourly >= 0);
+    put_money(w, "savingHourly", a->saving_hourly, a->cost_hourly >= 0);
+    jw_put_int(w, "riskPerMille", a->risk_per_mille);
+    jw_put_int(w, "confidencePerMille", a->confidence_per_mille);
+    jw_key(w, "why");
+    jw_open(w, '[');
+    for (size_t i = 0; i < a->why_count; i++)
+        jw_string(w, a->why[i]);
+    jw_close(w, ']');
+    jw_put_string(w, "hash", a->hash);
+    jw_close(w, '}');
+}
+
+static void print_resource(struct json_writer *w, const struct plan_resource *r) {
+    jw_open(w, '{');
+    jw_put_string(w, "provider", r->provider);
+    jw_put_string(w, "region", r->region);
+    jw_put_string(w, "id", r->id);
+    jw_put_int(w, "actual", r->actual);
+    jw_put_int(w, "desired", r->desired);
+    put_demand(w, "demand", r->demand);
+    put_demand(w, "demandP50", r->demand_p50);
+    jw_close(w, '}');
+}
+
+void plan_print_json(const struct plan *plan, struct buf *out) {
+    struct json_writer w = {.out = out};
+    jw_open(&w, '{');
+    jw_put_string(&w, "hash", plan->hash);
+    jw_put_int(&w, "actual", plan->actual);
+    jw_put_int(&w, "desired", plan->desired);
+    put_money(&w, "costHourly", plan->cost_hourly, plan->cost_hourly >= 0);
+    put_money(&w, "desiredCostHourly", plan->desired_cost_hourly, plan->desired_cost_hourly >= 0);
+    put_money(&w, "peakCostHourly", plan->peak_cost_hourly, plan->peak_cost_hourly >= 0);
+    jw_put_string(&w, "binding", plan->binding);
+    jw_key(&w, "actions");
+    jw_open(&w, '[');
+    for (size_t i = 0; i < plan->action_count; i++)
+        print_action(&w, &plan->actions[i]);
+    jw_close(&w, ']');
+    jw_key(&w, "whyNot");
+    jw_open(&w, '[');
+    for (size_t i = 0; i < plan->why_not_count; i++) {
+        jw_open(&w, '{');
+        jw_put_string(&w, "target", plan->why_not[i].target);
+        jw_put_string(&w, "reason", plan->why_not[i].reason);
+        jw_put_string(&w, "message", plan->why_not[i].message);
+        jw_close(&w, '}');
+    }
+    jw_close(&w, ']');
+    jw_key(&w, "resources");
+    jw_open(&w, '[');
+    for (size_t i = 0; i < plan->resource_count; i++)
+        print_resource(&w, &plan->resources[i]);
+    jw_close(&w, ']');
+    jw_close(&w, '}');
+    buf_putc(out, '\n');
+}
+
+static void text_money(struct buf *out, const char *label, money_micros value) {
+    char text[MONEY_TEXT_MAX];
+    if (value < 0) {
+        buf_printf(out, "%s unknown", label);
+        return;
+    }
+    money_format(value, 4, text);
+    buf_printf(out, "%s %s USD/h", label, text);
+}
+
+void plan_print_text(const struct plan *plan, struct buf *out) {
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *a = &plan->actions[i];
+        buf_printf(out, "%c %s %s/%s/%s  %lld -> %lld  (risk %lld, confidence %lld per mille)\n",
+                   a->to_count > a->from_count ? '+' : '-', action_type_name(a->type), a->provider, a->region, a->id,
+                   (long long)a->from_count, (long long)a->to_count, (long long)a->risk_per_mille,
+                   (long long)a->confidence_per_mille);
+        for (size_t j = 0; j < a->why_count; j++)
+            buf_printf(out, "      %s\n", a->why[j]);
+    }
+    for (size_t i = 0; i < plan->why_not_count; i++)
+        buf_printf(out, "= %s  %s\n      %s\n", plan->why_not[i].target, plan->why_not[i].reason,
+                   plan->why_not[i].message);
+    buf_printf(out, "%zu action%s; %lld machines, %lld desired; ", plan->action_count,
+               plan->action_count == 1 ? "" : "s", (long long)plan->actual, (long long)plan->desired);
+    text_money(out, "cost", plan->cost_hourly);
+    text_money(out, ", desired", plan->desired_cost_hourly);
+    if (plan->binding)
+        buf_printf(out, "; bound by %s", plan->binding);
+    buf_printf(out, "\nplan %s\n", plan->hash);
+}

@@ -1,0 +1,372 @@
+/*
+ * How many machines: from demand to counts, inside the bounds of each group and of the policy's sum, and then what of
+ * it may be done now.
+ *
+ *     forecast --quantile, window--> demand --capacity x target--> raw --group's bounds--> need
+ *          --capacity.min, capacity.max--> desired --freshness, saving, maxChangePercent, budget--> to
+ *
+ * The sum stays inside its bounds whatever part of the plan is carried out, and in any order: growth does not count on
+ * the shrinking of others, nor shrinking on their growth. What that holds back comes with the next plan.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "plan/plan_internal.h"
+
+static const double risk_quantiles[] = {0.5, 0.8, 0.9, 0.95, 0.99};
+#define QUANTILE_LOW 0.001 /* maxViolationPerMille 1000 and 0 are not quantiles of a distribution. */
+#define QUANTILE_HIGH 0.9999
+#define ROUNDING 1e-9 /* 3.0000000001 machines are 3. */
+
+static int64_t min64(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b) {
+    return a > b ? a : b;
+}
+
+double plan_policy_quantile(const struct policy *policy) {
+    double q = (double)(1000 - policy->sla.max_violation_per_mille) / 1000;
+    return fmin(QUANTILE_HIGH, fmax(QUANTILE_LOW, q));
+}
+
+size_t plan_quantiles(const struct policy *policy, double *ret) {
+    double own = plan_policy_quantile(policy);
+    size_t count = 0, i = 0, fixed = sizeof(risk_quantiles) / sizeof(*risk_quantiles);
+    for (; i < fixed && risk_quantiles[i] < own; i++)
+        ret[count++] = risk_quantiles[i];
+    ret[count++] = own;
+    for (; i < fixed; i++)
+        if (risk_quantiles[i] > own)
+            ret[count++] = risk_quantiles[i];
+    return count;
+}
+
+size_t plan_steps(const struct policy *policy, int64_t step_ms) {
+    ASSERT(step_ms > 0);
+    /* The step that runs now, those of the lead time, and one more. */
+    int64_t steps = (policy->sla.lead_time_ms + step_ms - 1) / step_ms + 2;
+    return (size_t)min64(steps, FORECAST_STEPS_MAX);
+}
+
+/* Units of demand (vCPU or MiB) that the machines may carry. */
+double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+    const struct policy *policy = work->input->policy;
+    double unit = policy->forecast.metric == CLOUD_METRIC_CPU ? 1000 : 1;
+    double target = (double)policy->sla.target_utilization_percent / 100;
+    return (double)row->resource->capacity_per_machine / unit * target * (double)count;
+}
+
+int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand) {
+    double machines = demand / plan_capacity_of(work, row, 1);
+    if (!(machines < (double)PLAN_COUNT_MAX))
+        return PLAN_COUNT_MAX;
+    return (int64_t)ceil(fmax(0, machines - ROUNDING));
+}
+
+static size_t quantile_index(const struct forecast *f, double q) {
+    size_t j = 0;
+    while (j + 1 < f->quantile_count && f->quantiles[j] < q)
+        j++;
+    return j;
+}
+
+/* The steps between now and lead time + one step after it. False: the forecast has ended before now. */
+static bool window_find(const struct plan_work *work, struct plan_row *row) {
+    const struct forecast *f = row->forecast;
+    int64_t late_ms = work->input->snapshot->as_of_ms - f->start_ms;
+    size_t first = late_ms > 0 ? (size_t)(late_ms / f->step_ms) : 0;
+    size_t length = plan_steps(work->input->policy, f->step_ms);
+    bool is_current = first < f->steps;
+    row->first_step = is_current ? first : f->steps - 1;
+    row->last_step = row->first_step + length < f->steps ? row->first_step + length : f->steps;
+    return is_current;
+}
+
+static void forbid_shrink(struct plan_row *row, const char *reason, const char *detail) {
+    if (!row->may_shrink)
+        return;
+    row->may_shrink = false;
+    row->reason = reason;
+    row->detail = detail;
+}
+
+static void read_demand(struct plan_work *work, struct plan_row *row) {
+    const struct forecast *f = row->forecast;
+    if (f->basis == FORECAST_BASIS_NONE || f->steps == 0) {
+        forbid_shrink(row, "NoHistory", "no usable history of demand yet: its size stays as it is");
+        return;
+    }
+    if (!window_find(work, row))
+        forbid_shrink(row, "ForecastExpired", "the history of demand ends too long ago to forecast from");
+    size_t own = quantile_index(f, work->quantile), median = quantile_index(f, 0.5);
+    row->demand = -INFINITY;
+    for (size_t s = row->first_step; s < row->last_step; s++) {
+        if (forecast_value(f, s, own) > row->demand) {
+            row->demand = forecast_value(f, s, own);
+            row->demand_p50 = forecast_value(f, s, median);
+        }
+    }
+    row->raw = plan_count_for(work, row, row->demand);
+}
+
+static void need_compute(struct plan_work *work, struct plan_row *row) {
+    if (row->hold)
+        return;
+    switch (row->source->state) {
+    case SOURCE_FRESH:
+    case SOURCE_MISSING: /* Held already. */
+        break;
+    case SOURCE_STALE:
+        forbid_shrink(row, "StaleObservation", "what is known of it is older than allowed: nothing shrinks on it");
+        break;
+    case SOURCE_TRUNCATED:
+        forbid_shrink(row, "TruncatedObservation", "the listing it is in was cut: nothing shrinks on it");
+        break;
+    }
+    read_demand(work, row);
+    row->need = row->raw < 0 ? row->actual : row->raw;
+    if (work->input->headroom.shrink_to_minimum)
+        row->need = row->low;
+    row->need = min64(row->high, max64(row->low, row->need));
+}
+
+void plan_scale_needs(struct plan_work *work) {
+    for (size_t i = 0; i < work->count; i++) {
+        struct plan_row *row = &work->rows[i];
+        row->raw = -1;
+        row->need = row->desired = row->to = row->actual;
+        need_compute(work, row);
+    }
+}
+
+struct share {
+    size_t index;
+    int64_t rest; /* Remainder of weight x free / sum: exact, so that no rounding decides. */
+};
+
+static int share_cmp(const void *a, const void *b) {
+    const struct share *left = a, *right = b;
+    if (left->rest != right->rest)
+        return left->rest < right->rest ? 1 : -1;
+    return (left->index > right->index) - (left->index < right->index);
+}
+
+struct part {
+    int64_t weight; /* What it would like. */
+    int64_t low;    /* What it must have. */
+    int64_t given;
+    bool pinned;
+};
+
+/* One round over the parts that are not pinned. True: some fell under their minimum and were pinned there. */
+static bool share_round(struct part *parts, size_t count, int64_t total, struct share *shares) {
+    int64_t sum = 0, free = total, given = 0;
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].pinned)
+            free -= parts[i].low;
+        else
+            sum += parts[i].weight;
+    }
+    free = max64(0, free);
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].pinned)
+            continue;
+        __int128 product = (__int128)parts[i].weight * free;
+        parts[i].given = sum ? (int64_t)(product / sum) : 0;
+        given += parts[i].given;
+        shares[used++] = (struct share){i, sum ? (int64_t)(product % sum) : 0};
+    }
+    qsort(shares, used, sizeof(*shares), share_cmp);
+    for (size_t i = 0; sum && i < used && given < free; i++, given++)
+        parts[shares[i].index].given++;
+    bool pinned = false;
+    for (size_t i = 0; i < count; i++) {
+        if (!parts[i].pinned && parts[i].given < parts[i].low) {
+            parts[i].given = parts[i].low;
+            pinned = parts[i].pinned = true;
+        }
+    }
+    return pinned;
+}
+
+/* Largest remainder; ties go to the first. Each gets at least its minimum, even where total does not suffice. */
+static void share_out(struct part *parts, size_t count, int64_t total, struct arena *arena) {
+    struct share *shares = arena_alloc_array(arena, count + 1, sizeof(*shares));
+    while (share_round(parts, count, total, shares)) {
+    }
+}
+
+static void bind(struct plan_work *work, const char *binding) {
+    if (!work->binding)
+        work->binding = binding;
+}
+
+static void sum_cut(struct plan_work *work, int64_t total) {
+    struct part *parts = arena_alloc_array(work->arena, work->count + 1, sizeof(*parts));
+    for (size_t i = 0; i < work->count; i++)
+        if (!work->rows[i].hold)
+            parts[i] = (struct part){.weight = work->rows[i].need, .low = work->rows[i].low};
+    share_out(parts, work->count, total, work->arena);
+    for (size_t i = 0; i < work->count; i++)
+        if (!work->rows[i].hold)
+            work->rows[i].desired = parts[i].given;
+}
+
+struct priced {
+    money_micros price; /* INT64_MAX: unknown, dearest. */
+    size_t index;
+};
+
+static int priced_cmp(const void *a, const void *b) {
+    const struct priced *left = a, *right = b;
+    if (left->price != right->price)
+        return left->price < right->price ? -1 : 1;
+    return (left->index > right->index) - (left->index < right->index);
+}
+
+static void sum_raise(struct plan_work *work, int64_t missing) {
+    struct priced *order = arena_alloc_array(work->arena, work->count + 1, sizeof(*order));
+    for (size_t i = 0; i < work->count; i++)
+        order[i] = (struct priced){work->rows[i].price < 0 ? INT64_MAX : work->rows[i].price, i};
+    qsort(order, work->count, sizeof(*order), priced_cmp);
+    for (size_t i = 0; i < work->count && missing > 0; i++) {
+        struct plan_row *row = &work->rows[order[i].index];
+        if (row->hold)
+            continue;
+        int64_t more = max64(0, min64(missing, row->high - row->desired));
+        row->desired += more;
+        missing -= more;
+    }
+}
+
+void plan_scale_sum(struct plan_work *work) {
+    const struct policy *policy = work->input->policy;
+    int64_t sum = 0, held = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        struct plan_row *row = &work->rows[i];
+        row->desired = row->need;
+        sum += row->need;
+        held += row->hold ? row->actual : 0;
+        if (!row->hold && row->raw > row->high)
+            bind(work, "group.max");
+    }
+    if (sum > policy->capacity.max) {
+        work->binding = "capacity.max";
+        sum_cut(work, max64(0, policy->capacity.max - held));
+    } else if (sum < policy->capacity.min) {
+        bind(work, "capacity.min");
+        sum_raise(work, policy->capacity.min - sum);
+    }
+}
+
+static void leave(struct plan_row *row, const char *reason, const char *detail) {
+    row->to = row->actual;
+    row->reason = reason;
+    row->detail = detail;
+}
+
+/* What this row alone may do now. */
+static void step_of(struct plan_work *work, struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    row->to = row->desired;
+    if (row->desired == row->actual)
+        return;
+    if (!(policy->actions & 1u << ACTION_SCALE)) {
+        leave(row, "ActionNotAllowed", "the policy's actions do not include Scale");
+        return;
+    }
+    if (row->desired > row->actual) {
+        if (work->input->headroom.freeze_growth) {
+            const char *budget = work->input->headroom.budget;
+            leave(row, "BudgetFreeze",
+                  arena_printf(work->arena, "budget %s freezes growth", budget ? budget : "(unnamed)"));
+            work->binding = "budget";
+        }
+        return;
+    }
+    if (!row->may_shrink) {
+        row->to = row->actual;
+        return;
+    }
+    bool must =
+        work->actual_sum > policy->capacity.max || row->actual > row->high || work->input->headroom.shrink_to_minimum;
+    int64_t less = row->actual - row->desired;
+    if (!must && less * 100 < policy->disruption.min_saving_percent * row->actual) {
+        leave(row, "BelowMinSaving",
+              arena_printf(work->arena, "%lld of %lld machines fewer would save less than %lld %%", (long long)less,
+                           (long long)row->actual, (long long)policy->disruption.min_saving_percent));
+        return;
+    }
+    int64_t most = max64(1, (row->actual * policy->disruption.max_change_percent + 99) / 100);
+    if (less > most) {
+        row->to = row->actual - most;
+        bind(work, "disruption.maxChangePercent");
+    }
+}
+
+/* Cuts the growth (sign 1) or shrinking (sign -1) of all rows together to `allowed` machines. */
+static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
+    struct part *parts = arena_alloc_array(work->arena, work->count + 1, sizeof(*parts));
+    int64_t wanted = 0;
+    for (size_t i = 0; i < work->count; i++) {
+        parts[i].weight = max64(0, sign * (work->rows[i].to - work->rows[i].actual));
+        wanted += parts[i].weight;
+    }
+    if (wanted <= allowed)
+        return;
+    bind(work, sign > 0 ? "capacity.max" : "capacity.min");
+    share_out(parts, work->count, max64(0, allowed), work->arena);
+    for (size_t i = 0; i < work->count; i++) {
+        struct plan_row *row = &work->rows[i];
+        if (parts[i].weight == 0)
+            continue;
+        row->to = row->actual + sign * parts[i].given;
+        if (row->to != row->actual)
+            continue;
+        if (sign > 0)
+            leave(row, "AtMaximum", "capacity.max is used up until other groups have shrunk");
+        else
+            leave(row, "AtMinimum", "capacity.min holds it until other groups have grown");
+    }
+}
+
+void plan_scale_steps(struct plan_work *work) {
+    const struct policy *policy = work->input->policy;
+    for (size_t i = 0; i < work->count; i++)
+        if (!work->rows[i].hold)
+            step_of(work, &work->rows[i]);
+    steps_cut(work, 1, policy->capacity.max - work->actual_sum);
+    steps_cut(work, -1, work->actual_sum - policy->capacity.min);
+}
+
+/* The chance that demand at step s is above `capacity`, from the quantiles; straight between them. */
+static double chance_above(const struct forecast *f, size_t s, double capacity) {
+    double below_value = 0, below_q = 0;
+    if (capacity < 0)
+        return 1;
+    for (size_t j = 0; j < f->quantile_count; j++) {
+        double value = forecast_value(f, s, j), q = f->quantiles[j];
+        if (capacity < value) {
+            double w = value > below_value ? (capacity - below_value) / (value - below_value) : 0;
+            return 1 - (below_q + w * (q - below_q));
+        }
+        below_value = value;
+        below_q = q;
+    }
+    return 1 - below_q;
+}
+
+int64_t plan_risk(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+    if (row->raw < 0)
+        return 1000;
+    double capacity = plan_capacity_of(work, row, count), worst = 0;
+    for (size_t s = row->first_step; s < row->last_step; s++)
+        worst = fmax(worst, chance_above(row->forecast, s, capacity));
+    return (int64_t)ceil(worst * 1000 - ROUNDING * 1000);
+}

@@ -1,0 +1,125 @@
+/*
+ * The plan in sentences: why an action is proposed, and for what is not acted on why not. Concrete figures, no clock:
+ * the same plan reads the same tomorrow.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+
+#include "base/timefmt.h"
+#include "plan/plan_internal.h"
+
+#define SENTENCES_MAX 6
+
+const char *plan_metric_unit(const struct policy *policy) {
+    return policy->forecast.metric == CLOUD_METRIC_CPU ? "vCPU" : "MiB";
+}
+
+static const char *serving_sentence(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+    const struct policy *policy = work->input->policy;
+    const struct cloud_resource *r = &row->resource->resource;
+    const char *unit = plan_metric_unit(policy);
+    double each =
+        (double)row->resource->capacity_per_machine / (policy->forecast.metric == CLOUD_METRIC_CPU ? 1000 : 1);
+    return arena_printf(work->arena, "%lld x %s (%.6g %s) at %lld %% serve %.1f %s", (long long)count,
+                        r->type && *r->type ? r->type : "machine", each, unit,
+                        (long long)policy->sla.target_utilization_percent, plan_capacity_of(work, row, count), unit);
+}
+
+static const char *demand_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct forecast *f = row->forecast;
+    const char *unit = plan_metric_unit(work->input->policy);
+    char span[32];
+    duration_format((int64_t)(row->last_step - row->first_step) * f->step_ms, span, sizeof(span));
+    return arena_printf(
+        work->arena, "demand stays under %.1f %s with %.6g %% for the next %s (median %.1f %s; %s, basis %s)",
+        row->demand, unit, 100 * work->quantile, span, row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
+}
+
+/* What moved the count away from what demand alone wants; NULL: nothing did. */
+static const char *bound_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    struct arena *arena = work->arena;
+    if (work->input->headroom.shrink_to_minimum)
+        return arena_printf(arena, "budget %s shrinks to the minimum",
+                            work->input->headroom.budget ? work->input->headroom.budget : "(unnamed)");
+    if (row->desired > row->need)
+        return arena_printf(arena, "capacity.min %lld asks for %lld more than demand", (long long)policy->capacity.min,
+                            (long long)(row->desired - row->need));
+    if (row->desired < row->need)
+        return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for",
+                            (long long)policy->capacity.max, (long long)row->desired, (long long)row->need);
+    if (row->raw >= 0 && row->raw > row->high)
+        return arena_printf(arena, "the group's own maximum is %lld; demand asks for %lld", (long long)row->high,
+                            (long long)row->raw);
+    if (row->need == row->low && row->raw < row->low)
+        return arena_printf(arena, "the group's own minimum is %lld", (long long)row->low);
+    return NULL;
+}
+
+static const char *step_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    if (row->to == row->desired)
+        return NULL;
+    if (row->to > row->actual)
+        return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld machines that are there",
+                            (long long)row->to, (long long)policy->capacity.max, (long long)work->actual_sum);
+    return arena_printf(work->arena,
+                        "removes %lld of %lld machines now, on the way to %lld (at most %lld %% at a time)",
+                        (long long)(row->actual - row->to), (long long)row->actual, (long long)row->desired,
+                        (long long)policy->disruption.max_change_percent);
+}
+
+static const char *money_sentence(const struct plan_work *work, const struct plan_row *row) {
+    if (row->price < 0)
+        return arena_printf(work->arena, "the price of %s is not known", row->resource->resource.type);
+    money_micros saving = money_mul(row->price, row->actual - row->to);
+    char text[MONEY_TEXT_MAX];
+    money_format(saving < 0 ? -saving : saving, 4, text);
+    return arena_printf(work->arena, "%s %s USD an hour", saving < 0 ? "costs" : "saves", text);
+}
+
+void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
+    size_t count = 0;
+    const char *sentence;
+    if (row->raw >= 0)
+        why[count++] = demand_sentence(work, row);
+    why[count] = serving_sentence(work, row, row->actual);
+    why[count] = arena_printf(work->arena, "%s; %lld serve %.1f %s", why[count], (long long)row->to,
+                              plan_capacity_of(work, row, row->to), plan_metric_unit(work->input->policy));
+    count++;
+    if ((sentence = bound_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = step_sentence(work, row)))
+        why[count++] = sentence;
+    why[count++] = money_sentence(work, row);
+    action->why = why;
+    action->why_count = count;
+}
+
+/* desired == actual: what keeps it there. */
+static void settled(const struct plan_work *work, const struct plan_row *row, struct plan_why_not *ret) {
+    const char *bound = bound_sentence(work, row);
+    ret->reason = "InTrim";
+    if (row->desired < row->need || row->raw > row->high)
+        ret->reason = "AtMaximum";
+    else if (row->desired > row->need || (row->raw >= 0 && row->raw < row->low))
+        ret->reason = "AtMinimum";
+    const char *serving = serving_sentence(work, row, row->actual);
+    ret->message = row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", demand_sentence(work, row), serving);
+    if (bound)
+        ret->message = arena_printf(work->arena, "%s; %s", bound, ret->message);
+}
+
+struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row) {
+    const struct snapshot_resource *r = row->resource;
+    struct plan_why_not ret = {
+        .reason = row->reason,
+        .message = row->detail,
+        .target = arena_printf(work->arena, "%s/%s/%s", r->provider, r->resource.region, r->resource.id)};
+    /* Something that may not shrink, and would not either, is in trim; without history nobody knows. */
+    if (!ret.reason || (!row->hold && row->desired == row->actual && row->raw >= 0))
+        settled(work, row, &ret);
+    return ret;
+}

@@ -1,0 +1,184 @@
+/*
+ * The single models and the arithmetic of their judgement.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+
+#include "forecast/forecast_internal.h"
+#include "series.h"
+
+struct bench {
+    double y[14 * DAY];
+    bool saturated[14 * DAY];
+    uint32_t last[14 * DAY + 1];
+    struct forecast_data data;
+};
+
+static struct bench bench; /* One test, one process. */
+
+static struct forecast_data *bench_make(size_t count, size_t day, size_t week) {
+    for (size_t i = 0; i < count; i++)
+        bench.last[i + 1] = isnan(bench.y[i]) ? bench.last[i] : (uint32_t)(i + 1);
+    bench.data = (struct forecast_data){bench.y, bench.saturated, bench.last, count, day, week};
+    return &bench.data;
+}
+
+static void bench_wave(size_t count, size_t season) {
+    for (size_t i = 0; i < count; i++)
+        bench.y[i] = 10 + 5 * sin(2 * M_PI * (double)i / (double)season);
+}
+
+Test(forecast_naive, last_value_skips_gaps) {
+    bench.y[0] = 4;
+    bench.y[1] = 6;
+    bench.y[2] = NAN;
+    struct forecast_data *data = bench_make(3, 0, 0);
+    struct forecast_model model = forecast_last_value();
+    cr_assert_eq(model.point(&model, data, 3, 9), 6);
+    cr_assert_eq(model.point(&model, data, 1, 1), 4, "an origin knows only what is before it");
+    cr_assert(isnan(model.point(&model, data, 0, 1)));
+}
+
+Test(forecast_naive, seasonal_naive_goes_further_back_over_gaps) {
+    for (size_t i = 0; i < 30; i++)
+        bench.y[i] = (double)i;
+    bench.y[21] = NAN;
+    struct forecast_data *data = bench_make(30, 10, 0);
+    struct forecast_model model = forecast_seasonal_naive(10, "day");
+    cr_assert_eq(model.point(&model, data, 30, 1), 20);
+    cr_assert_eq(model.point(&model, data, 30, 2), 11, "21 is a gap: a season earlier");
+    cr_assert_eq(model.point(&model, data, 30, 11), 20, "beyond a season it repeats");
+    cr_assert_eq(model.point(&model, data, 5, 1), 4, "before the first season: the last value");
+}
+
+Test(forecast_season, is_found_by_autocorrelation) {
+    static const struct {
+        const char *what;
+        size_t period, expected;
+    } rows[] = {{"day", 24, 24}, {"week", 168, 168}, {"neither", 31, 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct arena arena = {0};
+        bench_wave(1400, rows[i].period);
+        for (size_t t = 0; t < 1400; t++)
+            bench.y[t] += 0.02 * (double)t; /* A trend must not hide or fake it. */
+        cr_expect_eq(forecast_season(bench_make(1400, 24, 168), &arena), rows[i].expected, "%s", rows[i].what);
+        arena_release(&arena);
+    }
+}
+
+Test(forecast_holt_winters, follows_a_season_and_a_level_shift) {
+    bench_wave(10 * DAY, DAY);
+    for (size_t i = 7 * DAY; i < 10 * DAY; i++)
+        bench.y[i] += 20;
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    struct forecast_grid grid = forecast_grid_make(data, 12);
+    struct forecast_model model;
+    cr_assert(forecast_holt_winters(data, &grid, &arena, &model));
+    cr_assert_str_eq(model.name, "holt-winters-day");
+    for (size_t step = 1; step <= 12; step++)
+        cr_assert_float_eq(model.point(&model, data, 10 * DAY, step), bench.y[step - 1] + 20, 0.5, "step %zu", step);
+    arena_release(&arena);
+}
+
+Test(forecast_holt_winters, refuses_a_handful_of_samples) {
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(10, 0, 0);
+    struct forecast_grid grid = forecast_grid_make(data, 3);
+    struct forecast_model model;
+    cr_assert_not(forecast_holt_winters(data, &grid, &arena, &model));
+    arena_release(&arena);
+}
+
+/* Changing what comes at or after an origin must not change the point from it. The grid ends before the change, so that
+ * fitting cannot see it either. */
+Test(forecast_models, look_only_at_what_is_before_the_origin) {
+    const size_t change = 8 * DAY;
+    struct chance c = {11};
+    bench_wave(10 * DAY, DAY);
+    for (size_t i = 0; i < 10 * DAY; i++)
+        bench.y[i] += chance_next(&c);
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    struct forecast_grid grid = {.knots = {1, 20, DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31};
+    grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
+    double before[4][8];
+    for (int round = 0; round < 2; round++) {
+        struct forecast_model models[4] = {forecast_last_value(), forecast_seasonal_naive(DAY, "naive"),
+                                           forecast_profile(data, &grid, DAY, "mean", &arena)};
+        cr_assert(forecast_holt_winters(data, &grid, &arena, &models[3]));
+        cr_assert_eq(models[3].season, DAY);
+        for (size_t m = 0; m < 4; m++) {
+            for (size_t k = 0; k < 8; k++) {
+                double point = models[m].point(&models[m], data, change - 100 * (k / 4), 1 + 70 * (k % 4));
+                if (round)
+                    cr_expect_eq(point, before[m][k], "%s, case %zu", models[m].name, k);
+                before[m][k] = point;
+            }
+        }
+        for (size_t i = change; i < 10 * DAY; i++)
+            bench.y[i] += 1;
+    }
+    arena_release(&arena);
+}
+
+Test(forecast_profile, seasonal_mean_reads_whole_seasons_back) {
+    for (size_t i = 0; i < 6 * DAY; i++)
+        bench.y[i] = (double)(i / DAY); /* Day 0 is 0, day 1 is 1... */
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(6 * DAY, DAY, 0);
+    struct forecast_grid grid = forecast_grid_make(data, 1);
+    struct forecast_model model = forecast_profile(data, &grid, DAY, "day", &arena);
+    /* Mean of days 0..5 is 2.5; the last deviation is 5 - mean(0..4) = 3, which wears off fully or less. */
+    double point = model.point(&model, data, 6 * DAY, 1);
+    cr_assert(point >= 2.5 && point <= 5.5 + 1e-9, "%g", point);
+    arena_release(&arena);
+}
+
+Test(forecast_score, quantiles_of_a_sample) {
+    double sample[99];
+    for (size_t i = 0; i < 99; i++)
+        sample[i] = (double)(i + 1); /* Rank r of 100 parts is r. */
+    static const struct { double q, expected; } rows[] = {{0.5, 50}, {0.9, 90}, {0.99, 99}, {0.01, 1}, {0.255, 25.5}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        cr_expect_float_eq(forecast_quantile(sample, 99, rows[i].q), rows[i].expected, 1e-9, "q%g", rows[i].q);
+    cr_expect_gt(forecast_quantile(sample, 99, 0.999), 99, "beyond the sample: an exponential tail");
+    cr_expect_lt(forecast_quantile(sample, 99, 0.999), 200);
+    cr_expect_lt(forecast_quantile(sample, 99, 0.001), 1);
+    cr_expect_eq(forecast_quantile(sample, 1, 0.999), 1, "one sample is all there is");
+}
+
+Test(forecast_score, quantiles_of_any_sample_are_monotone) {
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct chance c = {seed};
+        double sample[FORECAST_ORIGINS_MAX];
+        size_t count = 1 + (size_t)(chance_next(&c) * (FORECAST_ORIGINS_MAX - 1));
+        for (size_t i = 0; i < count; i++)
+            sample[i] = pow(chance_next(&c), -0.7) * (chance_next(&c) < 0.3 ? -1 : 1);
+        forecast_sort(sample, count);
+        double previous = -INFINITY;
+        for (double q = 0.0005; q < 1; q += 0.0005) {
+            double value = forecast_quantile(sample, count, q);
+            cr_assert(value >= previous, "seed %llu q %g: %g < %g", (unsigned long long)seed, q, value, previous);
+            previous = value;
+        }
+    }
+}
+
+Test(forecast_score, the_grid_ends_at_the_horizon_and_at_the_newest_origin) {
+    for (size_t steps = 1; steps <= FORECAST_STEPS_MAX; steps = steps * 3 + 1) {
+        for (size_t count = 1; count < 4000; count = count * 2 + 1) {
+            struct forecast_data data = {.count = count};
+            struct forecast_grid grid = forecast_grid_make(&data, steps);
+            cr_assert_eq(grid.knots[grid.knot_count - 1], steps);
+            cr_assert_leq(grid.origin_count, FORECAST_ORIGINS_MAX);
+            for (size_t k = 1; k < grid.knot_count; k++)
+                cr_assert_lt(grid.knots[k - 1], grid.knots[k]);
+            if (grid.origin_count) {
+                cr_assert_eq(forecast_origin(&grid, grid.origin_count - 1), count - 1);
+                cr_assert_geq(grid.origin_first, 1);
+            }
+        }
+    }
+}
