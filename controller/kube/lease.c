@@ -287,7 +287,10 @@ static void on_done(struct kube_call *call) {
     else if (is_write)
         lease->is_stale = true; /* It may have arrived all the same. */
     kube_call_release(call);
-    if (error.class != ERR_NONE && error.class != ERR_CONFLICT && error.class != ERR_CANCELLED)
+    /* A record that moved is ordinary; a creation that finds nothing lacks its namespace. */
+    bool is_ordinary = error.class == ERR_NONE || error.class == ERR_CANCELLED || error.http_status == 409 ||
+                       (error.http_status == 404 && lease->state != CREATING);
+    if (!is_ordinary)
         log_warn("lease call failed", LOG_STR("lease", lease->name), LOG_ERR(&error));
 
     if (lease->is_stopping)

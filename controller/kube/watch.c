@@ -105,7 +105,7 @@ static void set_text(char **text, const char *value) {
 /* ---- Decoding. Each function here returns false to break the connection, with the reason in `failure`. ---- */
 
 static bool refuse(struct kube_watch *watch, const char *what) {
-    error_set(&watch->failure, ERR_RETRYABLE, "watch %s: %s", watch->path, what);
+    error_set(&watch->failure, ERR_RETRYABLE, "%s", what);
     watch->must_list = true;
     watch->counts.malformed++;
     return false;
@@ -115,7 +115,7 @@ static bool take_error_event(struct kube_watch *watch, const struct json *status
     const char *message = json_string(json_get(status, "message"), "");
     const char *reason = json_string(json_get(status, "reason"), "");
     int64_t code = json_int(json_get(status, "code"), 0);
-    error_set(&watch->failure, code == 410 ? ERR_CONFLICT : ERR_RETRYABLE, "watch %s: %s", watch->path,
+    error_set(&watch->failure, code == 410 ? ERR_CONFLICT : ERR_RETRYABLE, "%s",
               *message ? message : "the server reported an error without a message");
     watch->failure.http_status = code > 0 && code < 600 ? (uint32_t)code : 0;
     str_copy(watch->failure.code, sizeof(watch->failure.code), reason);
@@ -128,8 +128,7 @@ static bool take_bookmark(struct kube_watch *watch, const struct json *object) {
     if (watch->state == STREAMING_LIST) {
         if (!is_end) {
             /* A server older than the streaming list ignores the parameter and never marks the end. */
-            error_set(&watch->failure, ERR_RETRYABLE, "watch %s: the server does not mark the end of the list",
-                      watch->path);
+            error_set(&watch->failure, ERR_RETRYABLE, "the server does not mark the end of the list");
             watch->is_stream_list_refused = watch->must_list = true;
             return false;
         }
@@ -292,7 +291,7 @@ static void streaming_list_done(struct kube_watch *watch, const struct error *er
     watch->must_list = true;
     watch->is_paging_next = watch->status / 100 == 2; /* It began but did not get there: try the other way once. */
     if (told.class == ERR_NONE)
-        error_set(&told, ERR_RETRYABLE, "watch %s: the streaming list ended before it was complete", watch->path);
+        error_set(&told, ERR_RETRYABLE, "the streaming list ended before it was complete");
     fail(watch, &told);
 }
 
@@ -381,7 +380,7 @@ static void watching_done(struct kube_watch *watch, const struct error *error) {
     }
     struct error told = *error;
     if (told.class == ERR_NONE)
-        error_set(&told, ERR_RETRYABLE, "watch %s: the server ended the watch at once", watch->path);
+        error_set(&told, ERR_RETRYABLE, "the server ended the watch at once");
     fail(watch, &told);
 }
 
@@ -390,10 +389,8 @@ static void on_done(struct kube_stream *stream) {
     struct error error = watch->failure;
     watch->is_open = false;
     watch->status = stream->status;
-    if (error.class == ERR_NONE && stream->error.class != ERR_NONE) {
+    if (error.class == ERR_NONE)
         error = stream->error;
-        error_wrap(&error, "watch %s", watch->path);
-    }
     if (error.class == ERR_NONE && watch->state != STOPPING) {
         struct error truncated;
         if (json_stream_finish(&watch->decoder, &truncated) != ERR_NONE && watch->failure.class == ERR_NONE)

@@ -40,7 +40,8 @@ struct kube_watch_options {
     bool prefer_list;
     uint32_t idle_timeout_ms; /* 0: 150 s */
     void (*on_event)(void *ctx, enum kube_watch_event event, const struct json *value);
-    /* Each failure, for a condition, a log line and a metric; it goes on by itself. NULL: not told. */
+    /* Each failure, for a condition, a log line and a metric; it goes on by itself. The
+     * message does not name the path. NULL: not told. */
     void (*on_error)(void *ctx, const struct error *error);
     void *ctx;
 };
