@@ -312,7 +312,7 @@ Test(decode, recommendation_journal_and_frame) {
                                 "  operation: op-1\n  tries: 2\n  phaseSince: 2026-11-24T10:01:00Z\n"
                                 "  finishedAt: 2026-11-24T10:02:00Z\n  extra: {}\n"
                                 "  saving: {hourly: '-0.5', monthly: '-365.00', currency: USD}\n"
-                                "  riskPerMille: 7\n  confidencePerMille: 900\n  why: [a, b]\n"
+                                "  risk: '0.007'\n  confidence: '0.900'\n  why: [a, b]\n"
                                 "  conditions:\n"
                                 "  - {type: Ready, status: 'False', lastTransitionTime: 2026-11-24T10:00:30Z}\n"
                                 "  - {type: Stalled, status: 'True'}\n  - {type: Other, status: 'True'}\n"
@@ -365,7 +365,7 @@ Test(decode, a_phase_of_a_newer_version_is_left_alone) {
 Test(decode, a_broken_status_does_not_hinder) {
     struct rig rig;
     char *text = mem_printf(REC "status: {tries: x, saving: [], why: 3, conditions: {}, phaseSince: then, "
-                                "observedGeneration: '1', riskPerMille: 1.5}\n",
+                                "observedGeneration: '1', risk: 1.5}\n",
                             "");
     rig_decode(&rig, text, &(struct decode_options){.strict = true});
     mem_free(text);
