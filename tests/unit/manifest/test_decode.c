@@ -410,6 +410,22 @@ Test(decode, all_faults_of_an_object_are_told_at_once) {
     rig_release(&rig);
 }
 
+Test(decode, without_a_spec_there_is_one_fault) {
+    static const char head[] = "apiVersion: trimtab.dev/v1alpha1\nkind: Budget\nmetadata: {name: x, namespace: n}\n";
+    static const char *const rows[][2] = {{"", "spec: is required\n"},
+                                          {"spec: null\n", "spec: is required\n"},
+                                          {"spec: 5\n", "spec: must be an object, not integer\n"},
+                                          {"spec: []\n", "spec: must be an object, not array\n"}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char *text = mem_printf("%s%s", head, rows[i][0]);
+        struct rig rig;
+        rig_decode(&rig, text, &(struct decode_options){.strict = true});
+        cr_expect_str_eq(rig_faults(&rig), rows[i][1], "%s", rows[i][0]);
+        rig_release(&rig);
+        mem_free(text);
+    }
+}
+
 Test(decode, faults_are_bounded) {
     struct buf spec = {0};
     buf_puts(&spec, "  selector: {providers: [p]}\n");
