@@ -88,9 +88,9 @@ void inventory_print_json(const struct inventory_view *view, struct buf *out) {
     buf_putc(out, '\n');
 }
 
-static void add_number(struct cli_table *table, const char *format, double value) {
+static void add_number(struct cli_table *table, double value) {
     char text[32];
-    snprintf(text, sizeof(text), format, value);
+    snprintf(text, sizeof(text), "%.12g", value);
     cli_table_add(table, value > 0 ? text : "");
 }
 
@@ -112,8 +112,8 @@ void inventory_print_text(const struct inventory_view *view, struct buf *out) {
             cloud_state_name(it->state)};
         for (size_t k = 0; k < sizeof(cells) / sizeof(cells[0]); k++)
             cli_table_add(&table, cells[k]);
-        add_number(&table, "%g", (double)it->vcpu_milli / 1000);
-        add_number(&table, "%.0f", (double)it->memory_mib);
+        add_number(&table, (double)it->vcpu_milli / 1000);
+        add_number(&table, (double)it->memory_mib);
         buf_clear(&tags);
         for (size_t k = 0; k < it->tag_count; k++)
             buf_printf(&tags, "%s%s=%s", k > 0 ? "," : "", it->tags[k].key, text_or_empty(it->tags[k].value));
