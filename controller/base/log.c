@@ -27,10 +27,13 @@ static struct {
     uint64_t counts[LOG_ERROR + 1]; /* Atomic: work on other threads may log. */
 } config = {.level = LOG_INFO};
 
-void log_configure(enum log_level level, enum log_format format, int64_t (*wall_ms)(void *ctx), void *ctx) {
+void log_configure(enum log_level level, enum log_format format) {
     ASSERT(level <= LOG_ERROR && format <= LOG_FORMAT_JSON);
     config.level = level;
     config.format = format;
+}
+
+void log_set_clock(int64_t (*wall_ms)(void *ctx), void *ctx) {
     config.wall_ms = wall_ms;
     config.ctx = ctx;
 }

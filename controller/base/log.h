@@ -28,8 +28,9 @@ struct log_field {
 #define LOG_INT(k, v) ((struct log_field){.type = LOG_FIELD_INT, .key = (k), .num = (int64_t)(v)})
 #define LOG_ERR(e) ((struct log_field){.type = LOG_FIELD_ERR, .err = (e)}) /* class, code, http status, message */
 
-/* Wall time for the stamp is asked from the hook, so that logs of a virtual clock bear virtual time. */
-void log_configure(enum log_level level, enum log_format format, int64_t (*wall_ms)(void *ctx), void *ctx);
+void log_configure(enum log_level level, enum log_format format);
+/* Wall time for the stamp is asked from the hook, so that logs of a virtual clock bear virtual time. NULL: no stamp. */
+void log_set_clock(int64_t (*wall_ms)(void *ctx), void *ctx);
 bool log_enabled(enum log_level level);
 void log_write(enum log_level level, const char *message, const struct log_field *fields);
 /* How many lines of warn and error were written: a metric. */

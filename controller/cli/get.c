@@ -71,7 +71,7 @@ static const struct column columns[OBJECT_KIND_COUNT][COLUMNS_MAX] = {
                                {"TO-TYPE", "spec.to.instanceType", true},
                                {"PROVIDER", "spec.target.provider", true},
                                {"REGION", "spec.target.region", true},
-                               {"RISK", "status.riskPerMille", true},
+                               {"RISK", "status.risk", true},
                                {"REASON", "?Ready.reason", true},
                                {"MESSAGE", "status.message", true},
                                {"AGE", "@age", false}},

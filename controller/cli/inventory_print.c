@@ -90,7 +90,7 @@ void inventory_print_json(const struct inventory_view *view, struct buf *out) {
 
 static void add_number(struct cli_table *table, double value) {
     char text[32];
-    snprintf(text, sizeof(text), "%.12g", value);
+    snprintf(text, sizeof(text), "%.6g", value);
     cli_table_add(table, value > 0 ? text : "");
 }
 

@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 
 const struct cli_verb cli_verbs[] = {
+    {"run", "run the controller, in a cluster or on a directory", cli_run},
     {"check", "validate manifests, with no cluster and no cloud", cli_check},
     {"inventory", "list what a Provider's adapter sees", cli_inventory},
     {"forecast", "forecast a series from a file", cli_forecast},

@@ -26,13 +26,20 @@ static enum err_class fault(const struct history_csv *csv, struct error *err, co
     return error_set(err, ERR_PERMANENT, "row %zu (line %zu): %s", csv->count + 1, csv->line_number, what);
 }
 
-/* Cuts white space and one pair of quotes. */
+/* Cuts white space. */
 static char *trim(char *text) {
     while (*text == ' ' || *text == '\t')
         text++;
     size_t size = strlen(text);
     while (size && (text[size - 1] == ' ' || text[size - 1] == '\t' || text[size - 1] == '\r'))
         text[--size] = '\0';
+    return text;
+}
+
+/* A field without the white space and the quotes around it. */
+static char *field(char *text) {
+    text = trim(text);
+    size_t size = strlen(text);
     if (size >= 2 && text[0] == '"' && text[size - 1] == '"') {
         text[size - 1] = '\0';
         text++;
@@ -85,7 +92,7 @@ static enum err_class line_end(struct history_csv *csv, struct error *err) {
     if (!comma)
         return fault(csv, err, "has one field; timestamp,value expected");
     *comma = '\0';
-    char *time_text = trim(text), *value_text = trim(comma + 1);
+    char *time_text = field(text), *value_text = field(comma + 1);
     int64_t time_ms;
     float value;
     bool has_time = time_parse(time_text, &time_ms);
@@ -236,7 +243,8 @@ static int64_t step_find(const struct rows *rows, struct arena *scratch) {
             best_at = i;
         }
     }
-    return distances[best * MODE_SHARE_MIN >= count ? best_at : count / 2];
+    bool is_common = best > 1 && best * MODE_SHARE_MIN >= count;
+    return distances[is_common ? best_at : count / 2];
 }
 
 static int64_t floor_to(int64_t value, int64_t step) {

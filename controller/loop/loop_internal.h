@@ -46,7 +46,8 @@ struct policy_state {
 struct recommendation_state {
     struct loop *loop;
     char *key, *namespace, *name;
-    int64_t floor_ms, retry_at_ms, tries;
+    uint64_t floor_sequence; /* See act/step.h. */
+    int64_t retry_at_ms, tries;
     bool sending;                    /* apply or poll in flight */
     bool writing;                    /* status write in flight */
     enum recommendation_phase noted; /* The last phase that was logged. */

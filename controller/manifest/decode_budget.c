@@ -67,6 +67,7 @@ static void decode_scope(struct decoder *d, const struct place *spec, struct bud
     ret->providers = decode_references(d, &at, "providers", 0, SCOPE_MAX, &ret->provider_count);
     ret->tags = decode_tags(d, &at, "tags", &ret->tag_count);
     ret->policies = decode_texts(d, &at, "policies", &text_subdomain, 0, SCOPE_MAX, &ret->policy_count);
+    ret->has_namespace_selector = json_get(at.json, "namespaceSelector") != NULL;
     ret->namespace_labels = decode_selector(d, &at, "namespaceSelector", &ret->namespace_label_count);
 }
 

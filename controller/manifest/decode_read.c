@@ -56,7 +56,7 @@ static bool type_check(struct decoder *d, struct place *at, enum json_type type)
     if (found == type)
         return true;
     if (at->json)
-        decode_fault(d, at, "must be %s %s, not %s", type == JSON_OBJECT || type == JSON_ARRAY ? "an" : "a",
+        decode_fault(d, at, "must be %s %s, not %s", strchr("aio", *json_type_name(type)) ? "an" : "a",
                      json_type_name(type), json_type_name(found));
     at->json = NULL;
     return false;

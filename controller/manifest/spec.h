@@ -187,6 +187,7 @@ struct budget {
     size_t tag_count;
     const char *const *policies;
     size_t policy_count;
+    bool has_namespace_selector; /* scope.namespaceSelector is there; {} selects every namespace. */
     const struct tag *namespace_labels;
     size_t namespace_label_count;
     enum budget_basis basis;

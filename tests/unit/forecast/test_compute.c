@@ -131,6 +131,31 @@ Test(forecast_compute, noise_around_a_wave_is_not_forecast_worse_than_by_the_nai
     arena_release(&arena);
 }
 
+Test(forecast_compute, days_ahead_are_as_good_as_tomorrow) {
+    static float demand[14 * DAY];
+    wave_fill(demand, 14 * DAY, 4, 3);
+    struct arena arena = {0};
+    struct forecast f = compute(demand, 14 * DAY, 3 * DAY, &arena);
+    for (size_t s = 0; s < 3 * DAY; s++) {
+        double wave = 10 + 5 * sin(2 * M_PI * (double)(s % DAY) / DAY);
+        cr_assert_float_eq(forecast_value(&f, s, 0), wave, 2.5, "step %zu: %g for %g", s, forecast_value(&f, s, 0),
+                           wave);
+    }
+    arena_release(&arena);
+}
+
+Test(forecast_compute, a_short_history_is_wider_than_its_own_errors) {
+    static float demand[150];
+    struct chance c = {2};
+    for (size_t i = 0; i < 150; i++)
+        demand[i] = chance_next(&c) < 0.5 ? 0 : 100;
+    struct arena arena = {0};
+    struct forecast f = compute(demand, 150, 3, &arena);
+    cr_assert_eq(f.basis, FORECAST_BASIS_PRIOR);
+    cr_assert_gt(forecast_value(&f, 0, 3) - forecast_value(&f, 0, 0), 150, "its own: 100");
+    arena_release(&arena);
+}
+
 Test(forecast_compute, gaps_are_not_zeros) {
     static float demand[14 * DAY];
     wave_fill(demand, 14 * DAY, 0, 1);

@@ -1,0 +1,95 @@
+/*
+ * What the files of the AWS adapter share. All services used so far speak the query protocol: a POST of a form to "/",
+ * an answer in XML.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ADAPTERS_AWS_INTERNAL_H
+#define TRIMTAB_ADAPTERS_AWS_INTERNAL_H
+
+#include "adapters/common/call.h"
+#include "adapters/common/xml.h"
+#include "base/mem.h"
+
+struct aws_service {
+    const char *host;    /* The first label of the host name. */
+    const char *signing; /* The service's name in the credential scope. */
+    const char *version;
+};
+extern const struct aws_service aws_autoscaling, aws_ec2, aws_cloudwatch, aws_sts;
+
+/* Where a request goes. The first member of every verb's state, so that the signature finds it. */
+struct aws_scope {
+    const struct aws_service *service;
+    const char *region;
+};
+
+/* The sources of credentials; auth.c. */
+struct aws_auth {
+    char *role_arn, *session_name, *token_file; /* Web identity. */
+    char *metadata_endpoint;                    /* Instance metadata. */
+    char *metadata_token, *metadata_role;       /* Between the exchanges of one fetch. */
+};
+
+struct aws {
+    struct call_host host;
+    const struct catalogue *catalogue;
+    char *endpoint; /* Without a trailing slash; NULL: AWS's own. */
+    char *region;   /* The first of the Provider's: for calls that concern the account. */
+    struct aws_auth auth;
+};
+
+static inline struct aws *aws_of(const struct call *call) {
+    return CONTAINER_OF(call->host, struct aws, host);
+}
+
+/* auth.c: chooses the source and sets host.credentials. */
+enum err_class aws_auth_open(struct aws *aws, const struct adapter_config *config, struct error *err);
+void aws_auth_release(struct aws *aws);
+void aws_sign(struct call *call, const struct credentials_value *value);
+
+/* query.c: a region becomes part of a host name, so that only letters, digits and dashes are let through. */
+bool aws_region_is_valid(const char *region);
+void aws_query_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
+                     const char *action);
+void aws_query_put(struct exchange *exchange, const char *name, const char *value);
+void aws_query_put_int(struct exchange *exchange, const char *name, int64_t value);
+/* The root element, which must be `action`Response; NULL with *err set. Lives in the exchange's arena. */
+const struct xml_node *aws_query_reply(struct exchange *exchange, const char *action, struct error *err);
+
+/* errors.c */
+extern const struct error_rule aws_error_rules[];
+extern const size_t aws_error_rule_count;
+/* Reads an error reply of any of the services' three envelopes. call NULL: of the token service, whose text is not
+ * quoted. */
+enum error_hint aws_read_refusal(const struct call *call, struct exchange *exchange, struct error *err);
+enum error_hint aws_refusal(struct call *call, struct error *err);
+
+/* What a listing gathers; in the caller's arena. */
+struct aws_inventory {
+    struct arena *arena;
+    const struct catalogue *catalogue;
+    const char *region;
+    struct cloud_resource *items;
+    size_t count;
+};
+struct cloud_resource *aws_inventory_add(struct aws_inventory *inventory, enum cloud_kind kind, const char *id);
+/* Sorted by key. names: the elements that hold key and value. */
+void aws_read_tags(struct aws_inventory *inventory, struct cloud_resource *resource, const struct xml_node *list,
+                   const char *item, const char *key, const char *value);
+/* vCPU and memory by the type. */
+void aws_fill_type(const struct aws_inventory *inventory, struct cloud_resource *resource);
+
+/* autoscaling.c: each builds or reads one page; read gives the token of the next, "" at the end. */
+void aws_groups_build(struct call *call);
+const char *aws_groups_read(struct call *call, struct aws_inventory *inventory, struct error *err);
+void aws_scale(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action);
+
+/* ec2.c */
+void aws_instances_build(struct call *call);
+const char *aws_instances_read(struct call *call, struct aws_inventory *inventory, struct error *err);
+
+/* cloudwatch.c */
+void aws_usage(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
+
+#endif

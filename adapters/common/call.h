@@ -1,0 +1,112 @@
+/*
+ * The life of one adapter call over HTTP, the same for every cloud: credentials, build, sign, send, read, the next
+ * page, one refresh, the end; and the part of an adapter that holds the calls in flight. A cloud brings its verbs (what
+ * to send, how to read it) and its manners (how to sign, how to read a refusal).
+ *
+ *     call_new -> call_start -> WAITING -> SENDING -> ENDING -> done, freed
+ *                                 ^---------'|  (next page; one refresh)
+ *               call_end --------------------+-----^
+ *
+ * The end is always a timer of delay 0, so `done` never runs inside a submit, a cancel or another call's done. The time
+ * a call may take is counted in the durations of its exchanges, which are real even where the runtime's clock is not.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ADAPTERS_COMMON_CALL_H
+#define TRIMTAB_ADAPTERS_COMMON_CALL_H
+
+#include "adapters/adapter.h"
+#include "adapters/common/credentials.h"
+#include "adapters/common/error_table.h"
+#include "adapters/common/exchange.h"
+#include "base/map.h"
+
+struct call;
+struct call_host;
+
+#define CALL_PAGES_MAX 5000
+#define CALL_TIMEOUT_MS 60000 /* Where the caller names none. */
+#define CALL_REPLY_SIZE_MAX ((size_t)32 << 20)
+
+struct call_verb { /* One verb of one cloud; const. */
+    const char *name;
+    bool mutates;
+    /* Writes call->exchange (method, url, headers, body) and call->label. May be called again for the same exchange. */
+    void (*build)(struct call *call);
+    /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
+    enum exchange_next (*read)(struct call *call, struct error *err);
+};
+
+struct call_cloud { /* One cloud's manners; const. */
+    /* Adds what authenticates. value has all parts that the cloud's source gives. */
+    void (*sign)(struct call *call, const struct credentials_value *value);
+    /* Reads a reply that is not 2xx: fills class, effect, code and message of *err. */
+    enum error_hint (*refusal)(struct call *call, struct error *err);
+    void (*free)(struct call_host *host); /* Frees the adapter; after call_host's own release. */
+};
+
+struct call_host { /* The first member of each network adapter. */
+    struct adapter adapter;
+    const struct call_cloud *cloud;
+    struct runtime *runtime;
+    struct http *http;
+    struct credentials credentials;
+    int64_t clock_offset_ms; /* The cloud's clock less ours, learnt from a refusal. */
+    struct call *first;
+    size_t count;
+    bool is_closing, is_credentials_busy;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+    struct timer close_timer;
+};
+
+enum call_phase { CALL_NEW, CALL_WAITING, CALL_SENDING, CALL_ENDING };
+
+struct call {
+    struct call_host *host;
+    struct adapter_call *outer;
+    const struct call_verb *verb;
+    void *state; /* The verb's own, zeroed; lives in arena. */
+    struct arena arena;
+    struct exchange exchange;
+    const char *label; /* The operation in the cloud's words, for messages: "DescribeInstances". */
+
+    const char *page_token; /* "" on the first page. */
+    size_t page_count;
+    struct map pages_seen;
+
+    enum call_phase phase;
+    bool has_refreshed, has_adjusted_clock, is_cancelled;
+    uint64_t generation; /* Of the credential that signed. */
+    uint64_t spent_ns;
+    struct credentials_waiter waiter;
+    struct timer timer;
+    struct call *next, **link;
+};
+
+void call_host_init(struct call_host *host, const struct adapter_ops *ops, const struct call_cloud *cloud,
+                    const struct adapter_env *env);
+/* adapter_ops.close and cancel of every network adapter. */
+void call_host_close(struct adapter *self, void (*closed)(void *ctx), void *ctx);
+void call_host_cancel(struct adapter *self, struct adapter_call *outer);
+
+struct call *call_new(struct call_host *host, struct adapter_call *outer, const struct call_verb *verb,
+                      size_t state_size);
+void call_start(struct call *call);
+/* Ends without (further) exchange. error NULL: outer->reply is filled. */
+void call_end(struct call *call, const struct error *error);
+/* For invalid input: ERR_PERMANENT. */
+void call_refuse(struct call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What follows a page: EXCHANGE_MORE with the token kept for build, or EXCHANGE_DONE when token is "" or NULL; a token
+ * seen before and a list without end are errors. */
+enum exchange_next call_page(struct call *call, const char *token, struct error *err);
+/* Another list begins within the same call. */
+void call_pages_restart(struct call *call);
+
+/* The server's now, for signatures. */
+int64_t call_host_now_ms(const struct call_host *host);
+/* Fills err->message with a text of the other side: one line, printable, and only if it repeats none of our secrets. */
+void call_quote(const struct call *call, const char *text, struct error *err);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * Building a request and owning it until its reply has been read.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "adapters/common/exchange.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/timefmt.h"
+
+void exchange_reset(struct exchange *exchange) {
+    http_request_release(&exchange->request);
+    exchange->request = (struct http_request){0};
+    arena_clear(&exchange->arena);
+    buf_clear(&exchange->url);
+    buf_clear(&exchange->body);
+    exchange->header_count = 0;
+}
+
+static void wipe_buf(struct buf *buf) {
+    if (buf->data != NULL)
+        mem_wipe(buf->data, buf->size);
+    buf_release(buf);
+}
+
+void exchange_release(struct exchange *exchange) {
+    http_request_release(&exchange->request);
+    wipe_buf(&exchange->url);
+    wipe_buf(&exchange->body);
+    arena_release(&exchange->arena);
+    exchange->header_count = 0;
+}
+
+void exchange_header(struct exchange *exchange, const char *name, const char *format, ...) {
+    ASSERT(exchange->header_count < HTTP_HEADERS_MAX - 1);
+    va_list args;
+    va_start(args, format);
+    const char *value = arena_vprintf(&exchange->arena, format, args);
+    va_end(args);
+    exchange->headers[exchange->header_count++] = (struct signing_header){name, value};
+}
+
+/* The authority of the URL: what stands between "//" and the next "/" or "?". */
+static struct bytes authority(const struct exchange *exchange) {
+    const char *url = buf_text(&exchange->url);
+    const char *start = strstr(url, "://");
+    start = start != NULL ? start + 3 : url;
+    return (struct bytes){start, strcspn(start, "/?")};
+}
+
+void exchange_header_host(struct exchange *exchange) {
+    struct bytes host = authority(exchange);
+    const char *port = str_has_prefix(buf_text(&exchange->url), "https:") ? ":443" : ":80";
+    size_t port_size = strlen(port);
+    if (host.size > port_size && memcmp(host.data + host.size - port_size, port, port_size) == 0)
+        host.size -= port_size;
+    exchange_header(exchange, "host", "%.*s", (int)host.size, host.data);
+}
+
+void exchange_url_parts(struct exchange *exchange, const char **path, const char **query) {
+    struct bytes host = authority(exchange);
+    const char *rest = host.data + host.size;
+    size_t path_size = strcspn(rest, "?");
+    *path = path_size > 0 ? arena_strndup(&exchange->arena, rest, path_size) : "/";
+    *query = rest[path_size] == '?' ? arena_strdup(&exchange->arena, rest + path_size + 1) : "";
+}
+
+void exchange_send(struct exchange *exchange, struct http *http, void (*done)(struct http_request *request),
+                   void *ctx) {
+    struct http_request *request = &exchange->request;
+    ASSERT(request->method != NULL);
+    request->url = buf_text(&exchange->url);
+    request->body = buf_bytes(&exchange->body);
+    for (size_t i = 0; i < exchange->header_count; i++)
+        request->headers[i] =
+            arena_printf(&exchange->arena, "%s: %s", exchange->headers[i].name, exchange->headers[i].value);
+    request->headers[exchange->header_count] = NULL;
+    request->done = done;
+    request->ctx = ctx;
+    http_send(http, request);
+}
+
+bool exchange_date_parse(const char *text, int64_t *ret_ms) {
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    char month[4], zone[4], iso[TIME_TEXT_MAX];
+    unsigned int day, year, hour, minute, second;
+    int read = sscanf(text, "%*3[A-Za-z], %2u %3[A-Za-z] %4u %2u:%2u:%2u %3s", &day, month, &year, &hour, &minute,
+                      &second, zone);
+    if (read != 7 || !str_eq(zone, "GMT"))
+        return false;
+    for (unsigned int i = 0; i < ARRAY_LEN(months); i++) {
+        if (!str_eq(month, months[i]))
+            continue;
+        snprintf(iso, sizeof(iso), "%04u-%02u-%02uT%02u:%02u:%02uZ", year % 10000, i + 1, day % 100, hour % 100,
+                 minute % 100, second % 100);
+        return time_parse(iso, ret_ms);
+    }
+    return false;
+}

@@ -1,0 +1,240 @@
+/*
+ * A network adapter by hand: opens one, makes one call, prints the reply as JSON. For the integration tests, and for
+ * trying an account without a controller.
+ *
+ *     adapter_probe TYPE ENDPOINT REGION account
+ *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
+ *     adapter_probe TYPE ENDPOINT REGION usage KIND FROM TO STEP ID...
+ *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT
+ * ENDPOINT "-": the cloud's own. Credentials come from the environment. Exit 0: the call succeeded, 1: it did not.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapters/adapter.h"
+#include "adapters/common/catalogue.h"
+#include "base/json.h"
+#include "base/runtime_uv.h"
+#include "base/str.h"
+#include "base/timefmt.h"
+#include "net/http.h"
+
+/* Beside adapter_all: the probe needs no other back end. */
+static const struct adapter_ops *const networked[] = {&adapter_aws};
+
+struct probe {
+    uv_loop_t loop;
+    struct runtime_uv runtime;
+    struct http *http;
+    struct adapter *adapter;
+    struct arena arena;
+    struct adapter_call call;
+    struct cloud_query query;
+    struct cloud_action action;
+    const char *verb;
+    int exit_code;
+};
+
+static void on_http_closed(void *ctx) {
+    struct probe *probe = ctx;
+    runtime_uv_close(&probe->runtime);
+}
+
+static void on_adapter_closed(void *ctx) {
+    struct probe *probe = ctx;
+    http_close(probe->http, on_http_closed, probe);
+}
+
+static void write_error(struct json_writer *w, const struct error *error) {
+    static const char *const effects[] = {"none", "applied", "unknown"};
+    jw_key(w, "error");
+    jw_open(w, '{');
+    jw_put_string(w, "class", error_class_name(error->class));
+    jw_put_string(w, "effect", effects[error->effect]);
+    jw_put_string(w, "code", error->code);
+    jw_put_int(w, "httpStatus", error->http_status);
+    jw_put_string(w, "message", error->message);
+    jw_close(w, '}');
+}
+
+static void write_resource(struct json_writer *w, const struct cloud_resource *resource) {
+    jw_open(w, '{');
+    jw_put_string(w, "kind", cloud_kind_name(resource->kind));
+    jw_put_string(w, "state", cloud_state_name(resource->state));
+    jw_put_string(w, "region", resource->region);
+    jw_put_string(w, "zone", resource->zone);
+    jw_put_string(w, "id", resource->id);
+    jw_put_string(w, "name", resource->name);
+    jw_put_string(w, "type", resource->type);
+    jw_put_int(w, "count", resource->count);
+    jw_put_int(w, "min", resource->count_min);
+    jw_put_int(w, "max", resource->count_max);
+    jw_put_int(w, "serving", resource->serving);
+    jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
+    jw_put_int(w, "memoryMiB", resource->memory_mib);
+    jw_put_int(w, "createdAtMs", resource->created_at_ms);
+    jw_key(w, "tags");
+    jw_open(w, '{');
+    for (size_t i = 0; i < resource->tag_count; i++)
+        jw_put_string(w, resource->tags[i].key, resource->tags[i].value);
+    jw_close(w, '}');
+    jw_close(w, '}');
+}
+
+static void write_samples(struct json_writer *w, const char *key, const struct cloud_sample *samples, size_t count) {
+    jw_key(w, key);
+    jw_open(w, '[');
+    for (size_t i = 0; i < count; i++) {
+        jw_open(w, '[');
+        jw_int(w, samples[i].time_ms);
+        jw_double(w, samples[i].value);
+        jw_close(w, ']');
+    }
+    jw_close(w, ']');
+}
+
+static void write_result(struct json_writer *w, const struct probe *probe) {
+    const struct adapter_reply *reply = &probe->call.reply;
+    if (str_eq(probe->verb, "account") || str_eq(probe->verb, "apply")) {
+        jw_put_string(w, "operation", reply->as.operation);
+        return;
+    }
+    jw_put_bool(w, "truncated", reply->truncated);
+    jw_key(w, "items");
+    jw_open(w, '[');
+    for (size_t i = 0; i < reply->count; i++) {
+        if (str_eq(probe->verb, "list")) {
+            write_resource(w, &reply->as.resources[i]);
+            continue;
+        }
+        const struct cloud_series *series = &reply->as.series[i];
+        jw_open(w, '{');
+        jw_put_string(w, "id", series->id);
+        write_samples(w, "utilization", series->utilization, series->utilization_count);
+        write_samples(w, "serving", series->serving, series->serving_count);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
+static void on_done(struct adapter_call *call) {
+    struct probe *probe = call->ctx;
+    struct buf out = {0};
+    struct json_writer w = {.out = &out};
+    jw_open(&w, '{');
+    jw_put_int(&w, "requests", call->reply.request_count);
+    if (call->reply.error.class != ERR_NONE)
+        write_error(&w, &call->reply.error);
+    else
+        write_result(&w, probe);
+    jw_close(&w, '}');
+    puts(buf_text(&out));
+    buf_release(&out);
+    probe->exit_code = call->reply.error.class != ERR_NONE;
+    probe->adapter->ops->close(probe->adapter, on_adapter_closed, probe);
+}
+
+static bool parse_kinds(const char *text, uint32_t *ret) {
+    char names[256];
+    if (!str_copy(names, sizeof(names), text))
+        return false;
+    char *rest = names;
+    for (char *name; (name = strsep(&rest, ",")) != NULL;) {
+        enum cloud_kind kind;
+        if (!cloud_kind_parse(name, &kind))
+            return false;
+        *ret |= 1u << kind;
+    }
+    return true;
+}
+
+/* argv from the verb on. */
+static bool parse(struct probe *probe, int argc, char **argv) {
+    probe->verb = argv[0];
+    if (str_eq(probe->verb, "account"))
+        return argc == 1;
+    if (str_eq(probe->verb, "list")) {
+        int64_t count_max = 100000;
+        bool ok = (argc == 2 || (argc == 3 && str_to_int64(argv[2], &count_max))) &&
+                  parse_kinds(argv[1], &probe->query.kinds);
+        probe->query.count_max = (size_t)count_max;
+        return ok;
+    }
+    if (str_eq(probe->verb, "usage")) {
+        probe->query.ids = (const char *const *)(argv + 5);
+        probe->query.id_count = (size_t)(argc - 5);
+        return argc > 5 && cloud_kind_parse(argv[1], &probe->query.kind) &&
+               time_parse(argv[2], &probe->query.from_ms) && time_parse(argv[3], &probe->query.to_ms) &&
+               duration_parse(argv[4], &probe->query.step_ms);
+    }
+    probe->action.kind = CLOUD_INSTANCE_GROUP;
+    probe->action.id = argc > 1 ? argv[1] : "";
+    probe->action.token = "probe";
+    return str_eq(probe->verb, "apply") && argc == 3 && str_to_int64(argv[2], &probe->action.count);
+}
+
+static void submit(struct probe *probe) {
+    struct adapter *adapter = probe->adapter;
+    probe->call = (struct adapter_call){.done = on_done, .ctx = probe, .arena = &probe->arena, .timeout_ms = 20000};
+    if (str_eq(probe->verb, "account"))
+        adapter->ops->account(adapter, &probe->call);
+    else if (str_eq(probe->verb, "list"))
+        adapter->ops->list(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "usage"))
+        adapter->ops->usage(adapter, &probe->call, &probe->query);
+    else
+        adapter->ops->apply(adapter, &probe->call, &probe->action);
+}
+
+static const char *from_environment(void *ctx, const char *key) {
+    (void)ctx;
+    return getenv(key);
+}
+
+static enum err_class open_adapter(struct probe *probe, const struct adapter_env *env, char **argv, struct error *err) {
+    const char *regions[] = {argv[2]};
+    const struct adapter_config config = {.name = "probe",
+                                          .regions = regions,
+                                          .region_count = 1,
+                                          .endpoint = str_eq(argv[1], "-") ? NULL : argv[1],
+                                          .credential = from_environment};
+    for (size_t i = 0; i < sizeof(networked) / sizeof(networked[0]); i++) {
+        if (str_eq(networked[i]->type, argv[0]))
+            return networked[i]->open(&probe->adapter, env, &config, err);
+    }
+    return error_set(err, ERR_PERMANENT, "no such adapter: %s", argv[0]);
+}
+
+int main(int argc, char **argv) {
+    static struct probe probe;
+    if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|apply ...\n", stderr);
+        return 64;
+    }
+    probe.query.region = probe.action.region = argv[3];
+    uv_loop_init(&probe.loop);
+    runtime_uv_init(&probe.runtime, &probe.loop, 1, 0);
+    probe.http = http_new(&probe.loop, &(struct http_options){.user_agent = "trimtab-probe"});
+    struct error err = {0};
+    struct catalogue *catalogue = NULL;
+    const char *prices = getenv("TRIMTAB_CATALOGUE");
+    if (prices != NULL && catalogue_open(prices, &catalogue, &err) != ERR_NONE)
+        fprintf(stderr, "catalogue: %s\n", err.message);
+    const struct adapter_env env = {&probe.runtime.base, probe.http, catalogue};
+    if (open_adapter(&probe, &env, argv + 1, &err) == ERR_NONE) {
+        submit(&probe);
+    } else {
+        fprintf(stderr, "%s\n", err.message);
+        probe.exit_code = 2;
+        http_close(probe.http, on_http_closed, &probe);
+    }
+    uv_run(&probe.loop, UV_RUN_DEFAULT);
+    http_free(probe.http);
+    runtime_uv_release(&probe.runtime);
+    catalogue_free(catalogue);
+    arena_release(&probe.arena);
+    return uv_loop_close(&probe.loop) == 0 ? probe.exit_code : 2;
+}

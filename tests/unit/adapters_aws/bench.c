@@ -1,0 +1,147 @@
+/*
+ * The bench.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "bench.h"
+
+#include <criterion/criterion.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+const struct cloud_query bench_groups = {.kinds = 1u << CLOUD_INSTANCE_GROUP, .region = "us-east-1", .count_max = 1000};
+static struct cloud_query query;
+static struct cloud_action action;
+
+static void on_watchdog(uv_timer_t *timer) {
+    (void)timer;
+    cr_assert_fail("the test hangs");
+}
+
+void bench_init(struct bench *bench) {
+    *bench = (struct bench){0};
+    uv_loop_init(&bench->loop);
+    uv_timer_init(&bench->loop, &bench->watchdog);
+    uv_timer_start(&bench->watchdog, on_watchdog, 10000, 0);
+    runtime_uv_init(&bench->runtime, &bench->loop, 1, 0);
+    bench->http = http_new(&bench->loop, &(struct http_options){.user_agent = "trimtab-test"});
+    script_server_start(&bench->server, &bench->loop);
+}
+
+void bench_key(struct bench *bench, const char *name, const char *value) {
+    size_t i = 0;
+    while (i < BENCH_KEYS_MAX && bench->keys[i][0] != NULL)
+        i++;
+    cr_assert(i < BENCH_KEYS_MAX);
+    bench->keys[i][0] = name;
+    bench->keys[i][1] = value;
+}
+
+void bench_static_keys(struct bench *bench) {
+    bench_key(bench, "AWS_ACCESS_KEY_ID", BENCH_ID);
+    bench_key(bench, "AWS_SECRET_ACCESS_KEY", BENCH_SECRET);
+}
+
+static const char *credential(void *ctx, const char *key) {
+    const struct bench *bench = ctx;
+    for (size_t i = 0; i < BENCH_KEYS_MAX && bench->keys[i][0] != NULL; i++) {
+        if (str_eq(bench->keys[i][0], key))
+            return bench->keys[i][1];
+    }
+    return NULL;
+}
+
+enum err_class bench_open(struct bench *bench, struct error *err) {
+    char *endpoint = mem_printf("http://127.0.0.1:%d/", bench->server.port);
+    const char *regions[] = {"us-east-1"};
+    const struct adapter_config config = {.name = "test",
+                                          .regions = regions,
+                                          .region_count = 1,
+                                          .endpoint = endpoint,
+                                          .credential = credential,
+                                          .credential_ctx = bench};
+    const struct adapter_env env = {&bench->runtime.base, bench->http, NULL};
+    enum err_class class = adapter_aws.open(&bench->adapter, &env, &config, err);
+    mem_free(endpoint);
+    return class;
+}
+
+void bench_open_static(struct bench *bench) {
+    struct error err = {0};
+    bench_static_keys(bench);
+    cr_assert_eq(bench_open(bench, &err), ERR_NONE, "%s", err.message);
+}
+
+static void on_done(struct adapter_call *call) {
+    struct bench_call *self = CONTAINER_OF(call, struct bench_call, call);
+    cr_assert(!self->is_submitting, "done ran inside the submit");
+    cr_assert_null(call->state);
+    self->done_count++;
+}
+
+struct adapter_call *bench_call(struct bench *bench, size_t index) {
+    struct bench_call *self = &bench->calls[index];
+    *self = (struct bench_call){.call = {.done = on_done, .ctx = bench, .arena = &bench->arena}};
+    return &self->call;
+}
+
+void bench_submit_list(struct bench *bench, size_t index) {
+    struct bench_call *self = &bench->calls[index];
+    self->is_submitting = true;
+    bench->adapter->ops->list(bench->adapter, &self->call, &bench_groups);
+    self->is_submitting = false;
+}
+
+void bench_wait(struct bench *bench, size_t index) {
+    while (bench->calls[index].done_count == 0)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+}
+
+void bench_turn(struct bench *bench) {
+    uv_run(&bench->loop, UV_RUN_NOWAIT);
+}
+
+const struct adapter_reply *bench_list(struct bench *bench, uint32_t kinds, size_t count_max) {
+    query = (struct cloud_query){.kinds = kinds, .region = "us-east-1", .count_max = count_max};
+    struct adapter_call *call = bench_call(bench, 0);
+    bench->adapter->ops->list(bench->adapter, call, &query);
+    bench_wait(bench, 0);
+    return &call->reply;
+}
+
+const struct adapter_reply *bench_scale(struct bench *bench, const char *id, int64_t count) {
+    action = (struct cloud_action){CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", id, count, "token"};
+    struct adapter_call *call = bench_call(bench, 0);
+    bench->adapter->ops->apply(bench->adapter, call, &action);
+    bench_wait(bench, 0);
+    return &call->reply;
+}
+
+static void on_closed(void *ctx) {
+    ((struct bench *)ctx)->is_closed = true;
+}
+
+void bench_release(struct bench *bench) {
+    if (bench->adapter != NULL && !bench->is_closed) {
+        bench->adapter->ops->close(bench->adapter, on_closed, bench);
+        cr_assert(!bench->is_closed, "closed ran inside close");
+        while (!bench->is_closed)
+            uv_run(&bench->loop, UV_RUN_ONCE);
+    }
+    for (size_t i = 0; i < BENCH_CALLS_MAX; i++)
+        cr_expect_eq(bench->calls[i].done_count, bench->calls[i].call.done != NULL, "call %zu", i);
+    bench->is_closed = false;
+    http_close(bench->http, on_closed, bench);
+    while (!bench->is_closed)
+        uv_run(&bench->loop, UV_RUN_ONCE);
+    http_free(bench->http);
+    script_server_stop(&bench->server);
+    runtime_uv_close(&bench->runtime);
+    uv_close((uv_handle_t *)&bench->watchdog, NULL);
+    uv_run(&bench->loop, UV_RUN_DEFAULT);
+    runtime_uv_release(&bench->runtime);
+    script_server_release(&bench->server);
+    arena_release(&bench->arena);
+    cr_expect_eq(uv_loop_close(&bench->loop), 0, "handles are left over");
+}

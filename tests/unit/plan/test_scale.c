@@ -1,0 +1,235 @@
+/*
+ * How many machines, and what of it may be done now.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "world.h"
+
+static struct world w; /* One test, one process. */
+
+Test(plan_scale, the_smallest_count_that_serves_the_demand_at_the_target) {
+    static const struct {
+        double demand;
+        int64_t expected;
+    } rows[] = {{0, 0}, {0.1, 1}, {1.3, 1}, {1.3001, 2}, {13, 10}, {38.2, 30}, {1e18, 1000}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        world_add(&w, 7, rows[i].demand);
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "demand %g: %lld", rows[i].demand, (long long)plan.desired);
+        cr_expect_eq(plan.actions[0].to_count, rows[i].expected);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, memory_is_counted_in_mebibytes) {
+    world_init(&w);
+    w.policy.forecast.metric = CLOUD_METRIC_MEMORY;
+    world_add(&w, 7, 10000)->capacity_per_machine = 4096;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.desired, 4, "10000 / (4096 x 0.65) = 3.76");
+    arena_release(&w.arena);
+}
+
+/* Now is in the step that starts with the forecast; lead time 2 steps: steps 0 to 3 are read, not more. */
+Test(plan_scale, the_window_is_the_lead_time_and_one_step) {
+    static const struct {
+        size_t peak_at;
+        int64_t as_of_ms, expected;
+    } rows[] = {{0, NOW_MS, 5},           {3, NOW_MS, 5},           {4, NOW_MS, 1},
+                {0, NOW_MS + STEP_MS, 1}, {4, NOW_MS + STEP_MS, 5}, {4, NOW_MS - 5 * STEP_MS, 1}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        world_add(&w, 1, 1); /* So that only growth shows. */
+        size_t n = w.forecasts[0].quantile_count;
+        for (size_t j = 0; j < n; j++)
+            w.values[0][rows[i].peak_at * n + j] = 6.5;
+        w.snapshot.as_of_ms = rows[i].as_of_ms;
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, a_shrink_that_would_be_wanted_back_within_the_hold_window_is_not_made) {
+    static const struct {
+        size_t peak_at;
+        int64_t expected;
+    } rows[] = {{4, 3}, {8, 3}, {13, 3}, {14, 1}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.disruption.cooldown_ms = 900000;
+        world_add(&w, 3, 1);
+        size_t n = w.forecasts[0].quantile_count;
+        for (size_t j = 0; j < n; j++)
+            w.values[0][rows[i].peak_at * n + j] = 6.5; /* Five machines, but not yet: three stay. */
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, the_quantile_is_the_policys) {
+    static const struct {
+        int64_t violation_per_mille;
+        double expected;
+    } rows[] = {{0, 0.9999}, {1, 0.999}, {10, 0.99}, {500, 0.5}, {900, 0.1}, {1000, 0.001}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.sla.max_violation_per_mille = rows[i].violation_per_mille;
+        double q[FORECAST_QUANTILES_MAX];
+        size_t count = plan_quantiles(&w.policy, q);
+        bool has_own = false, has_median = false;
+        for (size_t j = 0; j < count; j++) {
+            cr_assert(q[j] > 0 && q[j] < 1 && (j == 0 || q[j] > q[j - 1]));
+            has_own |= q[j] > rows[i].expected - 1e-9 && q[j] < rows[i].expected + 1e-9;
+            has_median |= q[j] == 0.5;
+        }
+        cr_expect(has_own && has_median, "%lld per mille", (long long)rows[i].violation_per_mille);
+        world_add(&w, 1, 1);
+        w.values[0][0] = 1;
+        for (size_t s = 0; s < WORLD_STEPS; s++)
+            for (size_t j = 0; j < count; j++)
+                w.values[0][s * count + j] = q[j] < rows[i].expected - 1e-9   ? 1
+                                             : q[j] > rows[i].expected + 1e-9 ? 100
+                                                                              : 9;
+        cr_expect_eq(world_plan(&w).resources[0].demand, 9);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, steps_cover_the_window) {
+    world_init(&w);
+    w.policy.sla.lead_time_ms = 600000;
+    w.policy.disruption.cooldown_ms = 900000;
+    cr_assert_eq(plan_steps(&w.policy, 300000), 14); /* An hour at least, the running step, one more. */
+    cr_assert_eq(plan_steps(&w.policy, 420000), 11);
+    cr_assert_eq(plan_steps(&w.policy, 3600000), 3);
+    w.policy.disruption.cooldown_ms = 2 * 3600000;
+    cr_assert_eq(plan_steps(&w.policy, 300000), 28);
+    w.policy.sla.lead_time_ms = INT64_C(3650) * 86400000;
+    cr_assert_eq(plan_steps(&w.policy, 60000), FORECAST_STEPS_MAX);
+}
+
+Test(plan_scale, a_groups_own_bounds_hold) {
+    world_init(&w);
+    world_add(&w, 5, 26)->resource.count_max = 8;
+    world_add(&w, 5, 0)->resource.count_min = 3;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(world_action(&plan, "g0")->to_count, 8);
+    cr_assert_eq(world_action(&plan, "g1")->to_count, 3);
+    cr_assert_str_eq(plan.binding, "group.max");
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, above_capacity_max_is_cut_in_proportion) {
+    world_init(&w);
+    w.policy.capacity.max = 20;
+    world_add(&w, 1, 26);  /* 20 */
+    world_add(&w, 1, 13);  /* 10 */
+    world_add(&w, 1, 6.5); /* 5 */
+    struct plan plan = world_plan(&w);
+    /* 20 x 20/35 = 11.43, 5.71, 2.86: floors 11, 5, 2, and the two greatest remainders. */
+    cr_assert_eq(plan.resources[0].desired, 11);
+    cr_assert_eq(plan.resources[1].desired, 6);
+    cr_assert_eq(plan.resources[2].desired, 3);
+    cr_assert_str_eq(plan.binding, "capacity.max");
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, a_cut_respects_the_minimum_of_each_group) {
+    world_init(&w);
+    w.policy.capacity.max = 12;
+    world_add(&w, 1, 26);
+    world_add(&w, 6, 6.5)->resource.count_min = 5;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.resources[1].desired, 5);
+    cr_assert_eq(plan.resources[0].desired, 7);
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, below_capacity_min_the_cheapest_is_raised) {
+    world_init(&w);
+    w.policy.capacity.min = 12;
+    world_add(&w, 1, 1.3);
+    world_add(&w, 1, 1.3)->offer.price_hourly = 50000;
+    w.resources[1].resource.count_max = 6;
+    world_add(&w, 1, 1.3)->has_offer = false;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.resources[1].desired, 6, "the cheapest, up to its own maximum");
+    cr_assert_eq(plan.resources[0].desired, 5);
+    cr_assert_eq(plan.resources[2].desired, 1, "an unknown price is the dearest");
+    cr_assert_str_eq(plan.binding, "capacity.min");
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, a_shrink_is_limited_to_max_change_percent_rounded_up) {
+    static const struct {
+        int64_t count, percent, to;
+    } rows[] = {{10, 25, 7}, {8, 25, 6}, {3, 25, 2}, {2, 1, 1}, {1, 25, 0}, {100, 100, 0}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.disruption.max_change_percent = rows[i].percent;
+        world_add(&w, rows[i].count, 0);
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.actions[0].to_count, rows[i].to, "%lld at %lld %%: %lld", (long long)rows[i].count,
+                     (long long)rows[i].percent, (long long)plan.actions[0].to_count);
+        cr_expect_eq(plan.desired, 0);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, growth_is_not_limited_by_max_change_percent) {
+    world_init(&w);
+    w.policy.disruption.max_change_percent = 1;
+    world_add(&w, 2, 130);
+    cr_assert_eq(world_plan(&w).actions[0].to_count, 100);
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, a_shrink_must_save_enough_unless_a_bound_commands_it) {
+    static const struct {
+        const char *what;
+        int64_t max, minimum_saving_percent, actions;
+    } rows[] = {
+        {"10 of 100", INT64_MAX, 10, 1}, {"less than asked", INT64_MAX, 11, 0}, {"above capacity.max", 95, 11, 1}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.capacity.max = rows[i].max;
+        w.policy.disruption.min_saving_percent = rows[i].minimum_saving_percent;
+        world_add(&w, 100, 117); /* 90 */
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.action_count, (size_t)rows[i].actions, "%s", rows[i].what);
+        if (!rows[i].actions)
+            cr_expect_str_eq(world_why_not(&plan, "g0"), "BelowMinSaving");
+        arena_release(&w.arena);
+    }
+}
+
+/* The sum is inside its bounds whatever part of the plan is carried out first. */
+Test(plan_scale, growth_does_not_count_on_others_shrinking) {
+    world_init(&w);
+    w.policy.capacity.max = 12;
+    world_add(&w, 10, 2.6); /* 2 */
+    world_add(&w, 2, 10.4); /* 8 */
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 1);
+    cr_assert_eq(world_action(&plan, "g0")->to_count, 2);
+    cr_assert_str_eq(world_why_not(&plan, "g1"), "AtMaximum");
+    world_apply(&w, &plan);
+    plan = world_plan(&w);
+    cr_assert_eq(world_action(&plan, "g1")->to_count, 8);
+    arena_release(&w.arena);
+}
+
+Test(plan_scale, shrinking_does_not_count_on_others_growing) {
+    world_init(&w);
+    w.policy.capacity.min = 10;
+    world_add(&w, 8, 2.6);
+    world_add(&w, 2, 2.6)->offer.price_hourly = 1000;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 1);
+    cr_assert_eq(world_action(&plan, "g1")->to_count, 8);
+    cr_assert_str_eq(world_why_not(&plan, "g0"), "AtMinimum");
+    arena_release(&w.arena);
+}
