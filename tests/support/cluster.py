@@ -22,9 +22,10 @@ RECIPE = procs.REPO / "tests" / "cluster"
 
 
 class Cluster:
-    """kubeconfig and kubectl are paths; port is the API server's."""
+    """kubeconfig and kubectl are paths; port is the API server's. controllers: with the controller manager alone; full:
+    with all parts. The API server writes down who changed what: see writes()."""
 
-    def __init__(self, full=False, nodes=0, apiserver_flags=""):
+    def __init__(self, full=False, nodes=0, controllers=False, apiserver_flags=""):
         self._built = procs.cached("cluster")
         self.kubectl_path = self._built / "bin" / "kubectl"
         self.folder = None
@@ -32,18 +33,19 @@ class Cluster:
             self.port = ports.claim_block()
             self.folder = Path(tempfile.mkdtemp(prefix="trimtab-cluster-"))
             parts = "1" if full else "0"
+            audit = "--audit-log-path=log/audit.log --audit-policy-file=" + str(RECIPE / "audit-policy.yaml")
             self._env = {
                 **os.environ,
                 "NAME": f"t{self.port}",
                 "DIR": str(self.folder),
                 "OUT": str(self._built),
                 "PORT": str(self.port),
-                "KCM": parts,
+                "KCM": "1" if controllers else parts,
                 "SCHED": parts,
                 "KWOK": parts,
                 "METRICS": "0",
                 "NODES": str(nodes if full else 0),
-                "APISERVER_FLAGS": apiserver_flags,
+                "APISERVER_FLAGS": f"{audit} {apiserver_flags}",
             }
             self._env.pop("KUBECONFIG", None)
             # Stopping is a helper's work that waits for our end of its pipe to close, so that the cluster goes when this
@@ -74,6 +76,25 @@ class Cluster:
     def component_log(self, name):
         path = self.folder / "log" / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def writes(self, user=None):
+        """Every request that changed something, oldest first, as the API server's audit log has it; of one user where
+        given. Each has stamp, user, verb, resource, namespace, name, subresource and code."""
+        found = []
+        for line in self.component_log("audit").splitlines():
+            event = json.loads(line)
+            target = event.get("objectRef", {})
+            if user in (None, event["user"]["username"]):
+                found.append(
+                    {
+                        "stamp": event["stageTimestamp"],
+                        "user": event["user"]["username"],
+                        "verb": event["verb"],
+                        "code": event["responseStatus"].get("code"),
+                        **{key: target.get(key, "") for key in ("resource", "namespace", "name", "subresource")},
+                    }
+                )
+        return found
 
     def pid(self, name):
         return int((self.folder / "pid" / name).read_text())
