@@ -9,9 +9,11 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -99,6 +101,22 @@ class Cluster:
     def pid(self, name):
         return int((self.folder / "pid" / name).read_text())
 
+    def kill_apiserver(self):
+        """As a crash would; start_apiserver() starts it again with the same arguments and port."""
+        pid = self.pid("kube-apiserver")
+        self._apiserver_argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        os.kill(pid, signal.SIGKILL)
+        procs.wait_until("the API server is gone", lambda: procs.http_get(f"http://127.0.0.1:{self.port}/")[0] == 0)
+
+    def start_apiserver(self):
+        """The new one belongs to down.sh as the old one did. It is not awaited."""
+        with open(self.folder / "log" / "kube-apiserver.log", "ab") as log:
+            child = subprocess.Popen(
+                self._apiserver_argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        (self.folder / "pid" / "kube-apiserver").write_text(f"{child.pid}\n")
+        threading.Thread(target=child.wait, daemon=True).start()  # Else down.sh waits for a zombie.
+
     def kubectl(self, *args, stdin=None, check=True):
         """Runs kubectl and returns its standard output; with check=False the finished process."""
         done = subprocess.run(
@@ -135,8 +153,6 @@ class Cluster:
 
 
 def main():
-    import signal
-
     cluster = Cluster(full="--full" in sys.argv, nodes=2)
     print(f"export KUBECONFIG={cluster.kubeconfig}\nalias kubectl={cluster.kubectl_path}", flush=True)
     try:
