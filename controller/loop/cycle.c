@@ -126,6 +126,14 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
     if (store_is_suspended(loop->store, object))
         return (struct status_summary){PROGRESS_READY, "Suspended", "suspended: plans are made, nothing is changed",
                                        NULL, 0};
+    for (size_t i = 0; i < job->plan.action_count; i++) {
+        const char *provider = job->plan.actions[i].provider;
+        if (provider_is_suspended(loop, provider))
+            return (struct status_summary){
+                .progress = PROGRESS_READY,
+                .reason = "ProviderSuspended",
+                .message = arena_printf(&job->arena, "Provider %s is suspended: nothing of it is changed", provider)};
+    }
     if (is_under_way(loop, object))
         return (struct status_summary){PROGRESS_RECONCILING, "Acting",
                                        "the size is being changed to what the plan wants", NULL, 0};

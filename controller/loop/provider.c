@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "loop/loop_internal.h"
@@ -31,6 +33,16 @@ void provider_state_free(struct provider_state *state) {
     mem_free(state->namespace);
     mem_free(state->name);
     mem_free(state);
+}
+
+bool provider_is_suspended(const struct loop *loop, const char *key) {
+    const char *slash = strchr(key, '/');
+    if (!slash)
+        return false;
+    char *namespace = mem_strndup(key, (size_t)(slash - key));
+    const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
+    mem_free(namespace);
+    return provider && store_is_suspended(loop->store, provider);
 }
 
 /* ---- opening ---- */
