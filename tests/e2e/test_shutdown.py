@@ -64,7 +64,7 @@ def is_in_trim(cluster, namespace, *names):
 def test_sigterm_releases_the_lease_and_exits_0(cluster, runner):
     process = runner.run(*estate.run_args(cluster, identity="alone"))
     process.wait_for("it leads", lambda: holder(cluster) == "alone")
-    assert procs.http_get(process.url + "/readyz")[0] == 200
+    process.wait_for("it is ready", lambda: procs.http_get(process.url + "/readyz")[0] == 200)
     started = time.monotonic()
     assert process.stop() == 0
     assert time.monotonic() - started < 3
