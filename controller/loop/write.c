@@ -78,6 +78,11 @@ void write_status(struct loop *loop, const struct object *object, const struct b
            done, ctx);
 }
 
+bool write_is_passing(const struct object *object, const struct status_summary *summary) {
+    return summary->is_passing && object->observed_generation == object->generation &&
+           object->conditions[CONDITION_READY].present;
+}
+
 void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
                   const struct buf *body, write_done_fn *done, void *ctx) {
     submit(loop,
