@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 const struct adapter_ops *const adapter_all[] = {
+    &adapter_aws,
     &adapter_simulated,
     NULL,
 };
