@@ -61,12 +61,17 @@ static void put_money(struct json_writer *w, const char *key, money_micros value
     jw_put_string(w, key, text);
 }
 
+/* A share as a decimal: "0.990". */
+static void put_share(struct json_writer *w, const char *key, int64_t per_mille) {
+    put_money(w, key, per_mille * 1000, 3);
+}
+
 static void put_forecast(struct json_writer *w, const struct forecast *f) {
     jw_key(w, "forecast");
     jw_open(w, '{');
     jw_put_string(w, "basis", forecast_basis_name(f->basis));
     if (f->coverage_per_mille >= 0)
-        jw_put_int(w, "coveragePerMille", f->coverage_per_mille);
+        put_share(w, "coverage", f->coverage_per_mille);
     jw_put_string(w, "model", f->model);
     if (f->quantile_count) {
         char text[40];
@@ -199,9 +204,9 @@ void status_print_recommendation(const struct object *object, enum recommendatio
     if (r->saving_currency)
         put_saving(&w, r->saving_hourly, r->saving_currency);
     if (r->risk_per_mille >= 0)
-        jw_put_int(&w, "riskPerMille", r->risk_per_mille);
+        put_share(&w, "risk", r->risk_per_mille);
     if (r->confidence_per_mille >= 0)
-        jw_put_int(&w, "confidencePerMille", r->confidence_per_mille);
+        put_share(&w, "confidence", r->confidence_per_mille);
     if (r->why_json) {
         jw_key(&w, "why");
         jw_raw(&w, r->why_json);
@@ -218,8 +223,8 @@ void status_print_recommendation_new(const struct plan_action *action, bool appr
     put_recommendation_conditions(&w, &fresh, phase, approved ? "Approved" : "Proposed", message, now_ms);
     put_phase(&w, phase, message, now_ms);
     put_saving(&w, action->saving_hourly, "USD");
-    jw_put_int(&w, "riskPerMille", action->risk_per_mille);
-    jw_put_int(&w, "confidencePerMille", action->confidence_per_mille);
+    put_share(&w, "risk", action->risk_per_mille);
+    put_share(&w, "confidence", action->confidence_per_mille);
     jw_key(&w, "why");
     jw_open(&w, '[');
     for (size_t i = 0; i < action->why_count; i++)

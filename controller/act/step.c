@@ -13,6 +13,8 @@
 #define VERIFY_PERIOD_MS 10000
 /* What a change may take beyond the policy's lead time before it counts as failed. */
 #define VERIFY_GRACE_MS (INT64_C(15) * 60 * 1000)
+/* How long a listing may lag behind a change that the cloud has confirmed. */
+#define VISIBLE_MAX_MS (INT64_C(2) * 60 * 1000)
 #define FENCE_WAIT_MS 200
 #define RETRY_BASE_MS 2000
 #define RETRY_MAX_MS (INT64_C(5) * 60 * 1000)
@@ -136,7 +138,7 @@ static struct act_step step_approved(const struct act_input *in) {
 }
 
 static bool is_news(const struct act_input *in) {
-    return in->source == SOURCE_FRESH && in->seen_at_ms >= in->floor_ms;
+    return in->source == SOURCE_FRESH && in->seen_sequence > in->floor_sequence;
 }
 
 static struct act_step step_running(const struct act_input *in) {
@@ -170,6 +172,13 @@ static bool is_serving(const struct act_input *in) {
                                            : in->resource->serving >= in->recommendation->to_count;
 }
 
+/* Asks for a newer listing, at most every VERIFY_PERIOD_MS. */
+static struct act_step look_again(const struct act_input *in, const char *reason) {
+    if (in->now_ms - in->seen_at_ms >= VERIFY_PERIOD_MS)
+        return refresh(reason);
+    return wait_until(in->seen_at_ms + VERIFY_PERIOD_MS, reason);
+}
+
 static struct act_step step_verifying(const struct act_input *in) {
     const struct recommendation *r = in->recommendation;
     if (in->sending)
@@ -182,6 +191,9 @@ static struct act_step step_verifying(const struct act_input *in) {
         return refresh("Verify");
     if (!in->resource)
         return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+    /* Clouds are eventually consistent: for a while a listing may still show what was before. */
+    if (in->resource->count == r->from_count && in->now_ms - r->phase_since_ms < VISIBLE_MAX_MS)
+        return look_again(in, "WaitsUntilVisible");
     if (in->resource->count != r->to_count)
         return record_moved(PHASE_FAILED, in);
     if (is_serving(in))
@@ -189,9 +201,7 @@ static struct act_step step_verifying(const struct act_input *in) {
     int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
     if (in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS)
         return record(PHASE_FAILED, "NotServing", "the machines did not become healthy in time");
-    if (in->now_ms - in->seen_at_ms >= VERIFY_PERIOD_MS)
-        return refresh("Verify");
-    return wait_until(in->seen_at_ms + VERIFY_PERIOD_MS, "WaitsUntilServing");
+    return look_again(in, "WaitsUntilServing");
 }
 
 struct act_step act_step(const struct act_input *in) {

@@ -32,14 +32,15 @@ struct act_input {
     /* The target as last listed. */
     const struct cloud_resource *resource; /* NULL: not in the listing. */
     enum source_state source;
-    int64_t seen_at_ms; /* When that listing began; 0: never. */
+    int64_t seen_at_ms;     /* When that listing began; 0: never. */
+    uint64_t seen_sequence; /* Listings are numbered in order of their beginning. */
 
     /* This process's own knowledge of the Recommendation. */
-    int64_t floor_ms;    /* A listing counts as news only if it began at or after this. */
-    bool sending;        /* An apply or poll of it is in flight. */
-    bool may_act;        /* The lease outlives a request; the take-over wait is over. */
-    int64_t tries;       /* How often this process sent the effect. */
-    int64_t retry_at_ms; /* Back-off after a failed try; 0: now. */
+    uint64_t floor_sequence; /* Only a listing that began after this one counts as news. */
+    bool sending;            /* An apply or poll of it is in flight. */
+    bool may_act;            /* The lease outlives a request; the take-over wait is over. */
+    int64_t tries;           /* How often this process sent the effect. */
+    int64_t retry_at_ms;     /* Back-off after a failed try; 0: now. */
 
     /* The rest of the policy. */
     int64_t active;           /* Its other Recommendations that shrink and are Running or Verifying. */

@@ -17,13 +17,17 @@ struct kube_lease_options {
     uint32_t lease_duration_ms; /* 15 s */
     uint32_t renew_deadline_ms; /* 10 s; < lease_duration */
     uint32_t retry_period_ms;   /* 2 s; < renew_deadline */
+    /* Once at each change. true is told after the record was confirmed; false before the lease is given up, from inside
+     * kube_lease_stop too. kube_lease_stop may be called from here. */
     void (*on_change)(void *ctx, bool is_leader);
     void *ctx;
 };
 
+/* Options and their strings are copied. */
 struct kube_lease *kube_lease_start(struct kube_client *client, struct runtime *rt,
                                     const struct kube_lease_options *options);
-/* Releases the lease if held (best effort, bounded by 2 s), then calls stopped and frees. */
+/* Releases the lease if held (best effort, bounded by 2 s), then calls stopped, later, and frees. Another replica may
+ * lead at once: no effect may be under way any more. */
 void kube_lease_stop(struct kube_lease *lease, void (*stopped)(void *ctx), void *ctx);
 /* Monotonic time until which no other replica can hold the lease, by the last successful renewal's send time +
  * lease_duration; 0 when not leading. The fence: an effect is sent only if now + its time-out < this. */

@@ -31,11 +31,7 @@ struct recommendation_state *journal_state(struct loop *loop, const char *namesp
     state->key = key;
     state->namespace = mem_strdup(namespace);
     state->name = mem_strdup(name);
-    /* Whatever an earlier leader has sent has been answered or given up by the time from which we may act. */
-    uint64_t now_ns = runtime_mono_ns(loop->runtime);
-    state->floor_ms = loop_now_ms(loop);
-    if (loop->act_from_ns > now_ns)
-        state->floor_ms += (int64_t)((loop->act_from_ns - now_ns) / NS_PER_MS);
+    state->floor_sequence = observe_sequence(loop->observe);
     (void)map_put(&loop->recommendations, key, state);
     return state;
 }
@@ -112,7 +108,7 @@ static void record(struct loop *loop, struct recommendation_state *state, const 
     *recording = (struct recording){.state = state, .phase = phase, .reason = reason};
     (void)str_copy(recording->message, sizeof(recording->message), message);
     if (phase == PHASE_RUNNING)
-        state->floor_ms = loop_now_ms(loop); /* Only what is seen after the intent counts. */
+        state->floor_sequence = observe_sequence(loop->observe); /* Only what is seen after the intent counts. */
     state->writing = true;
     status_print_recommendation(object, phase, reason, message, operation, state->tries, loop_now_ms(loop), &body);
     write_status(loop, object, &body, true, recorded, recording);
@@ -143,7 +139,8 @@ static void send_done(struct adapter_call *call) {
     }
     const struct recommendation *r = object->as.recommendation;
     count_effect(loop, r, &error);
-    state->floor_ms = loop_now_ms(loop); /* Listings that began before the answer tell nothing of the effect. */
+    /* Listings that began before the answer tell nothing of the effect. */
+    state->floor_sequence = observe_sequence(loop->observe);
     if (error.class == ERR_NONE) {
         record(loop, state, object, PHASE_VERIFYING, "Applied", "the cloud took the change; waits until it serves",
                state->operation);
@@ -200,7 +197,7 @@ static void poll_done(struct adapter_call *call) {
     loop->in_flight--;
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
     if (object && !object->fault[0] && is_done) {
-        state->floor_ms = loop_now_ms(loop);
+        state->floor_sequence = observe_sequence(loop->observe);
         record(loop, state, object, PHASE_VERIFYING, "OperationDone", "the operation has ended; waits until it serves",
                NULL);
         return;
@@ -256,7 +253,7 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     const struct recommendation *r = object->as.recommendation;
     struct act_input in = {.now_ms = loop_now_ms(loop),
                            .recommendation = r,
-                           .floor_ms = state->floor_ms,
+                           .floor_sequence = state->floor_sequence,
                            .sending = state->sending,
                            .may_act = loop_may_act(loop),
                            .tries = state->tries,
@@ -278,7 +275,7 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     mem_free(key);
     mem_free(own);
     (void)observe_find(loop->observe, r->target.provider, r->target.region, r->target.kind, r->target.id, &in.resource);
-    in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms);
+    in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms, &in.seen_sequence);
     look_at_siblings(loop, object, &in);
     return in;
 }
@@ -296,6 +293,9 @@ void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
         loop_finish(loop, item, false);
         return;
     }
+    /* What an earlier leader sent may take effect until we may act: nothing seen before that is news. */
+    if (!loop_may_act(loop))
+        state->floor_sequence = observe_sequence(loop->observe);
     struct act_input in = input_of(loop, object, state);
     struct act_step step = act_step(&in);
     switch (step.type) {

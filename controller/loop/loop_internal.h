@@ -46,7 +46,8 @@ struct policy_state {
 struct recommendation_state {
     struct loop *loop;
     char *key, *namespace, *name;
-    int64_t floor_ms, retry_at_ms, tries;
+    uint64_t floor_sequence; /* See act/step.h. */
+    int64_t retry_at_ms, tries;
     bool sending;                    /* apply or poll in flight */
     bool writing;                    /* status write in flight */
     enum recommendation_phase noted; /* The last phase that was logged. */
@@ -97,6 +98,7 @@ struct name_set {
 /* loop.c */
 void loop_finish(struct loop *loop, struct workqueue_item *item, bool failed);
 void loop_wake(struct loop *loop, enum object_kind kind, const char *namespace, const char *name);
+void loop_wake_policies_of(struct loop *loop, const char *namespace, const char *name); /* That select by it. */
 bool loop_may_act(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 

@@ -103,6 +103,7 @@ static const char *faults_summary(struct decoder *d) {
 
 static void decode_spec(struct decoder *d, const struct place *root, struct object *object) {
     struct place spec = place_key(root, "spec"), status = place_key(root, "status");
+    size_t faults_before = d->faults->count;
     if (!spec.json)
         decode_fault(d, &spec, "is required");
     object->suspended |= decode_bool(d, &spec, "suspend", false);
@@ -123,6 +124,9 @@ static void decode_spec(struct decoder *d, const struct place *root, struct obje
     case OBJECT_KIND_COUNT:
         break;
     }
+    /* Without a spec every required field is missing: the one fault says it all. */
+    if (json_type(spec.json) != JSON_OBJECT && d->faults->count > faults_before)
+        d->faults->count = faults_before + 1;
 }
 
 enum err_class object_decode(const struct json *json, const struct decode_options *options, struct arena *arena,

@@ -78,6 +78,12 @@ static void decode_decision(struct decoder *d, const struct place *spec, struct 
     ret->feedback_note = decode_text(d, &feedback, "note", &text_note, false);
 }
 
+/* A decimal from 0 to 1, in per mille; -1: not given. */
+static int64_t status_share(const struct json *json, const char *key) {
+    money_micros micros;
+    return money_parse(json_string(json_get(json, key), ""), &micros) ? micros / 1000 : -1;
+}
+
 static int64_t status_time(const struct json *status, const char *key) {
     int64_t value = 0;
     return time_parse(json_string(json_get(status, key), ""), &value) ? value : 0;
@@ -103,8 +109,8 @@ static void decode_journal(struct decoder *d, const struct place *status, struct
     ret->saving_currency = arena_strdup(d->arena, json_string(json_get(saving, "currency"), NULL));
     ret->saving_text = decode_raw(d, saving);
     ret->why_json = decode_raw(d, json_get(json, "why"));
-    ret->risk_per_mille = json_int(json_get(json, "riskPerMille"), -1);
-    ret->confidence_per_mille = json_int(json_get(json, "confidencePerMille"), -1);
+    ret->risk_per_mille = status_share(json, "risk");
+    ret->confidence_per_mille = status_share(json, "confidence");
 }
 
 const struct recommendation *decode_recommendation(struct decoder *d, const struct place *spec,

@@ -6,40 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "manifest/load_internal.h"
 
-static int base64_value(char c) {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(alphabet, c) : NULL;
-    return at ? (int)(at - alphabet) : -1;
-}
-
 /* Text only: NULL if it is not base64 or contains a NUL byte. */
-static char *base64_decode(struct arena *arena, const char *text) {
-    char *decoded = arena_alloc(arena, strlen(text) / 4 * 3 + 4);
-    size_t size = 0;
-    uint32_t bits = 0;
-    int bit_count = 0;
-    for (; *text && *text != '='; text++) {
-        if (*text == '\n' || *text == '\r' || *text == ' ')
-            continue;
-        int value = base64_value(*text);
-        if (value < 0)
-            return NULL;
-        bits = bits << 6 | (uint32_t)value;
-        bit_count += 6;
-        if (bit_count >= 8) {
-            bit_count -= 8;
-            char byte = (char)(unsigned char)(bits >> bit_count & 0xff);
-            if (byte == '\0')
-                return NULL;
-            decoded[size++] = byte;
-        }
-    }
-    bool is_whole = text[strspn(text, "=\n\r ")] == '\0';
-    return is_whole ? decoded : NULL;
+static char *decode_value(struct arena *arena, const char *text) {
+    struct buf value = {0};
+    char *copy = NULL;
+    if (base64_decode(bytes_of(text), &value) && strlen(buf_text(&value)) == value.size)
+        copy = arena_strndup(arena, buf_text(&value), value.size);
+    if (value.data)
+        mem_wipe(value.data, value.size);
+    buf_release(&value);
+    return copy;
 }
 
 static int tag_cmp(const void *a, const void *b) {
@@ -63,7 +44,7 @@ static size_t encoded_add(struct loader *l, const struct json *data, const struc
         const char *text = json_string(it.value, NULL);
         if (json_get(plain, it.key)) /* stringData wins, as in the API server. */
             continue;
-        const char *decoded = text ? base64_decode(arena, text) : NULL;
+        const char *decoded = text ? decode_value(arena, text) : NULL;
         if (decoded)
             tags[count++] = (struct tag){arena_strdup(arena, it.key), decoded};
         else

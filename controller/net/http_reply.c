@@ -116,6 +116,7 @@ size_t http_on_header(char *data, size_t size, size_t count, void *ctx) {
         /* Again after a 1xx: what it said is forgotten. */
         http_outcome_clear(transfer->request);
         transfer->retry_after[0] = '\0';
+        transfer->head_ended = false;
         const char *blank = find(data, end, ' ');
         for (const char *p = blank ? blank + 1 : end; p < end && *p >= '0' && *p <= '9'; p++) {
             transfer->request->status = transfer->request->status * 10 + (uint32_t)(*p - '0');
@@ -123,7 +124,9 @@ size_t http_on_header(char *data, size_t size, size_t count, void *ctx) {
         return total;
     }
     const char *colon = find(data, end, ':');
-    if (colon) {
+    if (!colon) {
+        transfer->head_ended |= trim(data, end).size == 0;
+    } else {
         header_field(transfer, (struct bytes){data, (size_t)(colon - data)}, trim(colon + 1, end));
     }
     return total;
@@ -179,7 +182,6 @@ static uint32_t retry_after_parse(const struct http_transfer *transfer) {
 static enum err_class class_of(CURLcode code) {
     switch ((int)code) {
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_BAD_FUNCTION_ARGUMENT:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
@@ -204,6 +206,9 @@ static void outcome_error(struct http_transfer *transfer, CURLcode code) {
         error_set(err, ERR_CANCELLED, "cancelled");
     } else if (transfer->repeat_refused) {
         error_set(err, ERR_RETRYABLE, "the connection broke before a reply came");
+    } else if (code == CURLE_OK) {
+        /* curl takes a head that is cut as a reply without a body. */
+        error_set(err, ERR_RETRYABLE, "the reply ends within its head");
     } else {
         const char *text = transfer->error_text[0] ? transfer->error_text : curl_easy_strerror(code);
         error_set(err, class_of(code), "%s", text);
@@ -213,7 +218,7 @@ static void outcome_error(struct http_transfer *transfer, CURLcode code) {
 void http_outcome_set(struct http_transfer *transfer, CURLcode code) {
     struct http_request *request = transfer->request;
     request->retry_after_ms = retry_after_parse(transfer);
-    if (code == CURLE_OK) {
+    if (code == CURLE_OK && transfer->head_ended) {
         return;
     }
     outcome_error(transfer, code);

@@ -76,7 +76,8 @@ static void setup_connection(struct http_transfer *transfer) {
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+    /* Rather wait to share a connection than open more. Not without TLS: there curl would wait for the first reply. */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -221,6 +222,6 @@ void http_transfer_reset(struct http_transfer *transfer) {
     transfer->retry_after[0] = '\0';
     transfer->error_text[0] = '\0';
     transfer->state = TRANSFER_FREE;
-    transfer->cancelled = transfer->aborted = transfer->too_large = false;
+    transfer->cancelled = transfer->aborted = transfer->too_large = transfer->head_ended = false;
     transfer->idle_expired = transfer->repeat_refused = false;
 }

@@ -126,6 +126,7 @@ static void list_succeeded(struct observe_region *region, const struct adapter_r
     region->truncated = reply->truncated;
     region->as_of_ms = region->began_ms;
     region->as_of_ns = region->began_ns;
+    region->sequence = region->began_sequence;
     bool had_failed = region->failures > 0;
     region->failures = 0;
     region->error = (struct error){0};
@@ -173,6 +174,7 @@ static void list_begin(struct timer *timer) {
     region->busy = true;
     region->began_ms = runtime_wall_ms(observe_runtime(observe));
     region->began_ns = runtime_mono_ns(observe_runtime(observe));
+    region->began_sequence = ++observe->sequence;
     region->query = (struct cloud_query){
         .kinds = (1u << CLOUD_KIND_COUNT) - 1, .region = region->name, .count_max = observe->options.count_max};
     region->call = (struct adapter_call){
@@ -191,10 +193,16 @@ bool observe_region_is_stale(const struct observe_region *region) {
     return age_ns > (uint64_t)observe->options.stale_after_ms * NS_PER_MS;
 }
 
+uint64_t observe_sequence(const struct observe *observe) {
+    return observe->sequence;
+}
+
 enum source_state observe_source(const struct observe *observe, const char *provider, const char *name,
-                                 int64_t *ret_seen_at_ms) {
+                                 int64_t *ret_seen_at_ms, uint64_t *ret_sequence) {
     const struct observe_region *region = observe_region_find(observe, provider, name);
     *ret_seen_at_ms = region ? region->as_of_ms : 0;
+    if (ret_sequence)
+        *ret_sequence = region ? region->sequence : 0;
     if (!region || region->as_of_ms == 0)
         return SOURCE_MISSING;
     if (observe_region_is_stale(region))

@@ -96,9 +96,12 @@ bool observe_is_tracked(const struct observe *observe, const char *provider, con
 /* One resource as last listed. False: not in the listing (or none yet). */
 bool observe_find(const struct observe *observe, const char *provider, const char *region, enum cloud_kind kind,
                   const char *id, const struct cloud_resource **ret);
-/* State and start time of the last good listing of a region. */
+/* State, start time and number of the last good listing of a region. Listings are numbered in order of their beginning,
+ * so that "began after" holds whatever the clocks say. ret_sequence may be NULL. */
 enum source_state observe_source(const struct observe *observe, const char *provider, const char *region,
-                                 int64_t *ret_seen_at_ms);
+                                 int64_t *ret_seen_at_ms, uint64_t *ret_sequence);
+/* The number of the listing that began last. */
+uint64_t observe_sequence(const struct observe *observe);
 
 /* The snapshot, deep-copied into the arena: it may go to another thread. claimed_by is filled by the caller. */
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,

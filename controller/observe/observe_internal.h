@@ -27,6 +27,7 @@ struct observe_region {
     struct map by_id;  /* "kind/id" -> index + 1 */
     int64_t as_of_ms;  /* Wall time at which it began; 0: none yet. */
     uint64_t as_of_ns; /* The same, monotonic. */
+    uint64_t sequence; /* Its number. */
     bool truncated;
     uint64_t content_hash;
     bool changed; /* By the listing that ended last. */
@@ -43,6 +44,7 @@ struct observe_region {
     void (*prices_done)(struct observe_region *region);
     int64_t began_ms;
     uint64_t began_ns;
+    uint64_t began_sequence;
     bool busy;
     bool tried; /* At least one listing has ended. */
     struct timer timer;
@@ -92,6 +94,7 @@ struct observe_track { /* One resource's metric that somebody wants. */
 
 struct observe {
     struct observe_options options;
+    uint64_t sequence;    /* Of the listing that began last. */
     struct map providers; /* "namespace/name" -> struct observe_provider * */
     struct map tracks;    /* history key -> struct observe_track * */
     struct observe_provider *closing;

@@ -111,7 +111,7 @@ static void add_sources(const struct observe *observe, const struct observe_scop
             struct snapshot_source source = {.provider = arena_strdup(arena, provider->key),
                                              .region = arena_strdup(arena, region->name),
                                              .message = arena_strdup(arena, region->error.message)};
-            source.state = observe_source(observe, provider->key, region->name, &source.as_of_ms);
+            source.state = observe_source(observe, provider->key, region->name, &source.as_of_ms, NULL);
             sources = arena_push(arena, sources, count, sizeof(*sources));
             sources[count++] = source;
         }

@@ -10,6 +10,12 @@
 
 #define MONEY_DECIMALS 6
 
+static void put_share(struct json_writer *w, const char *key, int64_t per_mille) {
+    char text[MONEY_TEXT_MAX];
+    money_format(per_mille * 1000, 3, text);
+    jw_put_string(w, key, text);
+}
+
 static void put_money(struct json_writer *w, const char *key, money_micros value, bool known) {
     char text[MONEY_TEXT_MAX];
     jw_key(w, key);
@@ -35,8 +41,8 @@ static void print_action(struct json_writer *w, const struct plan_action *a) {
     jw_put_int(w, "to", a->to_count);
     put_money(w, "costHourly", a->cost_hourly, a->cost_hourly >= 0);
     put_money(w, "savingHourly", a->saving_hourly, a->cost_hourly >= 0);
-    jw_put_int(w, "riskPerMille", a->risk_per_mille);
-    jw_put_int(w, "confidencePerMille", a->confidence_per_mille);
+    put_share(w, "risk", a->risk_per_mille);
+    put_share(w, "confidence", a->confidence_per_mille);
     jw_key(w, "why");
     jw_open(w, '[');
     for (size_t i = 0; i < a->why_count; i++)

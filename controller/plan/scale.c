@@ -19,7 +19,8 @@
 static const double risk_quantiles[] = {0.5, 0.8, 0.9, 0.95, 0.99};
 #define QUANTILE_LOW 0.001 /* maxViolationPerMille 1000 and 0 are not quantiles of a distribution. */
 #define QUANTILE_HIGH 0.9999
-#define ROUNDING 1e-9 /* 3.0000000001 machines are 3. */
+#define HOLD_MIN_MS (INT64_C(60) * 60 * 1000) /* A shrink looks at least so far ahead. */
+#define ROUNDING 1e-9                         /* 3.0000000001 machines are 3. */
 
 static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -46,11 +47,19 @@ size_t plan_quantiles(const struct policy *policy, double *ret) {
     return count;
 }
 
-size_t plan_steps(const struct policy *policy, int64_t step_ms) {
+/* The step that runs now, those of the time, and one more. */
+static size_t window_steps(int64_t time_ms, int64_t step_ms) {
     ASSERT(step_ms > 0);
-    /* The step that runs now, those of the lead time, and one more. */
-    int64_t steps = (policy->sla.lead_time_ms + step_ms - 1) / step_ms + 2;
-    return (size_t)min64(steps, FORECAST_STEPS_MAX);
+    return (size_t)min64((time_ms + step_ms - 1) / step_ms + 2, FORECAST_STEPS_MAX);
+}
+
+/* What is given up must not be wanted back before it could be: that would be ping-pong. */
+static int64_t hold_ms(const struct policy *policy) {
+    return max64(policy->sla.lead_time_ms + policy->disruption.cooldown_ms, HOLD_MIN_MS);
+}
+
+size_t plan_steps(const struct policy *policy, int64_t step_ms) {
+    return window_steps(hold_ms(policy), step_ms);
 }
 
 /* Units of demand (vCPU or MiB) that the machines may carry. */
@@ -80,7 +89,7 @@ static bool window_find(const struct plan_work *work, struct plan_row *row) {
     const struct forecast *f = row->forecast;
     int64_t late_ms = work->input->snapshot->as_of_ms - f->start_ms;
     size_t first = late_ms > 0 ? (size_t)(late_ms / f->step_ms) : 0;
-    size_t length = plan_steps(work->input->policy, f->step_ms);
+    size_t length = window_steps(work->input->policy->sla.lead_time_ms, f->step_ms);
     bool is_current = first < f->steps;
     row->first_step = is_current ? first : f->steps - 1;
     row->last_step = row->first_step + length < f->steps ? row->first_step + length : f->steps;
@@ -93,6 +102,16 @@ static void forbid_shrink(struct plan_row *row, const char *reason, const char *
     row->may_shrink = false;
     row->reason = reason;
     row->detail = detail;
+}
+
+/* The count below which a shrink would have to be taken back within the hold window. */
+static int64_t hold_count(const struct plan_work *work, const struct plan_row *row, size_t own) {
+    const struct forecast *f = row->forecast;
+    size_t last = row->first_step + plan_steps(work->input->policy, f->step_ms);
+    double demand = row->demand;
+    for (size_t s = row->first_step; s < last && s < f->steps; s++)
+        demand = fmax(demand, forecast_value(f, s, own));
+    return plan_count_for(work, row, demand);
 }
 
 static void read_demand(struct plan_work *work, struct plan_row *row) {
@@ -112,6 +131,8 @@ static void read_demand(struct plan_work *work, struct plan_row *row) {
         }
     }
     row->raw = plan_count_for(work, row, row->demand);
+    if (row->raw < row->actual)
+        row->raw = min64(row->actual, max64(row->raw, hold_count(work, row, own)));
 }
 
 static void need_compute(struct plan_work *work, struct plan_row *row) {

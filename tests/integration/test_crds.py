@@ -146,7 +146,7 @@ STATUSES = [
     (document("ResourcePolicy", "written", {"selector": {"providers": ["p"]}}),
      {"resources": 1, "desired": 2, "actual": 3, "currency": "USD", "hourlyCost": "1.0000",
       "projectedSaving": "-0.5000", "lowerBound": "0.9", "optimalityGapPercent": "0.1",
-      "forecast": {"model": "seasonal", "basis": "Recorded", "coveragePerMille": 990, "horizon": "24h",
+      "forecast": {"model": "seasonal", "basis": "Recorded", "coverage": "0.990", "horizon": "24h",
                    "quantile": "0.99", "demand": "1.5", "peak": "2.5", "loss": "0.01", "naiveLoss": "0.02"},
       "lastPlan": {"hash": "aa", "actions": 1},
       "whyNot": [{"reason": "Cooldown", "message": "until 10:00", "target": "g"}]}),
@@ -156,7 +156,7 @@ STATUSES = [
     (recommendation("written"),
      {"phase": "Succeeded", "phaseSince": "2026-11-24T10:00:00Z", "message": "", "operation": "op-1", "tries": 1,
       "finishedAt": "2026-11-24T10:00:00Z", "saving": {"hourly": "-0.1", "monthly": "-73.00", "currency": "USD"},
-      "riskPerMille": 1, "confidencePerMille": 900, "why": ["demand rises"],
+      "risk": "0.001", "confidence": "0.900", "why": ["demand rises"],
       "steps": [{"name": "scale", "state": "done", "at": "2026-11-24T10:00:00Z", "message": ""}],
       "realised": {"hourly": "0.1", "currency": "USD"}}),
 ]

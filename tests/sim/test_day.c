@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "tests/support/sim_world.h"
 
@@ -19,7 +19,8 @@ Test(sim_day, converges_and_follows_demand_below_the_cost_of_static_peak_sizing)
     cr_assert_eq(loop_policy_views(world.loop, views, 8), 4);
     for (size_t i = 0; i < 4; i++) {
         cr_expect_gt(views[i].cost_hourly, 0, "%s", views[i].name);
-        cr_expect_lt(views[i].cost_hourly, views[i].peak_cost_hourly + 1, "%s", views[i].name);
+        if (strcmp(views[i].name, "reports") != 0) /* Nobody has approved its Recommendation. */
+            cr_expect_lt(views[i].cost_hourly, views[i].peak_cost_hourly, "%s", views[i].name);
     }
     cr_assert_gt(sim_world_metric(&world, "trimtab_effects_total", "Succeeded"), 3);
     cr_assert_eq(sim_world_metric(&world, "trimtab_recommendation_phases_total", "Failed"), 0);

@@ -40,11 +40,29 @@ Test(plan_scale, the_window_is_the_lead_time_and_one_step) {
                 {0, NOW_MS + STEP_MS, 1}, {4, NOW_MS + STEP_MS, 5}, {4, NOW_MS - 5 * STEP_MS, 1}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         world_init(&w);
-        world_add(&w, 3, 1);
+        world_add(&w, 1, 1); /* So that only growth shows. */
         size_t n = w.forecasts[0].quantile_count;
         for (size_t j = 0; j < n; j++)
             w.values[0][rows[i].peak_at * n + j] = 6.5;
         w.snapshot.as_of_ms = rows[i].as_of_ms;
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, a_shrink_that_would_be_wanted_back_within_the_hold_window_is_not_made) {
+    static const struct {
+        size_t peak_at;
+        int64_t expected;
+    } rows[] = {{4, 3}, {8, 3}, {13, 3}, {14, 1}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.disruption.cooldown_ms = 900000;
+        world_add(&w, 3, 1);
+        size_t n = w.forecasts[0].quantile_count;
+        for (size_t j = 0; j < n; j++)
+            w.values[0][rows[i].peak_at * n + j] = 6.5; /* Five machines, but not yet: three stay. */
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
         arena_release(&w.arena);
@@ -83,9 +101,12 @@ Test(plan_scale, the_quantile_is_the_policys) {
 Test(plan_scale, steps_cover_the_window) {
     world_init(&w);
     w.policy.sla.lead_time_ms = 600000;
-    cr_assert_eq(plan_steps(&w.policy, 300000), 4);
-    cr_assert_eq(plan_steps(&w.policy, 420000), 4);
+    w.policy.disruption.cooldown_ms = 900000;
+    cr_assert_eq(plan_steps(&w.policy, 300000), 14); /* An hour at least, the running step, one more. */
+    cr_assert_eq(plan_steps(&w.policy, 420000), 11);
     cr_assert_eq(plan_steps(&w.policy, 3600000), 3);
+    w.policy.disruption.cooldown_ms = 2 * 3600000;
+    cr_assert_eq(plan_steps(&w.policy, 300000), 28);
     w.policy.sla.lead_time_ms = INT64_C(3650) * 86400000;
     cr_assert_eq(plan_steps(&w.policy, 60000), FORECAST_STEPS_MAX);
 }

@@ -1,0 +1,23 @@
+/*
+ * The verbs, in the order of the help.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stddef.h>
+
+#include "cli/cli.h"
+
+const struct cli_verb cli_verbs[] = {
+    {"run", "run the controller, in a cluster or on a directory", cli_run},
+    {"check", "validate manifests, with no cluster and no cloud", cli_check},
+    {"inventory", "list what a Provider's adapter sees", cli_inventory},
+    {"forecast", "forecast a series from a file", cli_forecast},
+    {"get", "show objects of a cluster or of a local run", cli_get},
+    {"approve", "let a Recommendation be carried out", cli_decide},
+    {"reject", "turn a Recommendation down", cli_decide},
+    {"snooze", "put a Recommendation off", cli_decide},
+    {"suspend", "stop acting on an object or a namespace", cli_suspend},
+    {"resume", "act on it again", cli_suspend},
+    {"version", "print the version", cli_version},
+    {NULL, NULL, NULL},
+};
