@@ -351,7 +351,8 @@ static void exchange_http_done(struct http_request *http) {
 static void call_finished(struct kube_exchange *exchange, const struct error *error) {
     struct kube_call *call = CONTAINER_OF(exchange, struct kube_call, exchange);
     call->error = *error;
-    if (error->class == ERR_NONE && exchange->http.reply.size > 0) {
+    call->text = call->as_text && error->class == ERR_NONE ? buf_bytes(&exchange->http.reply) : (struct bytes){0};
+    if (error->class == ERR_NONE && exchange->http.reply.size > 0 && !call->as_text) {
         struct error bad;
         if (json_parse_trusted(buf_bytes(&exchange->http.reply), &call->reply, &bad) != ERR_NONE) {
             call->error =
@@ -360,8 +361,7 @@ static void call_finished(struct kube_exchange *exchange, const struct error *er
                            "the API server's reply is not JSON: %.100s", bad.message);
         }
     }
-    buf_clear(&exchange->http.reply);
-    call->done(call);
+    call->done(call); /* May release or send the call again. */
 }
 
 void kube_call_send(struct kube_client *client, struct kube_call *call) {

@@ -42,10 +42,12 @@ struct kube_call {
     struct bytes body;        /* Borrowed until done. */
     const char *accept;       /* NULL: application/json */
     uint32_t timeout_ms;      /* 0: 30 s. */
+    bool as_text;             /* The reply is not parsed: `text` has it during done. */
     void (*done)(struct kube_call *call);
     void *ctx;
     /* Outcome. */
     struct error error;
+    struct bytes text;  /* as_text: the body of a 2xx. */
     struct json *reply; /* Parsed body of a 2xx, NULL if empty or on error; owned by the call. */
     /* private */
     struct kube_exchange exchange;
