@@ -61,7 +61,7 @@ deps: ## Install what is missing with apt (as root or sudo)
 run: ## Set up, build and run the local example: a day in a minute, simulated clouds, real demand
 	@bash tests/support/deps.sh build
 	@$(MAKE) --no-print-directory all
-	$(BUILD)/trimtab run --manifests deploy/examples/local --speed 1440 $(RUN_ARGS)
+	$(BUILD)/trimtab run --manifests deploy/examples/local --speed 1440 --table $(RUN_ARGS)
 
 .PHONY: test
 test: ## Set up, build and run every test: unit contract sim fuzz corpora, integration, e2e

@@ -66,6 +66,7 @@ struct kube_watch {
     bool has_data;               /* In this connection. */
     bool is_doubtful;            /* This connection follows a failure. */
     uint32_t failure_count;      /* In a row: the exponent of the back-off. */
+    uint32_t gone_count;         /* 410s since the last healthy connection. */
     uint64_t since_ns;           /* When this connection was begun, or has completed its list. */
     struct kube_watch_counts counts;
 
@@ -358,7 +359,7 @@ static void watching_done(struct kube_watch *watch, const struct error *error) {
     uint64_t lived_ns = runtime_mono_ns(watch->rt) - watch->since_ns;
     bool is_short = lived_ns < SHORT_WATCH_NS;
     if ((watch->has_data && lived_ns >= HEALTHY_NS) || (error->class == ERR_NONE && !is_short))
-        watch->failure_count = 0;
+        watch->failure_count = watch->gone_count = 0;
     if (error->class == ERR_NONE && !is_short) {
         watch->is_doubtful = false;
         watch_begin(watch);
@@ -372,11 +373,14 @@ static void watching_done(struct kube_watch *watch, const struct error *error) {
         set_text(&watch->resource_version, NULL);
         watch->must_list = true;
     }
-    if (is_gone && watch->failure_count == 0) {
-        /* Ordinary after a long break. Counted, so that a server which says so each time is asked ever more rarely. */
-        watch->failure_count = 1;
-        list_begin(watch);
-        return;
+    if (is_gone) {
+        /* The server answers, whatever failed before: ordinary after a break, so the list is asked for at once. But one
+         * that says so each time is asked ever more rarely. */
+        watch->failure_count = watch->gone_count++;
+        if (watch->failure_count == 0) {
+            list_begin(watch);
+            return;
+        }
     }
     struct error told = *error;
     if (told.class == ERR_NONE)

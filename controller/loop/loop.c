@@ -123,6 +123,10 @@ static void wake_policies_of(struct loop *loop, const char *namespace, const cha
     }
 }
 
+void loop_wake_policies_of(struct loop *loop, const char *namespace, const char *name) {
+    wake_policies_of(loop, namespace, name, false);
+}
+
 static void wake_recommendations_of(struct loop *loop, const char *namespace, const char *name) {
     char *provider = mem_printf("%s/%s", namespace, name);
     struct map_entry *entry;
@@ -148,7 +152,7 @@ static void on_provider(void *ctx, const char *namespace, const char *name, bool
 static void on_usage(void *ctx, const char *namespace, const char *name) {
     struct loop *loop = ctx;
     if (loop->leading && !loop->stopping)
-        wake_policies_of(loop, namespace, name, false);
+        loop_wake_policies_of(loop, namespace, name);
 }
 
 static void namespace_changed(struct loop *loop, const struct object *before, const struct object *now) {

@@ -98,6 +98,7 @@ struct name_set {
 /* loop.c */
 void loop_finish(struct loop *loop, struct workqueue_item *item, bool failed);
 void loop_wake(struct loop *loop, enum object_kind kind, const char *namespace, const char *name);
+void loop_wake_policies_of(struct loop *loop, const char *namespace, const char *name); /* That select by it. */
 bool loop_may_act(struct loop *loop);
 int64_t loop_now_ms(const struct loop *loop);
 

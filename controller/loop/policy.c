@@ -64,6 +64,10 @@ static bool scope_of(struct loop *loop, const struct object *policy, const struc
                                     ret->provider, policy->namespace));
     struct observe_report report;
     observe_provider_report(loop->observe, ref->namespace, ref->name, &report);
+    const struct provider_state *state = map_get(&loop->providers, ret->provider);
+    if (!report.listed && state && state->error.class != ERR_NONE)
+        return problem(why, PROGRESS_STALLED, "ProviderNotReady",
+                       arena_printf(arena, "Provider %s cannot be opened: %s", ret->provider, state->error.message));
     if (!report.listed)
         return problem(why, PROGRESS_RECONCILING, "Observing",
                        arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,

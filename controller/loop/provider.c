@@ -47,6 +47,14 @@ static const char *credential(void *ctx, const char *key) {
     return credentials->loop->options.environment ? credentials->loop->options.environment(key) : NULL;
 }
 
+/* The policies that wait for it tell their users why. */
+static void open_failed(struct loop *loop, struct provider_state *state, const struct error *error) {
+    bool is_news = !str_eq(state->error.message, error->message);
+    state->error = *error;
+    if (is_news)
+        loop_wake_policies_of(loop, state->namespace, state->name);
+}
+
 static void open_with(struct loop *loop, struct provider_state *state, const struct object *object,
                       const struct json *secret) {
     struct credentials credentials = {.loop = loop, .secret = secret};
@@ -62,7 +70,7 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
         log_info("provider opened", LOG_STR("provider", state->key),
                  LOG_STR("type", provider_type_name(object->as.provider->type)));
     } else {
-        state->error = error;
+        open_failed(loop, state, &error);
     }
 }
 
@@ -84,8 +92,8 @@ static void secret_read(void *ctx, const struct json *data, const struct error *
     if (state && object && !object->fault[0] && !loop->stopping) {
         if (data || (loop->options.secrets_from_environment && err->class == ERR_CONFLICT))
             open_with(loop, state, object, data);
-        else if (state->opened_hash == 0)
-            state->error = *err; /* An adapter that is open goes on with what it has. */
+        else if (state->opened_hash == 0) /* An adapter that is open goes on with what it has. */
+            open_failed(loop, state, err);
         workqueue_add_after(&loop->queue, OBJECT_PROVIDER, request->namespace, request->name,
                             data ? SECRET_PERIOD_MS : SECRET_RETRY_MS);
         loop_wake(loop, OBJECT_PROVIDER, request->namespace, request->name);

@@ -30,10 +30,10 @@ static const char *basis_name(int value) {
 
 static void decode_amount(struct decoder *d, const struct place *spec, struct budget *ret) {
     struct place at = place_key(spec, "amount");
-    const char *text = decode_text(d, spec, "amount", &text_decimal, true);
+    const char *text = decode_text_borrowed(d, spec, "amount", &text_decimal, true);
     if (text && (!money_parse(text, &ret->amount) || ret->amount <= 0))
         decode_fault(d, &at, "must be above zero");
-    const char *currency = decode_text(d, spec, "currency", &text_currency, true);
+    const char *currency = decode_text_borrowed(d, spec, "currency", &text_currency, true);
     if (currency)
         memcpy(ret->currency, currency, sizeof(ret->currency));
 }
@@ -45,7 +45,7 @@ static void decode_period(struct decoder *d, const struct place *spec, struct bu
     const struct zone *zone = ret->time_zone ? zone_find(ret->time_zone) : NULL;
     if (ret->time_zone && !zone)
         decode_fault(d, &zone_at, "\"%s\" is not in the tz database; write it like Europe/Berlin", ret->time_zone);
-    const char *start = decode_text(d, spec, "start", &text_date, false);
+    const char *start = decode_text_borrowed(d, spec, "start", &text_date, false);
     int year, month, day;
     if (start && zone && sscanf(start, "%4d-%2d-%2d", &year, &month, &day) == 3)
         ret->start_ms = zone_to_unix_ms(zone, year, month, day, 0, 0);

@@ -53,7 +53,10 @@ extern const struct text_rule text_any, text_label, text_subdomain, text_referen
     text_time_zone, text_cron, text_template, text_instance_type, text_glob, text_uri, text_hash, text_reason,
     text_note, text_decimal, text_currency, text_date, text_file;
 
-/* Copied into the arena; NULL if absent or wrong. */
+/* NULL if absent or wrong. The tree's own string: for what is only checked, or kept in another form. */
+const char *decode_text_borrowed(struct decoder *d, const struct place *up, const char *key,
+                                 const struct text_rule *rule, bool required);
+/* The same, copied into the arena. */
 const char *decode_text(struct decoder *d, const struct place *up, const char *key, const struct text_rule *rule,
                         bool required);
 const char *decode_text_at(struct decoder *d, const struct place *at, const struct text_rule *rule);

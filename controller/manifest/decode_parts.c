@@ -110,9 +110,9 @@ const char *decode_secret_ref(struct decoder *d, const struct place *up, bool re
 }
 
 void decode_window(struct decoder *d, const struct place *at, struct schedule *ret, int64_t *ret_duration_ms) {
-    const char *cron = decode_text(d, at, "schedule", &text_cron, true);
+    const char *cron = decode_text_borrowed(d, at, "schedule", &text_cron, true);
     struct place zone_at = place_key(at, "timeZone");
-    const char *zone = zone_at.json ? decode_text_at(d, &zone_at, &text_time_zone) : "UTC";
+    const char *zone = zone_at.json ? decode_text_borrowed(d, at, "timeZone", &text_time_zone, false) : "UTC";
     *ret_duration_ms =
         decode_duration(d, at, "duration", DURATION_RULE(.min_ms = MINUTE_MS, .max_ms = 31 * DAY_MS, .required = true));
     if (zone && !zone_find(zone)) {

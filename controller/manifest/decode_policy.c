@@ -149,7 +149,7 @@ static bool vcpu_parse(const char *text, int64_t *ret_min, int64_t *ret_max) {
 }
 
 static void decode_vcpu(struct decoder *d, const struct place *types, struct policy *ret) {
-    const char *text = decode_text(d, types, "vcpu", &text_any, false);
+    const char *text = decode_text_borrowed(d, types, "vcpu", &text_any, false);
     if (!text)
         return;
     struct place at = place_key(types, "vcpu");
@@ -206,7 +206,7 @@ static void decode_data(struct decoder *d, const struct place *placement, struct
         struct place at = place_index(&list, i), size_at = place_key(&at, "sizeHint");
         decode_object_at(d, &at, keys);
         data[i].from = decode_text(d, &at, "from", &text_uri, true);
-        const char *size = decode_text(d, &at, "sizeHint", &text_any, false);
+        const char *size = decode_text_borrowed(d, &at, "sizeHint", &text_any, false);
         if (size && !size_parse(size, &data[i].size_hint_bytes))
             decode_fault(d, &size_at, "\"%.80s\" must be a size like 200Gi or 500M", size);
         data[i].continuous = decode_enum(d, &at, "sync", sync_name, SYNC_COUNT, SYNC_ONCE) == SYNC_CONTINUOUS;

@@ -152,7 +152,7 @@ static size_t character_count(const char *text) {
     return count;
 }
 
-const char *decode_text_at(struct decoder *d, const struct place *at, const struct text_rule *rule) {
+static const char *text_check(struct decoder *d, const struct place *at, const struct text_rule *rule) {
     struct place typed = *at;
     if (!type_check(d, &typed, JSON_STRING)) {
         if (!at->json)
@@ -169,17 +169,26 @@ const char *decode_text_at(struct decoder *d, const struct place *at, const stru
         decode_fault(d, at, "\"%.80s\" %s", text, rule->form);
         return NULL;
     }
-    return arena_strdup(d->arena, text);
+    return text;
+}
+
+const char *decode_text_at(struct decoder *d, const struct place *at, const struct text_rule *rule) {
+    return arena_strdup(d->arena, text_check(d, at, rule));
+}
+
+const char *decode_text_borrowed(struct decoder *d, const struct place *up, const char *key,
+                                 const struct text_rule *rule, bool required) {
+    struct place at = place_key(up, key);
+    if (at.json)
+        return text_check(d, &at, rule);
+    if (required)
+        decode_fault(d, &at, "is required");
+    return NULL;
 }
 
 const char *decode_text(struct decoder *d, const struct place *up, const char *key, const struct text_rule *rule,
                         bool required) {
-    struct place at = place_key(up, key);
-    if (at.json)
-        return decode_text_at(d, &at, rule);
-    if (required)
-        decode_fault(d, &at, "is required");
-    return NULL;
+    return arena_strdup(d->arena, decode_text_borrowed(d, up, key, rule, required));
 }
 
 int64_t decode_int(struct decoder *d, const struct place *up, const char *key, struct int_rule rule) {

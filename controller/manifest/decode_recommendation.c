@@ -49,19 +49,18 @@ static void decode_target(struct decoder *d, const struct place *spec, struct re
 static int64_t decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_required) {
     static const char *const keys[] = {"count",    "instanceType", "provider", "region",
                                        "template", "purchase",     "state",    NULL};
-    struct place at = decode_object(d, spec, key, keys), provider = place_key(&at, "provider");
+    struct place at = decode_object(d, spec, key, keys);
     if (!at.json) {
         if (is_required && !json_get(spec->json, key))
             decode_fault(d, &at, "is required for action Scale");
         return 0;
     }
-    decode_text(d, &at, "instanceType", &text_instance_type, false);
-    if (provider.json)
-        decode_reference_at(d, &provider);
-    decode_text(d, &at, "region", &text_region, false);
-    decode_text(d, &at, "template", &text_template, false);
-    decode_text(d, &at, "purchase", &text_reason, false);
-    decode_text(d, &at, "state", &text_hash, false);
+    decode_text_borrowed(d, &at, "instanceType", &text_instance_type, false);
+    decode_text_borrowed(d, &at, "provider", &text_reference, false);
+    decode_text_borrowed(d, &at, "region", &text_region, false);
+    decode_text_borrowed(d, &at, "template", &text_template, false);
+    decode_text_borrowed(d, &at, "purchase", &text_reason, false);
+    decode_text_borrowed(d, &at, "state", &text_hash, false);
     return decode_int(d, &at, "count", INT_RULE(.min = 0, .max = COUNT_MAX, .required = is_required));
 }
 

@@ -33,8 +33,8 @@ static void check_demand(struct decoder *d, const struct place *group) {
     struct place at = decode_object(d, group, "demand", keys), peak_at = place_key(&at, "vcpuPeak");
     if (!at.json)
         return;
-    decode_text(d, &at, "trace", &text_file, true);
-    const char *peak = decode_text(d, &at, "vcpuPeak", &text_decimal, true);
+    decode_text_borrowed(d, &at, "trace", &text_file, true);
+    const char *peak = decode_text_borrowed(d, &at, "vcpuPeak", &text_decimal, true);
     money_micros value;
     if (peak && (!money_parse(peak, &value) || value <= 0))
         decode_fault(d, &peak_at, "must be above zero");
@@ -45,10 +45,10 @@ static void check_group(struct decoder *d, struct place *at) {
     static const char *const keys[] = {"name", "region", "zone",      "instanceType", "count", "min",
                                        "max",  "tags",   "bootDelay", "demand",       NULL};
     decode_object_at(d, at, keys);
-    decode_text(d, at, "name", &text_id, true);
-    decode_text(d, at, "region", &text_region, true);
-    decode_text(d, at, "zone", &text_region, false);
-    decode_text(d, at, "instanceType", &text_instance_type, true);
+    decode_text_borrowed(d, at, "name", &text_id, true);
+    decode_text_borrowed(d, at, "region", &text_region, true);
+    decode_text_borrowed(d, at, "zone", &text_region, false);
+    decode_text_borrowed(d, at, "instanceType", &text_instance_type, true);
     int64_t count =
         decode_int(d, at, "count", INT_RULE(.min = 0, .max = MACHINES_MAX, .fallback = -1, .required = true));
     int64_t min = decode_int(d, at, "min", INT_RULE(.min = 0, .max = MACHINES_MAX));
@@ -66,9 +66,9 @@ static void check_group(struct decoder *d, struct place *at) {
 static void check_instance(struct decoder *d, struct place *at) {
     static const char *const keys[] = {"name", "region", "instanceType", "state", "tags", NULL};
     decode_object_at(d, at, keys);
-    decode_text(d, at, "name", &text_id, true);
-    decode_text(d, at, "region", &text_region, true);
-    decode_text(d, at, "instanceType", &text_instance_type, true);
+    decode_text_borrowed(d, at, "name", &text_id, true);
+    decode_text_borrowed(d, at, "region", &text_region, true);
+    decode_text_borrowed(d, at, "instanceType", &text_instance_type, true);
     decode_enum(d, at, "state", state_name, STATE_COUNT, 0);
     check_tags(d, at);
 }
@@ -142,7 +142,7 @@ void decode_simulated(struct decoder *d, const struct place *block) {
     static const char *const keys[] = {"prices", "seed", "groups", "instances", "faults", "capacity", NULL};
     struct place at = *block;
     decode_object_at(d, &at, keys);
-    decode_text(d, &at, "prices", &text_file, false);
+    decode_text_borrowed(d, &at, "prices", &text_file, false);
     decode_int(d, &at, "seed", INT_RULE(.min = INT64_MIN, .max = INT64_MAX));
     check_list(d, &at, "groups", GROUPS_MAX, check_group);
     check_list(d, &at, "instances", INSTANCES_MAX, check_instance);

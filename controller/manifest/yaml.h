@@ -19,7 +19,7 @@
 #define YAML_ALIAS_MAX 64                /* Uses of aliases in a file. */
 #define YAML_ANCHOR_MAX 1024             /* Anchors of a document. */
 #define YAML_ALIAS_NODES_MAX 10000       /* Nodes that all of them together may stand for. */
-#define YAML_NODES_MAX ((size_t)1 << 20) /* Nodes of a file. */
+#define YAML_NODES_MAX ((size_t)1 << 19) /* Nodes of a file. */
 
 struct yaml_document {
     struct json *root;       /* json_free by yaml_documents_release. */

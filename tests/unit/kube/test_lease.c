@@ -64,7 +64,7 @@ static void on_change(void *ctx, bool is_leader) {
 
 static void begin(const struct http_script_step *steps, size_t count) {
     kube_bench_open(&bench, steps, count);
-    log_configure(LOG_ERROR, LOG_FORMAT_TEXT, NULL, NULL);
+    log_configure(LOG_ERROR, LOG_FORMAT_TEXT);
     lease = kube_lease_start(bench.client, &bench.rt.base,
                              &(struct kube_lease_options){.namespace = "system",
                                                           .name = "trimtab",

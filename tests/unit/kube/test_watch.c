@@ -326,6 +326,28 @@ Test(kube_watch, a_version_that_is_always_gone_is_listed_ever_more_rarely) {
     finish();
 }
 
+Test(kube_watch, a_version_that_is_gone_after_an_outage_is_listed_at_once) {
+    static const struct http_script_step failure = {.target = PATH, .status = 503, .pieces = {"{}"}};
+    struct http_script_step steps[9] = {EMPTY_LIST};
+    for (size_t i = 1; i < 7; i++)
+        steps[i] = failure;
+    steps[7] = (struct http_script_step){.target = "resourceVersion=5", .pieces = {ERROR_EVENT("410")}};
+    steps[8] = (struct http_script_step)EMPTY_LIST;
+    BEGIN();
+    expect_trace("[]");
+    http_script_end(&bench.server, HTTP_SCRIPT_CUT);
+    expect_trace("[]!");
+    while (bench.server.step_index < 7)
+        kube_bench_pass(&bench, NS_PER_S);
+    expect_trace("[]!!!!!!!");
+    uint64_t now_ns = bench.rt.now_ns;
+    while (bench.server.step_index < 8)
+        kube_bench_pass(&bench, NS_PER_S);
+    cr_expect_leq(bench.rt.now_ns, now_ns + 31 * NS_PER_S);
+    expect_trace("[]!!!!!!![]"); /* expect_trace lets no virtual time pass. */
+    finish();
+}
+
 /* Back-off: 0.8 s doubled up to 30 s, and any part of it at random. */
 Test(kube_watch, waits_grow_with_failures_and_start_afresh_after_a_healthy_connection) {
     static const struct http_script_step failure = {.target = PATH, .status = 500, .pieces = {"{}"}};

@@ -7,7 +7,7 @@
 #define TRIMTAB_TESTS_NET_HARNESS_H
 
 #include "net/http.h"
-#include "tests/support/scripted_http.h"
+#include "tests/unit/net/scripted_http.h"
 
 struct probe {
     struct http_request request;

@@ -4,8 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifndef TRIMTAB_TESTS_SUPPORT_SCRIPTED_HTTP_H
-#define TRIMTAB_TESTS_SUPPORT_SCRIPTED_HTTP_H
+#ifndef TRIMTAB_TESTS_NET_SCRIPTED_HTTP_H
+#define TRIMTAB_TESTS_NET_SCRIPTED_HTTP_H
 
 #include <stdbool.h>
 #include <uv.h>

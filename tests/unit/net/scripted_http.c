@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "tests/support/scripted_http.h"
+#include "tests/unit/net/scripted_http.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
