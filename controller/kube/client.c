@@ -102,8 +102,7 @@ static void check_closed(struct kube_client *client) {
 
 static void finish(struct kube_exchange *exchange, const struct error *error) {
     struct kube_client *client = exchange->client;
-    if (!exchange->is_stream)
-        client->calls_in_flight--;
+    client->calls_in_flight -= exchange->is_counted;
     timer_stop(client->runtime, &exchange->timer);
     enter(exchange, EXCHANGE_IDLE);
     exchange->finished(exchange, error);
@@ -230,13 +229,13 @@ static void pump_now(struct timer *timer) {
     while (client->lists[EXCHANGE_WAITING].head) {
         struct kube_exchange *exchange = client->lists[EXCHANGE_WAITING].head;
         if (exchange->cancelled || client->closing) {
-            client->calls_in_flight += !exchange->is_stream; /* finish gives it back */
+            client->calls_in_flight += exchange->is_counted; /* finish gives it back */
             finish(exchange, &(struct error){.class = ERR_CANCELLED, .message = "cancelled"});
             continue;
         }
         if (client->calls_in_flight >= client->in_flight_max)
             return;
-        client->calls_in_flight++;
+        client->calls_in_flight += exchange->is_counted;
         authorise(exchange);
     }
 }
@@ -259,13 +258,13 @@ static void exchange_begin(struct kube_client *client, struct kube_exchange *exc
     exchange->content_header = content_type ? mem_printf("Content-Type: %s", content_type) : NULL;
     exchange->cancelled = exchange->refreshed = exchange->has_data = false;
     exchange->tries = 0;
-    if (client->closing || (!exchange->is_stream && client->calls_in_flight >= client->in_flight_max)) {
+    if (client->closing || (exchange->is_counted && client->calls_in_flight >= client->in_flight_max)) {
         enter(exchange, EXCHANGE_WAITING);
         if (client->closing)
             pump(client);
         return;
     }
-    client->calls_in_flight += !exchange->is_stream;
+    client->calls_in_flight += exchange->is_counted;
     authorise(exchange);
 }
 
@@ -351,7 +350,8 @@ static void exchange_http_done(struct http_request *http) {
 static void call_finished(struct kube_exchange *exchange, const struct error *error) {
     struct kube_call *call = CONTAINER_OF(exchange, struct kube_call, exchange);
     call->error = *error;
-    if (error->class == ERR_NONE && exchange->http.reply.size > 0) {
+    call->text = call->as_text && error->class == ERR_NONE ? buf_bytes(&exchange->http.reply) : (struct bytes){0};
+    if (error->class == ERR_NONE && exchange->http.reply.size > 0 && !call->as_text) {
         struct error bad;
         if (json_parse_trusted(buf_bytes(&exchange->http.reply), &call->reply, &bad) != ERR_NONE) {
             call->error =
@@ -360,8 +360,7 @@ static void call_finished(struct kube_exchange *exchange, const struct error *er
                            "the API server's reply is not JSON: %.100s", bad.message);
         }
     }
-    buf_clear(&exchange->http.reply);
-    call->done(call);
+    call->done(call); /* May release or send the call again. */
 }
 
 void kube_call_send(struct kube_client *client, struct kube_call *call) {
@@ -370,6 +369,7 @@ void kube_call_send(struct kube_client *client, struct kube_call *call) {
     call->reply = NULL;
     call->error = (struct error){0};
     call->exchange.is_stream = false;
+    call->exchange.is_counted = !call->is_urgent;
     call->exchange.finished = call_finished;
     call->exchange.method = NULL;
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
@@ -414,6 +414,7 @@ void kube_stream_send(struct kube_client *client, struct kube_stream *stream) {
     stream->error = (struct error){0};
     stream->status = 0;
     stream->exchange.is_stream = true;
+    stream->exchange.is_counted = false;
     stream->exchange.finished = stream_finished;
     stream->exchange.method = "GET";
     http->on_data = stream_piece;
