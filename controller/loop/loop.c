@@ -242,6 +242,7 @@ struct loop *loop_new(const struct loop_options *options) {
     loop->runtime = options->env.runtime;
     workqueue_init(&loop->queue, loop->runtime, options->metrics, on_ready, loop);
     loop->observe = observe_new(&(struct observe_options){.env = options->env,
+                                                          .find_adapter = options->find_adapter,
                                                           .history = options->history,
                                                           .metrics = options->metrics,
                                                           .list_period_ms = options->list_period_ms,
