@@ -47,3 +47,49 @@ Test(sim_crash, an_effect_happens_once_whenever_the_process_is_killed, .timeout 
     for (uint64_t i = 0; i < count; i++)
         run_seed(first ? first : i + 1);
 }
+
+/* ---- at every single step ---- */
+
+static void start_plain(struct scenario *s, uint64_t seed) {
+    scenario_start(s, &(struct scenario_options){.seed = seed, .on_disk = true, .faults = "{\"latency\":\"1s\"}"});
+    scenario_flat(s, 0, 10, 30);
+    scenario_flat(s, 1, 10, 10);
+    scenario_flat(s, 2, 8, 8);
+}
+
+static bool step(struct scenario *s, size_t steps) {
+    for (size_t i = 0; i < steps; i++)
+        if (!sim_world_step(&s->world, UINT64_MAX))
+            return false;
+    return true;
+}
+
+/* Steps of the two clocks until the first growth and the first shrink have ended well. */
+static size_t steps_to_the_end(void) {
+    struct scenario s;
+    size_t steps = 0;
+    start_plain(&s, 1);
+    while (sim_world_metric(&s.world, "trimtab_recommendation_phases_total", "Succeeded") < 2) {
+        cr_assert_lt(steps, 100000);
+        cr_assert(step(&s, 1));
+        steps++;
+    }
+    scenario_stop(&s);
+    return steps;
+}
+
+Test(sim_crash, an_effect_happens_once_when_killed_at_each_single_step, .timeout = 600) {
+    size_t count = steps_to_the_end();
+    cr_assert_gt(count, 50);
+    fprintf(stderr, "steps %zu\n", count);
+    for (size_t i = 1; i <= count; i++) {
+        struct scenario s;
+        start_plain(&s, 1);
+        cr_assert(step(&s, i));
+        sim_world_kill(&s.world, i % 2 == 0);
+        sim_world_boot(&s.world, 100 * NS_PER_MS);
+        scenario_settle(&s, 6 * SIM_HOUR);
+        cr_expect_eq(scenario_count(&s, "Failed"), 0, "killed at step %zu", i);
+        scenario_stop(&s);
+    }
+}
