@@ -6,7 +6,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "scenario.h"
@@ -64,13 +63,23 @@ static bool step(struct scenario *s, size_t steps) {
     return true;
 }
 
+static bool has_both(const struct scenario *s) {
+    bool grew = false, shrank = false;
+    for (size_t i = 0; i < s->world.cloud.effect_count; i++) {
+        bool more = s->world.cloud.effects[i].after > s->world.cloud.effects[i].before;
+        grew = grew || more;
+        shrank = shrank || !more;
+    }
+    return grew && shrank;
+}
+
 /* Steps of the two clocks until the first growth and the first shrink have ended well. */
 static size_t steps_to_the_end(void) {
     struct scenario s;
     size_t steps = 0;
     start_plain(&s, 1);
-    while (sim_world_metric(&s.world, "trimtab_recommendation_phases_total", "Succeeded") < 2) {
-        cr_assert_lt(steps, 100000);
+    while (!has_both(&s) || scenario_open(&s) > 0) {
+        cr_assert_lt(steps, 10000);
         cr_assert(step(&s, 1));
         steps++;
     }
@@ -81,7 +90,6 @@ static size_t steps_to_the_end(void) {
 Test(sim_crash, an_effect_happens_once_when_killed_at_each_single_step, .timeout = 600) {
     size_t count = steps_to_the_end();
     cr_assert_gt(count, 50);
-    fprintf(stderr, "steps %zu\n", count);
     for (size_t i = 1; i <= count; i++) {
         struct scenario s;
         start_plain(&s, 1);
