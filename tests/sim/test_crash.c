@@ -42,7 +42,7 @@ static void run_seed(uint64_t seed) {
 
 /* SIM_SEED=n runs one, SIM_SEEDS=n so many. */
 Test(sim_crash, an_effect_happens_once_whenever_the_process_is_killed, .timeout = 600) {
-    uint64_t first = number("SIM_SEED", 0), count = getenv("SIM_SEED") ? 1 : number("SIM_SEEDS", 200);
+    uint64_t first = number("SIM_SEED", 0), count = getenv("SIM_SEED") ? 1 : number("SIM_SEEDS", 100);
     for (uint64_t i = 0; i < count; i++)
         run_seed(first ? first : i + 1);
 }
