@@ -41,7 +41,7 @@ static void setup(void) {
     runtime_virtual_init(&rt, 1, WALL_MS);
     exec = (struct kube_exec){.api_version = V1};
     config = (struct kube_config){.server = "https://10.0.0.1:6443", .ca_pem = "-----BEGIN X-----\n"};
-    log_configure(LOG_ERROR, LOG_FORMAT_TEXT, NULL, NULL);
+    log_configure(LOG_ERROR, LOG_FORMAT_TEXT);
 }
 
 static void on_closed(void *ctx) {
