@@ -41,7 +41,7 @@ static void setup(void) {
     runtime_virtual_init(&rt, 1, WALL_MS);
     exec = (struct kube_exec){.api_version = V1};
     config = (struct kube_config){.server = "https://10.0.0.1:6443", .ca_pem = "-----BEGIN X-----\n"};
-    log_configure(LOG_ERROR, LOG_FORMAT_TEXT, NULL, NULL);
+    log_configure(LOG_ERROR, LOG_FORMAT_TEXT);
 }
 
 static void on_closed(void *ctx) {
@@ -177,7 +177,8 @@ Test(kube_auth, a_refresh_reads_a_token_file_at_once_and_keeps_the_last_token_on
 
 /* ---- Plugin ---- */
 
-#define REPLY(status) "printf '%s\\n' '{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\",\"status\":{" status "}}'\n"
+#define REPLY(status)                                                                                                  \
+    "printf '%s\\n' '{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\",\"status\":{" status "}}'\n"
 
 Test(kube_auth, a_plugin_gives_a_token_and_sees_what_it_is_asked) {
     static const char *const args[] = {"get", "a b", "", NULL}, *const env[] = {"COLOUR=green", "HOME=/elsewhere",
