@@ -277,14 +277,14 @@ static struct place find_named(struct loader *l, const char *list_key, const cha
 /* ---- Certificates and paths ---- */
 
 static const char *get_path(struct loader *l, struct place object, const char *key) {
-    const char *path = get_text(l, object, key);
+    const char *path = get_text(l, object, key), *dir = object.source ? object.source->dir : NULL;
     if (!path)
         return NULL;
-    if (!object.source->dir) {
+    if (!dir) {
         fail(l, get(l, object, key), "%s names a file; put its content here instead", key);
         return NULL;
     }
-    return *path == '/' ? path : arena_printf(l->arena, "%s%s", object.source->dir, path);
+    return *path == '/' ? path : arena_printf(l->arena, "%s%s", dir, path);
 }
 
 static const char *checked_pem(struct loader *l, struct place at, const struct buf *pem, const char *key) {
