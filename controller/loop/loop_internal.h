@@ -24,7 +24,6 @@ struct policy_job {
     const struct object *object; /* Held. */
     struct arena arena;
     struct snapshot *snapshot;
-    struct forecast *forecasts;
     struct plan_input input;
     struct plan plan;
 };
