@@ -52,6 +52,19 @@ void record_print(const struct object *policy, const struct plan_input *input, c
     mem_free(name);
 }
 
+void record_list_open(struct json_writer *w) {
+    jw_open(w, '{');
+    jw_put_string(w, "apiVersion", VERSION_TEXT);
+    jw_put_string(w, "kind", "PlanRecordList");
+    jw_key(w, "items");
+    jw_open(w, '[');
+}
+
+void record_list_close(struct json_writer *w) {
+    jw_close(w, ']');
+    jw_close(w, '}');
+}
+
 static enum err_class cannot(struct error *err, const char *what, const char *path) {
     return error_set(err, ERR_RETRYABLE, "%s: cannot %s: %s", path, what, strerror(errno));
 }

@@ -22,6 +22,10 @@
 void record_print(const struct object *policy, const struct plan_input *input, const struct plan *plan,
                   struct json_writer *w);
 
+/* Around the records of a list. */
+void record_list_open(struct json_writer *w);
+void record_list_close(struct json_writer *w);
+
 struct record {
     const char *policy; /* "namespace/name"; NULL: a bare snapshot, of whatever policy. */
     struct headroom headroom;

@@ -10,7 +10,6 @@
 #include <math.h>
 
 #include "base/str.h"
-#include "loop/evaluate.h"
 #include "loop/loop_internal.h"
 
 static const struct metric metric_plans = {"trimtab_plans_total", "Plans computed.", METRIC_COUNTER, NULL, NULL};
@@ -195,7 +194,7 @@ static void mark_claims(struct loop *loop, const struct object *object, struct p
 static bool job_observe(struct loop *loop, const struct object *object, struct policy_job *job,
                         struct status_summary *ret_summary) {
     const struct policy *policy = object->as.policy;
-    struct observe_scope scopes[SCOPES_MAX];
+    struct observe_scope scopes[EVALUATE_SCOPES_MAX];
     size_t scope_count = 0;
     if (!policy_scopes(loop, object, &job->arena, scopes, &scope_count, ret_summary))
         return false;

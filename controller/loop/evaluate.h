@@ -12,6 +12,8 @@
 #include "observe/observe.h"
 #include "plan/compute.h"
 
+#define EVALUATE_SCOPES_MAX 32 /* Providers of one policy. */
+
 struct evaluate_access { /* A policy asks for a Provider. */
     const struct object *policy;
     const struct object_ref *ref;

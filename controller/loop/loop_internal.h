@@ -9,12 +9,11 @@
 #include "account/status.h"
 #include "act/step.h"
 #include "base/mem.h"
+#include "loop/evaluate.h"
 #include "loop/loop.h"
 #include "loop/workqueue.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
-
-#define SCOPES_MAX 32
 
 /* What a policy's cycle computes on another thread. */
 struct policy_job {

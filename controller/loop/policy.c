@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "loop/evaluate.h"
 #include "loop/loop_internal.h"
 
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
@@ -72,7 +71,7 @@ bool policy_scopes(struct loop *loop, const struct object *policy, struct arena 
                    size_t *ret_count, struct status_summary *why) {
     const struct policy *spec = policy->as.policy;
     size_t count = spec->selector.provider_count;
-    if (count > SCOPES_MAX)
+    if (count > EVALUATE_SCOPES_MAX)
         return problem(why, PROGRESS_STALLED, "InvalidSpec", "spec.selector.providers names more than 32");
     for (size_t i = 0; i < count; i++)
         if (!scope_of(loop, policy, &spec->selector.providers[i], arena, &ret[i], why))
