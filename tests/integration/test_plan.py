@@ -8,14 +8,18 @@ import datetime
 import json
 import math
 import re
+import shutil
 import time
+from types import SimpleNamespace
 
 import pytest
+from conftest import Runner
 
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 STEP = 300
 DAYS = 3
-FAST = ["--list-period", "2s", "--status-interval", "1s", "--resync-period", "5s", "--log-level", "warn"]
+# A listing is stale after five periods, and moto, busy with CloudWatch, answers late.
+FAST = ["--list-period", "20s", "--status-interval", "1s", "--resync-period", "10s"]
 
 
 def manifests(namespace, url):
@@ -90,30 +94,38 @@ def read_all(folder, namespace):
     return {name: path.read_text() for name, path in paths.items()} if all(p.exists() for p in paths.values()) else None
 
 
-@pytest.fixture
-def world(moto, cluster, namespace, runner, tmp_path, repo):
+@pytest.fixture(scope="module")
+def world(moto_session, cluster, trimtab, tmp_path_factory, repo):
     """The controller has planned both policies in the cluster: folder of YAML, folder of records, the API's view."""
-    seed_group(moto, "web", 20, lambda t: 20 + 10 * math.sin(t / 86400 * 2 * math.pi))  # Too large: shrinks.
-    seed_group(moto, "api", 4, lambda t: 90 + t // STEP % 7)  # Too small: grows.
-    folder, records = tmp_path / "manifests", tmp_path / "records"
+    moto_session.reset()
+    seed_group(moto_session, "web", 20, lambda t: 20 + 10 * math.sin(t / 86400 * 2 * math.pi))  # Too large: shrinks.
+    seed_group(moto_session, "api", 4, lambda t: 90 + t // STEP % 7)  # Too small: grows.
+    top, namespace = tmp_path_factory.mktemp("plan"), "plans"
+    folder, records = top / "manifests", top / "records"
     folder.mkdir()
-    documents = manifests(namespace, moto.url)
+    documents = manifests(namespace, moto_session.url)
     (folder / "all.yaml").write_text("---\n".join(json.dumps(it, indent=1) + "\n" for it in documents))
+    cluster.kubectl("create", "namespace", namespace)
     cluster.apply(folder / "all.yaml")
-    env = {"TRIMTAB_CATALOGUE": str(repo / "adapters/catalogue/instance_prices.csv.gz"), "NO_PROXY": "*"}
-    controller = runner.run("--kubeconfig", cluster.kubeconfig, "--record", records, *FAST, env=env)
-    controller.wait_for("both policies are planned", lambda: read_all(records, namespace), 60)
+    env = {"TRIMTAB_CATALOGUE": str(repo / "adapters/catalogue/instance_prices.csv.gz")}
 
     def statuses():
         items = cluster.get("resourcepolicies", "-n", namespace)["items"]
-        return {it["metadata"]["name"]: it.get("status", {}) for it in items}
+        found = {it["metadata"]["name"]: it.get("status", {}) for it in items}
+        return found if all("lastPlan" in it for it in found.values()) else None
 
-    controller.wait_for(
-        "both statuses tell of the plan", lambda: all("lastPlan" in it for it in statuses().values()), 30
+    controller = Runner(trimtab, top).run(
+        "--kubeconfig", cluster.kubeconfig, "--namespace", namespace, "--record", records, *FAST, env=env
     )
-    found = statuses()
-    assert controller.stop() == 0, controller.log()
-    return type("World", (), dict(folder=folder, records=records, env=env, statuses=found, namespace=namespace))
+    try:
+        controller.wait_for("both policies are recorded", lambda: read_all(records, namespace), 90)
+        found = controller.wait_for("both statuses tell of the plan", statuses)
+        assert controller.stop() == 0, controller.log()
+        yield SimpleNamespace(folder=folder, records=records, env=env, statuses=found, namespace=namespace)
+    finally:
+        controller.stop()
+        cluster.kubectl("delete", "resourcepolicies,providers", "--all", "-n", namespace)
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 def test_a_directory_gives_the_plans_of_the_cluster_byte_for_byte(world, runner, tmp_path):
@@ -171,9 +183,10 @@ def test_one_look_at_the_clouds_plans_the_same_and_is_replayed(world, runner, tm
     assert [json.loads(line)["identical"] for line in replayed.stdout.splitlines()] == [True, True]
 
     # A change of a policy shows: in a pull request this is what is reviewed.
-    path = world.folder / "all.yaml"
+    folder = shutil.copytree(world.folder, tmp_path / "changed")
+    path = folder / "all.yaml"
     path.write_text(path.read_text().replace('"min": 1', '"min": 19'))
-    changed = runner.call("plan", "-f", world.folder, "--policy", f"{world.namespace}/web", "--replay", record)
+    changed = runner.call("plan", "-f", folder, "--policy", f"{world.namespace}/web", "--replay", record)
     assert changed.returncode == 1
     assert "not identical" in changed.stdout and "20 -> 19" in changed.stdout
 
@@ -188,17 +201,19 @@ def test_the_text_is_a_diff_for_people(world, runner):
     assert lines[-1] == f"plan {world.statuses['web']['lastPlan']['hash']}"
 
 
-def test_a_cloud_that_refuses_is_told_and_nothing_is_planned(world, moto, runner):
-    moto.make_user(["sts:GetCallerIdentity"])
-    moto.set_auth(True)
+def test_a_cloud_that_refuses_is_told_and_nothing_is_planned(world, moto_session, runner):
+    moto_session.set_auth(True)
     done = runner.call("plan", "-f", world.folder, "-o", "json", env=world.env)
+    moto_session.set_auth(False)
     assert done.returncode == 2 and done.stdout == ""
     assert f"policy {world.namespace}/web: Provider {world.namespace}/aws cannot be listed" in done.stderr
 
 
 def test_faults_of_files_and_of_usage_are_told(world, runner, tmp_path):
     bad = tmp_path / "bad.json"
-    bad.write_text(read_all(world.records, world.namespace)["web"].replace('"state":"Fresh"', '"state":"Fine"'))
+    text = read_all(world.records, world.namespace)["web"]
+    assert '"state":"Fresh"' in text
+    bad.write_text(text.replace('"state":"Fresh"', '"state":"Fine"'))
     done = runner.call("plan", "-f", world.folder, "--snapshot", bad)
     assert done.returncode == 1 and "snapshot: sources[0].state: the name is not known" in done.stderr
     bare = tmp_path / "bare.json"
