@@ -124,7 +124,9 @@ static void job_done(struct work *work) {
     loop->in_flight--;
     const struct object *object = store_get(loop->store, OBJECT_POLICY, item->namespace, item->name);
     if (object != job->object || loop->stopping) {
-        /* The policy changed meanwhile: its event has queued the key again, and this plan is of the past. */
+        /* The policy changed meanwhile: this plan is of the past. Not every change queues the key. */
+        if (object)
+            loop_wake(loop, OBJECT_POLICY, item->namespace, item->name);
         policy_job_free(job);
         loop_finish(loop, item, false);
         return;
@@ -196,9 +198,9 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
     const struct policy *policy = object->as.policy;
     struct observe_scope scopes[EVALUATE_SCOPES_MAX];
     size_t scope_count = 0;
+    policy_select(loop, object); /* Also without permission: then nothing is claimed any more. */
     if (!policy_scopes(loop, object, &job->arena, scopes, &scope_count, ret_summary))
         return false;
-    policy_select(loop, object);
     job->snapshot = observe_snapshot(loop->observe, policy, scopes, scope_count, &job->arena);
     if (job->snapshot->resource_count == 0) {
         *ret_summary = (struct status_summary){

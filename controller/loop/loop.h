@@ -25,6 +25,7 @@ struct plan_input;
 
 struct loop_options {
     struct adapter_env env;
+    const struct adapter_ops *(*find_adapter)(const char *type); /* See observe.h. NULL: adapter_find. */
     struct history *history;
     struct metrics *metrics;
     /* Where a Provider names no Secret: the environment's variables (workload identity). NULL: none. */

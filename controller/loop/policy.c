@@ -116,6 +116,72 @@ void policy_select(struct loop *loop, const struct object *policy) {
         claims_set(loop, state, selection.keys, selection.count);
 }
 
+/* ---- what is reserved ---- */
+
+#define VISIBLE_MAX_MS (INT64_C(2) * 60 * 1000) /* How long a listing may lag behind what has ended. */
+
+struct survey {
+    struct loop *loop;
+    const struct object *policy, *own;
+    struct act_input *in;
+};
+
+static bool is_target(const struct recommendation *r, const char *provider, const struct cloud_resource *resource) {
+    return r->target.kind == resource->kind && str_eq(r->target.id, resource->id) &&
+           str_eq(r->target.region, resource->region) && str_eq(r->target.provider, provider);
+}
+
+/* Whether its effect may be under way, or may not be visible yet. */
+static bool is_reserved(struct loop *loop, const struct object *object) {
+    const struct recommendation *r = object->as.recommendation;
+    const struct recommendation_state *state = journal_state(loop, object->namespace, object->name, false);
+    bool is_starting = r->phase == PHASE_APPROVED && state && state->writing;
+    bool has_ended = r->phase == PHASE_SUCCEEDED || r->phase == PHASE_FAILED;
+    int64_t age_ms = loop_now_ms(loop) - r->finished_at_ms;
+    return is_starting || r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING ||
+           (has_ended && age_ms >= 0 && age_ms < VISIBLE_MAX_MS);
+}
+
+static void survey_one(void *ctx, const char *provider, const struct cloud_resource *resource) {
+    struct survey *survey = ctx;
+    struct loop *loop = survey->loop;
+    if (is_target(survey->own->as.recommendation, provider, resource)) {
+        survey->in->selected = true;
+        return;
+    }
+    int64_t low = resource->count, high = resource->count;
+    const struct name_set *names = admit_names(loop, survey->policy->namespace, survey->policy->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *other =
+            store_get(loop->store, OBJECT_RECOMMENDATION, survey->policy->namespace, names->names[i]);
+        if (!other || other == survey->own || other->fault[0] ||
+            !is_target(other->as.recommendation, provider, resource) || !is_reserved(loop, other))
+            continue;
+        int64_t to = other->as.recommendation->to_count;
+        low = to < low ? to : low;
+        high = to > high ? to : high;
+    }
+    survey->in->others_low += low;
+    survey->in->others_high += high;
+}
+
+void policy_survey(struct loop *loop, const struct object *policy, const struct object *recommendation,
+                   struct act_input *in) {
+    struct survey survey = {.loop = loop, .policy = policy, .own = recommendation, .in = in};
+    struct arena arena = {0};
+    const struct policy *spec = policy->as.policy;
+    in->others_known = true;
+    for (size_t i = 0; i < spec->selector.provider_count; i++) {
+        struct observe_scope scope;
+        struct status_summary why;
+        if (scope_of(loop, policy, &spec->selector.providers[i], &arena, &scope, &why))
+            observe_select(loop->observe, spec, &scope, 1, survey_one, &survey);
+        else if (str_eq(why.reason, "Observing") || str_eq(why.reason, "ProviderNotReady"))
+            in->others_known = false;
+    }
+    arena_release(&arena);
+}
+
 /* ---- status ---- */
 
 static void note_transition(struct loop *loop, const struct object *object, struct policy_state *state,

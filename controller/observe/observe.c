@@ -131,7 +131,8 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
                                      const char *(*credential)(void *ctx, const char *key), void *credential_ctx,
                                      struct error *err) {
     const struct provider *spec = object->as.provider;
-    const struct adapter_ops *ops = adapter_find(provider_type_name(spec->type));
+    const struct adapter_ops *(*find)(const char *) = observe->options.find_adapter;
+    const struct adapter_ops *ops = (find ? find : adapter_find)(provider_type_name(spec->type));
     if (!ops)
         return error_set(err, ERR_PERMANENT, "spec.type: this version has no adapter for %s",
                          provider_type_name(spec->type));

@@ -21,6 +21,8 @@ struct observe;
 
 struct observe_options {
     struct adapter_env env;
+    /* The kind of adapter for a Provider's type: the simulation wraps them. NULL: adapter_find. */
+    const struct adapter_ops *(*find_adapter)(const char *type);
     struct history *history;
     struct metrics *metrics;
     int64_t list_period_ms;   /* 60 s */

@@ -120,6 +120,9 @@ void store_release(struct store *store);
  * cached. */
 void store_feed(struct store *store, enum object_kind kind, const struct json *json, const char *base_dir);
 void store_feed_delete(struct store *store, enum object_kind kind, const char *namespace, const char *name);
+/* A status that was just written is there, under that version: as store_feed, but without the object's text. */
+void store_status_written(struct store *store, enum object_kind kind, const char *namespace, const char *name,
+                          const struct json *status, const char *resource_version);
 /* Marks for a relist: begin, feed all, then sweep deletes what was not fed since. */
 void store_relist_begin(struct store *store, enum object_kind kind);
 void store_relist_sweep(struct store *store, enum object_kind kind);
