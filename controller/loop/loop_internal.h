@@ -9,12 +9,11 @@
 #include "account/status.h"
 #include "act/step.h"
 #include "base/mem.h"
+#include "loop/evaluate.h"
 #include "loop/loop.h"
 #include "loop/workqueue.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
-
-#define SCOPES_MAX 32
 
 /* What a policy's cycle computes on another thread. */
 struct policy_job {
@@ -24,7 +23,6 @@ struct policy_job {
     const struct object *object; /* Held. */
     struct arena arena;
     struct snapshot *snapshot;
-    struct forecast *forecasts;
     struct plan_input input;
     struct plan plan;
 };
