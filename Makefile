@@ -35,7 +35,9 @@ SRC := $(filter-out controller/main.c,$(sort $(wildcard controller/*/*.c adapter
 HDR := $(sort $(wildcard controller/*/*.h adapters/*.h adapters/*/*.h))
 OBJ := $(SRC:%.c=$(OUT)/obj/%.o)
 LIB := $(OUT)/libtrimtab.a
-SUPPORT := $(patsubst %.c,$(OUT)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+# An archive, so that a program takes just what it names: some of it wants Criterion, which only the suites have.
+SUPPORT := $(OUT)/libsupport.a
+SUPPORT_OBJ := $(patsubst %.c,$(OUT)/obj/%.o,$(sort $(wildcard tests/support/*.c)))
 # One Criterion program for each folder of tests/unit, and for tests/contract and tests/sim and folders in them.
 STAGES := unit contract sim
 SUITES := $(sort $(patsubst tests/%/,%,$(dir $(wildcard $(foreach s,$(STAGES),tests/$s/test_*.c tests/$s/*/test_*.c)))))
@@ -172,6 +174,9 @@ $(OUT)/trimtab: $(OUT)/obj/controller/main.o $(LIB)
 $(LIB): $(OBJ) $(OUT)/members
 	@rm -f $@
 	@ar rcs $@ $(OBJ)
+$(SUPPORT): $(SUPPORT_OBJ)
+	@rm -f $@
+	@ar rcs $@ $^
 $(OUT)/members: FORCE
 	@mkdir -p $(@D)
 	@echo '$(OBJ)' | cmp -s - $@ || echo '$(OBJ)' > $@

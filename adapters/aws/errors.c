@@ -40,7 +40,6 @@ const struct error_rule aws_error_rules[] = {
 
     /* Not allowed. */
     {.code = "AccessDenied*", .class = ERR_PERMISSION},
-    {.code = "AccessDeniedException", .class = ERR_PERMISSION},
     {.code = "UnauthorizedOperation", .class = ERR_PERMISSION},
     {.code = "UnauthorizedAccess", .class = ERR_PERMISSION},
     {.code = "NotAuthorized*", .class = ERR_PERMISSION},
@@ -120,7 +119,6 @@ const struct error_rule aws_error_rules[] = {
     {.code = "Unknown*", .class = ERR_PERMANENT},
     {.code = "Unsupported*", .class = ERR_PERMANENT},
     {.code = "*LimitExceeded*", .class = ERR_PERMANENT}, /* InstanceLimitExceeded, VcpuLimitExceeded: quotas. */
-    {.code = "LimitExceeded*", .class = ERR_PERMANENT},
     {.code = "MaxSpotInstanceCountExceeded", .class = ERR_PERMANENT},
     {.code = "OperationNotPermitted", .class = ERR_PERMANENT},
     {.code = "DryRunOperation", .class = ERR_PERMANENT},

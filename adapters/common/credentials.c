@@ -40,6 +40,9 @@ static void value_replace(struct credentials *self, const struct credentials_val
     value_release(&self->value);
     self->value = *value;
     self->value.generation = ++self->generation;
+    int64_t now_ms = runtime_wall_ms(self->runtime), lifetime_ms = value->expires_at_ms - now_ms;
+    /* A value of short life must not be fetched anew for each call. */
+    self->renew_at_ms = now_ms + (lifetime_ms > 2 * RENEW_BEFORE_MS ? lifetime_ms - RENEW_BEFORE_MS : lifetime_ms / 2);
 }
 
 void credentials_set(struct credentials *self, const char *id, const char *secret, const char *token) {
@@ -47,18 +50,20 @@ void credentials_set(struct credentials *self, const char *id, const char *secre
     value_replace(self, &value);
 }
 
-static bool lasts(const struct credentials *self, int64_t margin_ms) {
-    if (self->value.generation == 0)
-        return false;
+static bool is_valid(const struct credentials *self) {
     int64_t end_ms = self->value.expires_at_ms;
-    return end_ms == 0 || runtime_wall_ms(self->runtime) + margin_ms < end_ms;
+    return self->value.generation != 0 && (end_ms == 0 || runtime_wall_ms(self->runtime) < end_ms);
+}
+
+static bool is_due(const struct credentials *self) {
+    return !is_valid(self) || (self->value.expires_at_ms != 0 && runtime_wall_ms(self->runtime) >= self->renew_at_ms);
 }
 
 static void finish(struct credentials *self, const struct error *error) {
     self->is_fetching = false;
     exchange_reset(&self->exchange);
     /* An old value that still holds is better than the error. */
-    const struct error *told = error != NULL && lasts(self, 0) ? NULL : error;
+    const struct error *told = error != NULL && is_valid(self) ? NULL : error;
     struct credentials_waiter *waiter = self->waiters;
     self->waiters = NULL;
     while (waiter != NULL) {
@@ -126,14 +131,14 @@ static enum err_class begin(struct credentials *self, struct error *err) {
 enum err_class credentials_acquire(struct credentials *self, struct credentials_waiter *waiter,
                                    const struct credentials_value **ret, struct error *err) {
     ASSERT(!waiter->is_waiting && self->idle == NULL);
-    if (lasts(self, RENEW_BEFORE_MS) || self->source->build == NULL) {
+    if (!is_due(self) || self->source->build == NULL) {
         ASSERT(self->value.generation != 0);
         *ret = &self->value;
         return ERR_NONE;
     }
     struct error failure = {0};
     bool is_started = self->is_fetching || begin(self, &failure) == ERR_NONE;
-    if (lasts(self, 0)) { /* The renewal runs behind the call, or has failed and may be tried again by the next. */
+    if (is_valid(self)) { /* The renewal runs behind the call, or has failed and may be tried again by the next. */
         *ret = &self->value;
         return ERR_NONE;
     }

@@ -47,6 +47,7 @@ struct credentials {
     const struct credentials_source *source;
     void *source_ctx;
     struct credentials_value value; /* generation 0: none yet. */
+    int64_t renew_at_ms;            /* Of a value that expires. */
     uint64_t generation;
     uint64_t spent_ns;
     uint32_t request_count; /* Of all fetches; a metric. */

@@ -54,6 +54,21 @@ static enum recommendation_decision decision_now(const struct act_input *in) {
     return r->decision;
 }
 
+/* Nothing new may start: for whom, by whom, or where is gone. */
+static bool is_unwanted(const struct act_input *in, struct act_step *ret) {
+    if (!in->policy)
+        *ret = record(PHASE_SUPERSEDED, "PolicyGone", "its policy is gone or cannot be used");
+    else if (in->policy->mode == MODE_OBSERVE)
+        *ret = record(PHASE_SUPERSEDED, "ModeObserve", "the policy's mode is Observe now");
+    else if (in->provider_gone)
+        *ret = record(PHASE_SUPERSEDED, "ProviderGone", "its Provider does not exist any more");
+    else if (in->resource && !in->selected)
+        *ret = record(PHASE_SUPERSEDED, "NotSelected", "its policy does not select the target any more, or may not");
+    else
+        return false;
+    return true;
+}
+
 static struct act_step step_undecided(const struct act_input *in) {
     const struct recommendation *r = in->recommendation;
     switch (decision_now(in)) {
@@ -69,8 +84,9 @@ static struct act_step step_undecided(const struct act_input *in) {
     case DECISION_COUNT:
         break;
     }
-    if (!in->policy)
-        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy is gone or cannot be used");
+    struct act_step dropped;
+    if (is_unwanted(in, &dropped))
+        return dropped;
     if (r->phase != PHASE_PENDING)
         return record(PHASE_PENDING, "Proposed", "waits for spec.decision");
     if (in->now_ms - r->phase_since_ms > ACT_PENDING_MAX_MS)
@@ -98,15 +114,25 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
     return true;
 }
 
-static bool within_limits(const struct act_input *in) {
+static bool within_group(const struct act_input *in) {
     const struct cloud_resource *group = in->resource;
     int64_t to = in->recommendation->to_count;
-    if (to < 0 || (group->count_max > 0 && to > group->count_max) || to < group->count_min)
-        return false;
-    if (act_shrinks(in->recommendation))
-        return true; /* The policy's minimum is a sum over its groups: the plan's business, and a new plan supersedes.
-                      */
-    return to <= in->policy->capacity.max;
+    return to >= group->count_min && to >= 0 && (group->count_max == 0 || to <= group->count_max);
+}
+
+/* The policy's bounds hold for the sum of its groups whatever becomes of what is begun. */
+static bool within_policy(const struct act_input *in) {
+    int64_t to = in->recommendation->to_count;
+    return act_shrinks(in->recommendation) ? in->others_low + to >= in->policy->capacity.min
+                                           : in->others_high + to <= in->policy->capacity.max;
+}
+
+/* Asks for a newer listing, at most every VERIFY_PERIOD_MS. */
+static struct act_step look_again(const struct act_input *in, const char *reason) {
+    int64_t age_ms = in->now_ms - in->seen_at_ms;
+    if (age_ms >= VERIFY_PERIOD_MS || age_ms < 0) /* Seen in the future: the wall clock was set back. */
+        return refresh(reason);
+    return wait_until(in->seen_at_ms + VERIFY_PERIOD_MS, reason);
 }
 
 static struct act_step step_approved(const struct act_input *in) {
@@ -115,30 +141,43 @@ static struct act_step step_approved(const struct act_input *in) {
         return record(PHASE_REJECTED, "Rejected", "rejected by decision before it began");
     if (decision_now(in) == DECISION_SNOOZED)
         return record(PHASE_SNOOZED, "Snoozed", "snoozed by decision before it began");
-    if (!in->policy)
-        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy is gone or cannot be used");
-    if (in->policy->mode == MODE_OBSERVE)
-        return record(PHASE_SUPERSEDED, "ModeObserve", "the policy's mode is Observe now");
+    struct act_step dropped;
+    if (is_unwanted(in, &dropped))
+        return dropped;
     if (in->suspended || in->claimed_twice || !in->may_act)
         return in->suspended || in->claimed_twice ? idle() : wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
     if (in->source == SOURCE_MISSING || (in->source != SOURCE_FRESH && (act_shrinks(r) || !in->resource)))
-        return refresh("StaleObservation");
+        return look_again(in, "StaleObservation");
     if (!in->resource)
         return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
     if (in->resource->count != r->from_count)
         return in->resource->count == r->to_count
                    ? record(PHASE_SUPERSEDED, "AlreadyThere", "the target has this size already")
                    : record_moved(PHASE_SUPERSEDED, in);
-    if (!within_limits(in))
-        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's or the policy's bounds now");
+    if (!within_group(in))
+        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's bounds now");
+    if (!in->others_known || !within_policy(in)) /* When what is begun has ended, a new plan tells. */
+        return wait_until(in->now_ms + VERIFY_PERIOD_MS, in->others_known ? "CapacityReserved" : "OthersUnknown");
     struct act_step gate;
     if (act_shrinks(r) && !shrink_gate(in, &gate))
         return gate;
     return record(PHASE_RUNNING, "Started", "intent recorded; the effect follows");
 }
 
+/* A cut listing tells nothing of what is not in it, but what is in it is so. */
 static bool is_news(const struct act_input *in) {
-    return in->source == SOURCE_FRESH && in->seen_sequence > in->floor_sequence;
+    return (in->source == SOURCE_FRESH || in->source == SOURCE_TRUNCATED) && in->seen_sequence > in->floor_sequence;
+}
+
+static struct act_step target_unseen(const struct act_input *in) {
+    if (in->source == SOURCE_TRUNCATED)
+        return look_again(in, "TruncatedObservation");
+    return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+}
+
+static struct act_step record_gone(void) {
+    return record(PHASE_FAILED, "ProviderGone",
+                  "its Provider does not exist any more; what became of the change is not known");
 }
 
 static struct act_step step_running(const struct act_input *in) {
@@ -147,20 +186,29 @@ static struct act_step step_running(const struct act_input *in) {
         return idle();
     if (in->retry_at_ms > in->now_ms)
         return wait_until(in->retry_at_ms, "BackOff");
+    if (in->provider_gone)
+        return record_gone();
     if (!in->may_act)
         return wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
     if (!is_news(in))
         return refresh("ReadBeforeWrite");
     if (!in->resource)
-        return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+        return target_unseen(in);
     if (in->resource->count == r->to_count)
         return record(PHASE_VERIFYING, "Applied", "the cloud shows the new size; waits until it serves");
     if (in->resource->count != r->from_count)
         return record_moved(PHASE_FAILED, in);
-    if (in->suspended)
+    struct act_step dropped;
+    if (is_unwanted(in, &dropped))
+        return dropped;
+    if (in->suspended || in->claimed_twice)
         return idle();
-    if (!in->policy)
-        return record(PHASE_SUPERSEDED, "PolicyGone", "its policy was removed before the effect was sent");
+    if (!within_group(in) || (in->others_known && !within_policy(in)))
+        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's or the policy's bounds now");
+    if (!in->others_known)
+        return wait_until(in->now_ms + VERIFY_PERIOD_MS, "OthersUnknown");
+    if (act_shrinks(r) && in->source != SOURCE_FRESH)
+        return look_again(in, "TruncatedObservation");
     if (in->tries >= ACT_TRIES_MAX)
         return record(PHASE_FAILED, "TriesExhausted",
                       "the cloud did not take the change; see the Events of this object");
@@ -172,25 +220,24 @@ static bool is_serving(const struct act_input *in) {
                                            : in->resource->serving >= in->recommendation->to_count;
 }
 
-/* Asks for a newer listing, at most every VERIFY_PERIOD_MS. */
-static struct act_step look_again(const struct act_input *in, const char *reason) {
-    if (in->now_ms - in->seen_at_ms >= VERIFY_PERIOD_MS)
-        return refresh(reason);
-    return wait_until(in->seen_at_ms + VERIFY_PERIOD_MS, reason);
-}
-
 static struct act_step step_verifying(const struct act_input *in) {
     const struct recommendation *r = in->recommendation;
     if (in->sending)
         return idle();
     if (in->retry_at_ms > in->now_ms)
         return wait_until(in->retry_at_ms, "BackOff");
-    if (r->operation && r->operation[0])
+    if (in->provider_gone)
+        return record_gone();
+    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
+    bool is_late = in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
+    if (r->operation && r->operation[0] && !is_late) /* One that never ends is settled by what the listing shows. */
         return (struct act_step){.type = ACT_POLL, .reason = "Poll"};
     if (!is_news(in))
         return refresh("Verify");
+    if (!in->resource && is_late)
+        return record(PHASE_FAILED, "NotSeen", "the target has not shown up in the cloud's listing in time");
     if (!in->resource)
-        return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
+        return target_unseen(in);
     /* Clouds are eventually consistent: for a while a listing may still show what was before. */
     if (in->resource->count == r->from_count && in->now_ms - r->phase_since_ms < VISIBLE_MAX_MS)
         return look_again(in, "WaitsUntilVisible");
@@ -198,8 +245,7 @@ static struct act_step step_verifying(const struct act_input *in) {
         return record_moved(PHASE_FAILED, in);
     if (is_serving(in))
         return record(PHASE_SUCCEEDED, "Succeeded", "the new size serves");
-    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
-    if (in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS)
+    if (is_late)
         return record(PHASE_FAILED, "NotServing", "the machines did not become healthy in time");
     return look_again(in, "WaitsUntilServing");
 }

@@ -8,7 +8,8 @@
  *     Pending          decision, policy gone, too old          RECORD ...
  *     Approved         gates open, count == from               RECORD Running      (the intent)
  *     Running          no view since the intent                REFRESH
- *     Running          count == from                           SEND                (the effect; at most once in flight)
+ *     Running          count == from, still wanted             SEND                (the effect; at most once in flight)
+ *     Running          count == from, no longer wanted         RECORD Superseded   (nothing was sent, or it was lost)
  *     Running          count == to                             RECORD Verifying    (it happened: ours, or before a
  * crash) Running          count is something else                 RECORD Failed Verifying        operation POLL
  *     Verifying        count == to and serving                 RECORD Succeeded
@@ -28,6 +29,8 @@ struct act_input {
     const struct policy *policy; /* NULL: gone or invalid; nothing new may start. */
     bool suspended;
     bool claimed_twice; /* Another policy selects the target too. */
+    bool selected;      /* The policy selects the target, and its owner permits that. */
+    bool provider_gone; /* The Provider does not exist any more: nothing of it will ever be read again. */
 
     /* The target as last listed. */
     const struct cloud_resource *resource; /* NULL: not in the listing. */
@@ -45,6 +48,9 @@ struct act_input {
     /* The rest of the policy. */
     int64_t active;           /* Its other Recommendations that shrink and are Running or Verifying. */
     int64_t last_finished_ms; /* Of its finished actions on this target; 0: none. */
+    /* The least and the most that its other groups may sum up to, with all that is begun: what is reserved. */
+    bool others_known;
+    int64_t others_low, others_high;
 };
 
 enum act_step_type {

@@ -117,6 +117,11 @@ static bool skip_token(struct json_stream *stream, const char *data, size_t size
 static enum err_class parse_and_give(struct json_stream *stream, struct bytes text, json_stream_value_fn *give,
                                      struct error *err) {
     struct json *value;
+    if (stream->filter && give == stream->on_value) {
+        text = stream->filter(stream->ctx, text);
+        if (text.size == 0)
+            return ERR_NONE;
+    }
     enum err_class class = json_parse_trusted(text, &value, err);
     if (class != ERR_NONE)
         return class;

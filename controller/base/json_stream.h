@@ -19,9 +19,14 @@ enum json_stream_form { JSON_STREAM_VALUES, JSON_STREAM_LIST };
  * ERR_CANCELLED). */
 typedef bool json_stream_value_fn(void *ctx, const struct json *value);
 
+/* May look at a value's text before it is parsed: gives it back, or a shorter text for it (which lives until the next
+ * call), or size 0 to pass over it. What need not be parsed is the cheapest. */
+typedef struct bytes json_stream_filter_fn(void *ctx, struct bytes text);
+
 struct json_stream {
     enum json_stream_form form;
     json_stream_value_fn *on_value;
+    json_stream_filter_fn *filter; /* NULL: none. Not asked for the envelope of a list. */
     json_stream_value_fn *on_rest; /* LIST: the envelope ({"kind","metadata",...}) when it has closed; may be NULL. */
     void *ctx;
     size_t value_size_max; /* JSON_SIZE_MAX unless lowered. A larger single value is ERR_PERMANENT. */

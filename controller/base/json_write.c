@@ -149,12 +149,49 @@ void json_print_pretty(const struct json *node, struct buf *out) {
     print_node(out, node, (struct print_style){.is_pretty = true}, 0);
 }
 
+/* Each value is hashed with its type; members of an object are added up, so that their order does not matter, after
+ * each has been mixed with its key, so that equal values under other keys do not cancel out. */
+static uint64_t mix(uint64_t hash) {
+    hash ^= hash >> 31;
+    hash *= UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+static uint64_t hash_text(uint64_t seed, const char *text) {
+    return str_hash(seed, text, strlen(text));
+}
+
 uint64_t json_hash(const struct json *node) {
-    struct buf text = {0};
-    json_print_canonical(node, &text);
-    uint64_t hash = str_hash(STR_HASH_SEED, text.data, text.size);
-    buf_release(&text);
-    return hash;
+    uint64_t hash = mix(STR_HASH_SEED + (uint64_t)json_type(node));
+    int64_t whole;
+    double number;
+    switch (json_type(node)) {
+    case JSON_NULL:
+        break;
+    case JSON_BOOL:
+        hash += json_bool(node, false);
+        break;
+    case JSON_INT:
+        whole = json_int(node, 0);
+        hash = str_hash(hash, &whole, sizeof(whole));
+        break;
+    case JSON_DOUBLE:
+        number = json_double(node, 0);
+        hash = str_hash(hash, &number, sizeof(number));
+        break;
+    case JSON_STRING:
+        hash = hash_text(hash, json_string(node, ""));
+        break;
+    case JSON_ARRAY:
+        for (size_t i = 0; i < json_array_count(node); i++)
+            hash = mix(hash + json_hash(json_array_at(node, i)));
+        break;
+    case JSON_OBJECT:
+        for (struct json_iter it = json_iter(node); json_iter_next(&it);)
+            hash += mix(hash_text(json_hash(it.value), it.key));
+        break;
+    }
+    return mix(hash);
 }
 
 static bool in_object(const struct json_writer *w) {

@@ -1,7 +1,7 @@
 /*
- * SPDX-License-Identifier: Apache-2.0
- *
  * Paths of a local run. The hash keeps names short: a socket's path may have 107 bytes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
  */
 #include "cli/local_paths.h"
 
@@ -10,14 +10,12 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "serve/server.h"
 
 /* Relative values are invalid by the XDG specification and are ignored. */
 static const char *environment_path(const char *name) {
@@ -76,17 +74,6 @@ enum err_class local_paths_of(const char *directory, bool make_folders, struct a
     return ERR_NONE;
 }
 
-static bool socket_answers(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!str_copy(address.sun_path, sizeof(address.sun_path), path))
-        return false;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answers = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-    if (fd >= 0)
-        close(fd);
-    return answers;
-}
-
 static enum err_class only_socket(struct arena *arena, const char **ret, struct error *err) {
     const char *folder, *found = NULL;
     size_t count = 0;
@@ -95,7 +82,7 @@ static enum err_class only_socket(struct arena *arena, const char **ret, struct 
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
-        if (!str_has_suffix(entry->d_name, ".sock") || !socket_answers(path))
+        if (!str_has_suffix(entry->d_name, ".sock") || !server_socket_answers(path))
             continue; /* Left behind by a run that was killed. */
         found = path;
         count++;
@@ -129,7 +116,7 @@ enum err_class local_paths_find(const char *directory_or_socket, struct arena *a
                          directory_or_socket);
     if (local_paths_of(directory_or_socket, false, arena, &paths, err) != ERR_NONE)
         return err->class;
-    if (!socket_answers(paths.socket))
+    if (!server_socket_answers(paths.socket))
         return error_set(err, ERR_PERMANENT,
                          "no local instance is running on %s; start one with trimtab run --manifests",
                          directory_or_socket);

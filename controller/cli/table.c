@@ -42,9 +42,11 @@ void cli_table_print(const struct cli_table *table, struct buf *out) {
     for (size_t i = 0; i < table->cell_count; i++) {
         bool is_last = i % columns == columns - 1;
         buf_puts(out, table->cells[i]);
-        if (is_last)
+        if (is_last) {
+            while (out->size > 0 && out->data[out->size - 1] == ' ')
+                out->data[--out->size] = '\0'; /* Empty cells at the end leave nothing behind. */
             buf_putc(out, '\n');
-        else
+        } else
             buf_printf(out, "%*s", (int)(widths[i % columns] - width_of(table->cells[i]) + GAP), "");
     }
     mem_free(widths);

@@ -46,7 +46,8 @@ struct kube_client {
     struct kube_auth *auth;
     struct metrics *metrics;
     char *server, *unix_socket, *namespace, *host;
-    char *impersonate_header;
+    char *impersonate[1 + KUBE_IMPERSONATE_GROUPS_MAX]; /* Headers: the user, then each group. */
+    size_t impersonate_count;
     uint32_t in_flight_max;
     size_t calls_in_flight;
     struct exchange_list lists[EXCHANGE_STATE_COUNT];
@@ -102,8 +103,7 @@ static void check_closed(struct kube_client *client) {
 
 static void finish(struct kube_exchange *exchange, const struct error *error) {
     struct kube_client *client = exchange->client;
-    if (!exchange->is_stream)
-        client->calls_in_flight--;
+    client->calls_in_flight -= exchange->is_counted;
     timer_stop(client->runtime, &exchange->timer);
     enter(exchange, EXCHANGE_IDLE);
     exchange->finished(exchange, error);
@@ -175,8 +175,8 @@ static void send_now(struct kube_exchange *exchange) {
     exchange->auth_header = mem_strdup(authorization);
     if (exchange->auth_header)
         http->headers[count++] = exchange->auth_header;
-    if (client->impersonate_header)
-        http->headers[count++] = client->impersonate_header;
+    for (size_t i = 0; i < client->impersonate_count; i++)
+        http->headers[count++] = client->impersonate[i];
     http->headers[count] = NULL;
     http->method = exchange->method;
     http->url = exchange->url;
@@ -230,13 +230,13 @@ static void pump_now(struct timer *timer) {
     while (client->lists[EXCHANGE_WAITING].head) {
         struct kube_exchange *exchange = client->lists[EXCHANGE_WAITING].head;
         if (exchange->cancelled || client->closing) {
-            client->calls_in_flight += !exchange->is_stream; /* finish gives it back */
+            client->calls_in_flight += exchange->is_counted; /* finish gives it back */
             finish(exchange, &(struct error){.class = ERR_CANCELLED, .message = "cancelled"});
             continue;
         }
         if (client->calls_in_flight >= client->in_flight_max)
             return;
-        client->calls_in_flight++;
+        client->calls_in_flight += exchange->is_counted;
         authorise(exchange);
     }
 }
@@ -259,13 +259,13 @@ static void exchange_begin(struct kube_client *client, struct kube_exchange *exc
     exchange->content_header = content_type ? mem_printf("Content-Type: %s", content_type) : NULL;
     exchange->cancelled = exchange->refreshed = exchange->has_data = false;
     exchange->tries = 0;
-    if (client->closing || (!exchange->is_stream && client->calls_in_flight >= client->in_flight_max)) {
+    if (client->closing || (exchange->is_counted && client->calls_in_flight >= client->in_flight_max)) {
         enter(exchange, EXCHANGE_WAITING);
         if (client->closing)
             pump(client);
         return;
     }
-    client->calls_in_flight += !exchange->is_stream;
+    client->calls_in_flight += exchange->is_counted;
     authorise(exchange);
 }
 
@@ -351,7 +351,8 @@ static void exchange_http_done(struct http_request *http) {
 static void call_finished(struct kube_exchange *exchange, const struct error *error) {
     struct kube_call *call = CONTAINER_OF(exchange, struct kube_call, exchange);
     call->error = *error;
-    if (error->class == ERR_NONE && exchange->http.reply.size > 0) {
+    call->text = call->as_text && error->class == ERR_NONE ? buf_bytes(&exchange->http.reply) : (struct bytes){0};
+    if (error->class == ERR_NONE && exchange->http.reply.size > 0 && !call->as_text) {
         struct error bad;
         if (json_parse_trusted(buf_bytes(&exchange->http.reply), &call->reply, &bad) != ERR_NONE) {
             call->error =
@@ -360,8 +361,7 @@ static void call_finished(struct kube_exchange *exchange, const struct error *er
                            "the API server's reply is not JSON: %.100s", bad.message);
         }
     }
-    buf_clear(&exchange->http.reply);
-    call->done(call);
+    call->done(call); /* May release or send the call again. */
 }
 
 void kube_call_send(struct kube_client *client, struct kube_call *call) {
@@ -370,6 +370,7 @@ void kube_call_send(struct kube_client *client, struct kube_call *call) {
     call->reply = NULL;
     call->error = (struct error){0};
     call->exchange.is_stream = false;
+    call->exchange.is_counted = !call->is_urgent;
     call->exchange.finished = call_finished;
     call->exchange.method = NULL;
     for (size_t i = 0; i < ARRAY_LEN(methods); i++)
@@ -414,6 +415,7 @@ void kube_stream_send(struct kube_client *client, struct kube_stream *stream) {
     stream->error = (struct error){0};
     stream->status = 0;
     stream->exchange.is_stream = true;
+    stream->exchange.is_counted = false;
     stream->exchange.finished = stream_finished;
     stream->exchange.method = "GET";
     http->on_data = stream_piece;
@@ -439,6 +441,15 @@ static char *host_of(const char *server) {
     return mem_strndup(start, strcspn(start, "/"));
 }
 
+static void take_impersonation(struct kube_client *client, const struct kube_config *config) {
+    if (!config->impersonate_user)
+        return;
+    client->impersonate[client->impersonate_count++] = mem_printf("Impersonate-User: %s", config->impersonate_user);
+    for (size_t i = 0; config->impersonate_groups && config->impersonate_groups[i]; i++)
+        client->impersonate[client->impersonate_count++] =
+            mem_printf("Impersonate-Group: %s", config->impersonate_groups[i]);
+}
+
 struct kube_client *kube_client_new(struct runtime *rt, struct http *http, uv_loop_t *loop,
                                     const struct kube_config *config, const struct kube_client_options *options) {
     struct kube_client *client = mem_alloc(sizeof(*client));
@@ -449,8 +460,7 @@ struct kube_client *kube_client_new(struct runtime *rt, struct http *http, uv_lo
     client->unix_socket = mem_strdup(config->unix_socket);
     client->namespace = mem_strdup(config->namespace ? config->namespace : "default");
     client->host = host_of(config->server);
-    client->impersonate_header =
-        config->impersonate_user ? mem_printf("Impersonate-User: %s", config->impersonate_user) : NULL;
+    take_impersonation(client, config);
     client->in_flight_max = options && options->in_flight_max ? options->in_flight_max : IN_FLIGHT_MAX;
     client->metrics = options ? options->metrics : NULL;
     return client;
@@ -483,7 +493,8 @@ void kube_client_free(struct kube_client *client) {
     mem_free(client->unix_socket);
     mem_free(client->namespace);
     mem_free(client->host);
-    mem_free(client->impersonate_header);
+    for (size_t i = 0; i < client->impersonate_count; i++)
+        mem_free(client->impersonate[i]);
     mem_free(client);
 }
 

@@ -31,6 +31,7 @@ struct kube_exchange {
     char *url, *accept_header, *content_header, *auth_header;
     struct kube_exchange *previous, *next; /* In the client's list of its state. */
     uint8_t state, tries;
+    bool is_counted; /* Among in_flight_max. */
     bool is_stream, has_data, cancelled, refreshed;
 };
 
@@ -42,10 +43,13 @@ struct kube_call {
     struct bytes body;        /* Borrowed until done. */
     const char *accept;       /* NULL: application/json */
     uint32_t timeout_ms;      /* 0: 30 s. */
+    bool is_urgent; /* Does not wait among in_flight_max: a Lease must be renewed whatever else is under way. */
+    bool as_text;   /* The reply is not parsed: `text` has it during done. */
     void (*done)(struct kube_call *call);
     void *ctx;
     /* Outcome. */
     struct error error;
+    struct bytes text;  /* as_text: the body of a 2xx. */
     struct json *reply; /* Parsed body of a 2xx, NULL if empty or on error; owned by the call. */
     /* private */
     struct kube_exchange exchange;

@@ -201,6 +201,7 @@ static void call_begin(struct kube_lease *lease, enum lease_state state, const c
         .body = has_body ? buf_bytes(&lease->body) : (struct bytes){0},
         /* Half, so that one that hangs leaves time for another before the deadline. */
         .timeout_ms = lease->options.renew_deadline_ms / 2,
+        .is_urgent = true,
         .done = on_done,
         .ctx = lease,
     };

@@ -23,6 +23,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "kube/stream.h"
+#include "kube/text.h"
 
 #define PAGE_SIZE_DEFAULT 500
 #define IDLE_TIMEOUT_DEFAULT_MS 150000
@@ -50,6 +51,7 @@ struct kube_watch {
     enum watch_state state;
     struct kube_stream stream;
     struct json_stream decoder;
+    struct buf filtered;
     struct timer timer;
 
     char *resource_version; /* NULL: none known, or not to be used. */
@@ -231,9 +233,38 @@ static void fail(struct kube_watch *watch, const struct error *error) {
 
 static void on_done(struct kube_stream *stream);
 
+/* managedFields are half of what the server sends, and nobody here reads them. */
+static struct bytes without_managed_fields(struct kube_watch *watch, struct bytes text) {
+    struct bytes fields = kube_text_managed_fields(text);
+    if (fields.size == 0)
+        return text;
+    size_t before = (size_t)(fields.data - text.data);
+    buf_clear(&watch->filtered);
+    buf_append(&watch->filtered, text.data, before);
+    buf_puts(&watch->filtered, "[]");
+    buf_append(&watch->filtered, fields.data + fields.size, text.size - before - fields.size);
+    return buf_bytes(&watch->filtered);
+}
+
+static struct bytes filter_event(void *ctx, struct bytes text) {
+    struct kube_watch *watch = ctx;
+    struct bytes lean = without_managed_fields(watch, text);
+    if (watch->state != WATCHING || !watch->options.is_known)
+        return lean;
+    struct bytes version = kube_text_resource_version(lean);
+    if (version.size > 0 && watch->options.is_known(watch->options.ctx, version))
+        return (struct bytes){0};
+    return lean;
+}
+
+static struct bytes filter_item(void *ctx, struct bytes text) {
+    return without_managed_fields(ctx, text);
+}
+
 static void stream_send(struct kube_watch *watch, enum json_stream_form form, struct buf *path) {
     json_stream_release(&watch->decoder);
     json_stream_init(&watch->decoder, form, form == JSON_STREAM_LIST ? take_item : take_event, watch);
+    watch->decoder.filter = form == JSON_STREAM_LIST ? filter_item : filter_event;
     if (form == JSON_STREAM_LIST)
         watch->decoder.on_rest = take_envelope;
     watch->failure = (struct error){0};
@@ -470,6 +501,7 @@ struct kube_watch *kube_watch_start(struct kube_client *client, struct runtime *
 
 static void stop_finish(struct kube_watch *watch) {
     timer_stop(watch->rt, &watch->timer);
+    buf_release(&watch->filtered);
     json_stream_release(&watch->decoder);
     mem_free(watch->path);
     mem_free(watch->watch_accept);

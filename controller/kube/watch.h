@@ -39,6 +39,9 @@ struct kube_watch_options {
      * of by the streaming list. */
     bool prefer_list;
     uint32_t idle_timeout_ms; /* 0: 150 s */
+    /* Whether the object of that version is known already (it is the answer to a write of ours): its event is passed
+     * over without being parsed. NULL: none is. */
+    bool (*is_known)(void *ctx, struct bytes resource_version);
     void (*on_event)(void *ctx, enum kube_watch_event event, const struct json *value);
     /* Each failure, for a condition, a log line and a metric; it goes on by itself. The
      * message does not name the path. NULL: not told. */

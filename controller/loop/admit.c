@@ -125,11 +125,26 @@ struct standing {
     const struct object *open; /* Not final. */
     const struct object *last; /* The final one of the highest attempt. */
     int64_t attempt_max;
-    int64_t failures; /* Failed ones since the last that was not. */
+    int64_t failures;  /* Failed ones since the last that succeeded. */
+    bool was_rejected; /* This very change, by a person. */
 };
+
+static int64_t failures_since(struct loop *loop, const struct object *policy, const struct plan_action *action,
+                              int64_t attempt) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    int64_t failures = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
+        failures += r && r->phase == PHASE_FAILED && r->attempt > attempt && r->action == (int)action->type &&
+                    is_target(r, action->provider, action->region, action->kind, action->id);
+    }
+    return failures;
+}
 
 static struct standing standing_of(struct loop *loop, const struct object *policy, const struct plan_action *action) {
     struct standing standing = {0};
+    int64_t succeeded_attempt = 0;
     const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
     for (size_t i = 0; i < names->count; i++) {
         const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
@@ -143,9 +158,13 @@ static struct standing standing_of(struct loop *loop, const struct object *polic
             standing.open = object;
         else if (!standing.last || r->attempt > standing.last->as.recommendation->attempt)
             standing.last = object;
-        if (r->phase == PHASE_FAILED)
-            standing.failures++;
+        if (r->phase == PHASE_SUCCEEDED && r->attempt > succeeded_attempt)
+            succeeded_attempt = r->attempt;
+        standing.was_rejected =
+            standing.was_rejected ||
+            (r->phase == PHASE_REJECTED && r->from_count == action->from_count && r->to_count == action->to_count);
     }
+    standing.failures = failures_since(loop, policy, action, succeeded_attempt);
     return standing;
 }
 
@@ -253,10 +272,10 @@ static bool is_begun(const struct recommendation *r) {
 static bool is_held_back(struct loop *loop, const struct object *policy, const struct plan_action *action,
                          const struct standing *standing) {
     const struct recommendation *last = standing->last ? standing->last->as.recommendation : NULL;
+    if (standing->was_rejected)
+        return true;
     if (!last)
         return false;
-    if (last->phase == PHASE_REJECTED && last->from_count == action->from_count && last->to_count == action->to_count)
-        return true;
     int64_t wait_ms = 0;
     if (last->phase == PHASE_FAILED) {
         wait_ms = FAILED_WAIT_MS;
@@ -301,13 +320,13 @@ static int by_finished(const void *a, const void *b) {
     return s != t ? (s > t) - (s < t) : str_cmp(x->name, y->name);
 }
 
-/* Whether a younger final one of the same target exists: the last of each target is kept, it carries attempt and
- * cooldown. */
+/* Whether no younger one of the same target ended like it. The last of each way to end is kept: they carry attempt,
+ * cooldown, back-off and rejection. */
 static bool is_latest(const struct object *const *finished, size_t count, size_t index) {
     const struct recommendation *r = finished[index]->as.recommendation;
     for (size_t i = 0; i < count; i++) {
         const struct recommendation *other = finished[i]->as.recommendation;
-        if (other->attempt > r->attempt && other->action == r->action &&
+        if (other->attempt > r->attempt && other->action == r->action && other->phase == r->phase &&
             is_target(other, r->target.provider, r->target.region, r->target.kind, r->target.id))
             return false;
     }

@@ -117,6 +117,16 @@ static void record(struct loop *loop, struct recommendation_state *state, const 
 
 /* ---- send ---- */
 
+/* Sets the time of the next try; true: there is none, it has failed. */
+static bool retry_later(struct loop *loop, struct recommendation_state *state, int64_t tries,
+                        const struct error *error) {
+    int64_t wait_ms = 0;
+    if (act_apply_failed(tries, error, 0, &wait_ms))
+        return true;
+    state->retry_at_ns = runtime_mono_ns(loop->runtime) + (uint64_t)wait_ms * NS_PER_MS;
+    return false;
+}
+
 static void count_effect(struct loop *loop, const struct recommendation *r, const struct error *error) {
     const char *outcome = error->class == ERR_NONE ? "Succeeded" : error_class_name(error->class);
     metrics_add(loop->options.metrics, &metric_effects,
@@ -148,7 +158,7 @@ static void send_done(struct adapter_call *call) {
         return;
     }
     log_warn("effect failed", LOG_STR("recommendation", state->key), LOG_INT("try", state->tries), LOG_ERR(&error));
-    if (act_apply_failed(state->tries, &error, loop_now_ms(loop), &state->retry_at_ms)) {
+    if (retry_later(loop, state, state->tries, &error)) {
         record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
         return;
     }
@@ -167,8 +177,11 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
         workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
         return;
     }
-    /* The token is the object's identity: the same on every try and for every leader. */
+    /* The token is the object's identity: the same on every try and for every leader. The time of its creation is part
+     * of it, since a policy that is deleted and made again gives its Recommendations the old names (and, in a local
+     * run, the old UIDs): they are new requests all the same. */
     uint64_t token = str_hash_text(str_hash_text(STR_HASH_SEED, object->uid), object->name);
+    token = str_hash(token, &object->created_at_ms, sizeof(object->created_at_ms));
     (void)snprintf(state->token, sizeof(state->token), "%016llx", (unsigned long long)token);
     state->action = (struct cloud_action){.verb = CLOUD_SCALE,
                                           .kind = r->target.kind,
@@ -205,13 +218,12 @@ static void poll_done(struct adapter_call *call) {
                NULL);
         return;
     }
-    if (object && !object->fault[0] && error.class != ERR_NONE &&
-        act_apply_failed(1, &error, loop_now_ms(loop), &state->retry_at_ms)) {
+    if (object && !object->fault[0] && error.class != ERR_NONE && retry_later(loop, state, 1, &error)) {
         record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
         return;
     }
     if (error.class == ERR_NONE)
-        state->retry_at_ms = loop_now_ms(loop) + after_ms;
+        state->retry_at_ns = runtime_mono_ns(loop->runtime) + after_ms * NS_PER_MS;
     loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
 }
 
@@ -260,13 +272,18 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
                            .floor_sequence = state->floor_sequence,
                            .sending = state->sending,
                            .may_act = loop_may_act(loop),
-                           .tries = state->tries,
-                           .retry_at_ms = state->retry_at_ms};
+                           .tries = state->tries};
+    uint64_t mono_ns = runtime_mono_ns(loop->runtime);
+    if (state->retry_at_ns > mono_ns)
+        in.retry_at_ms = in.now_ms + (int64_t)((state->retry_at_ns - mono_ns) / NS_PER_MS) + 1;
     const struct object *policy = store_get(loop->store, OBJECT_POLICY, object->namespace, r->policy_name);
     if (policy && !policy->deleting && !policy->fault[0])
         in.policy = policy->as.policy;
     in.suspended = store_is_suspended(loop->store, object) || (policy && store_is_suspended(loop->store, policy));
-    in.suspended = in.suspended || provider_is_suspended(loop, r->target.provider);
+    const struct object *provider = provider_object(loop, r->target.provider);
+    in.provider_gone = !provider || provider->deleting;
+    /* A suspended Provider is a switch too. */
+    in.suspended = in.suspended || (provider && store_is_suspended(loop->store, provider));
     char *key = claims_key(r->target.provider, r->target.region, r->target.kind, r->target.id);
     char *own = mem_printf("%s/%s", object->namespace, r->policy_name);
     in.claimed_twice = claims_other(loop, key, own) != NULL;
@@ -275,6 +292,10 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     (void)observe_find(loop->observe, r->target.provider, r->target.region, r->target.kind, r->target.id, &in.resource);
     in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms, &in.seen_sequence);
     look_at_siblings(loop, object, &in);
+    if (in.policy && (r->phase == PHASE_APPROVED || r->phase == PHASE_RUNNING))
+        policy_survey(loop, policy, object, &in);
+    else
+        in.selected = true; /* It is not asked for. */
     return in;
 }
 

@@ -194,8 +194,10 @@ static void on_change(void *ctx, const struct object *before, const struct objec
     bool is_new_spec = !before || !now || before->generation != now->generation || before->suspended != now->suspended;
     if (any->kind == OBJECT_POLICY && now && is_new_spec)
         policy_changed(loop, now);
-    if (any->kind == OBJECT_PROVIDER && is_new_spec)
+    if (any->kind == OBJECT_PROVIDER && is_new_spec) {
         wake_policies_of(loop, any->namespace, any->name, true);
+        wake_recommendations_of(loop, any->namespace, any->name);
+    }
     /* The echo of our own status write needs no reconcile, save for the journal, whose phases are statuses. */
     if (is_new_spec || any->kind == OBJECT_RECOMMENDATION)
         loop_wake(loop, any->kind, any->namespace, any->name);
@@ -242,6 +244,7 @@ struct loop *loop_new(const struct loop_options *options) {
     loop->runtime = options->env.runtime;
     workqueue_init(&loop->queue, loop->runtime, options->metrics, on_ready, loop);
     loop->observe = observe_new(&(struct observe_options){.env = options->env,
+                                                          .find_adapter = options->find_adapter,
                                                           .history = options->history,
                                                           .metrics = options->metrics,
                                                           .list_period_ms = options->list_period_ms,

@@ -9,12 +9,11 @@
 #include "account/status.h"
 #include "act/step.h"
 #include "base/mem.h"
+#include "loop/evaluate.h"
 #include "loop/loop.h"
 #include "loop/workqueue.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
-
-#define SCOPES_MAX 32
 
 /* What a policy's cycle computes on another thread. */
 struct policy_job {
@@ -24,7 +23,6 @@ struct policy_job {
     const struct object *object; /* Held. */
     struct arena arena;
     struct snapshot *snapshot;
-    struct forecast *forecasts;
     struct plan_input input;
     struct plan plan;
 };
@@ -47,7 +45,8 @@ struct recommendation_state {
     struct loop *loop;
     char *key, *namespace, *name;
     uint64_t floor_sequence; /* See act/step.h. */
-    int64_t retry_at_ms, tries;
+    uint64_t retry_at_ns;    /* Monotonic: a step of the wall clock neither hastens nor delays a retry. */
+    int64_t tries;
     bool sending;                    /* apply or poll in flight */
     bool writing;                    /* status write in flight */
     enum recommendation_phase noted; /* The last phase that was logged. */
@@ -115,6 +114,9 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
 bool policy_scopes(struct loop *loop, const struct object *policy, struct arena *arena, struct observe_scope *ret,
                    size_t *ret_count, struct status_summary *ret_summary);
 void policy_select(struct loop *loop, const struct object *policy); /* Renews its claims. */
+/* What the policy selects beside a Recommendation's target, into in->selected and in->others_*. */
+void policy_survey(struct loop *loop, const struct object *policy, const struct object *recommendation,
+                   struct act_input *in);
 /* Writes the status if it differs, then finishes the item. */
 void policy_write_status(struct loop *loop, struct workqueue_item *item, const struct object *object,
                          const struct policy_status *status);
@@ -144,6 +146,7 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 void provider_state_free(struct provider_state *state);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */
+const struct object *provider_object(const struct loop *loop, const char *key); /* "namespace/name"; NULL: none. */
 bool provider_is_suspended(const struct loop *loop, const char *key);
 void budget_reconcile(struct loop *loop, struct workqueue_item *item);
 

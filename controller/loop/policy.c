@@ -46,22 +46,14 @@ static bool problem(struct status_summary *ret, enum status_progress progress, c
 
 static bool scope_of(struct loop *loop, const struct object *policy, const struct object_ref *ref, struct arena *arena,
                      struct observe_scope *ret, struct status_summary *why) {
-    const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, ref->namespace, ref->name);
-    ret->provider = arena_printf(arena, "%s/%s", ref->namespace, ref->name);
-    if (!provider)
-        return problem(why, PROGRESS_STALLED, "ProviderNotFound",
-                       arena_printf(arena, "Provider %s does not exist; create it or change spec.selector.providers",
-                                    ret->provider));
-    if (provider->fault[0])
-        return problem(why, PROGRESS_STALLED, "ProviderInvalid",
-                       arena_printf(arena, "Provider %s cannot be used: %s", ret->provider, provider->fault));
-    const struct object *namespace = store_get(loop->store, OBJECT_NAMESPACE, "", policy->namespace);
-    if (!observe_permit(provider, policy->namespace, namespace ? namespace->labels : NULL,
-                        namespace ? namespace->label_count : 0, ret))
-        return problem(why, PROGRESS_STALLED, "ProviderNotShared",
-                       arena_printf(arena,
-                                    "Provider %s is not shared with namespace %s; its owner can add spec.sharing",
-                                    ret->provider, policy->namespace));
+    const struct evaluate_access access = {
+        .policy = policy,
+        .ref = ref,
+        .provider = store_get(loop->store, OBJECT_PROVIDER, ref->namespace, ref->name),
+        .namespace = store_get(loop->store, OBJECT_NAMESPACE, "", policy->namespace),
+    };
+    if (!evaluate_scope(&access, arena, ret, why))
+        return false;
     struct observe_report report;
     observe_provider_report(loop->observe, ref->namespace, ref->name, &report);
     const struct provider_state *state = map_get(&loop->providers, ret->provider);
@@ -82,7 +74,7 @@ bool policy_scopes(struct loop *loop, const struct object *policy, struct arena 
                    size_t *ret_count, struct status_summary *why) {
     const struct policy *spec = policy->as.policy;
     size_t count = spec->selector.provider_count;
-    if (count > SCOPES_MAX)
+    if (count > EVALUATE_SCOPES_MAX)
         return problem(why, PROGRESS_STALLED, "InvalidSpec", "spec.selector.providers names more than 32");
     for (size_t i = 0; i < count; i++)
         if (!scope_of(loop, policy, &spec->selector.providers[i], arena, &ret[i], why))
@@ -125,6 +117,72 @@ void policy_select(struct loop *loop, const struct object *policy) {
     struct policy_state *state = policy_state_get(loop, policy->namespace, policy->name, any_open);
     if (state)
         claims_set(loop, state, selection.keys, selection.count);
+}
+
+/* ---- what is reserved ---- */
+
+#define VISIBLE_MAX_MS (INT64_C(2) * 60 * 1000) /* How long a listing may lag behind what has ended. */
+
+struct survey {
+    struct loop *loop;
+    const struct object *policy, *own;
+    struct act_input *in;
+};
+
+static bool is_target(const struct recommendation *r, const char *provider, const struct cloud_resource *resource) {
+    return r->target.kind == resource->kind && str_eq(r->target.id, resource->id) &&
+           str_eq(r->target.region, resource->region) && str_eq(r->target.provider, provider);
+}
+
+/* Whether its effect may be under way, or may not be visible yet. */
+static bool is_reserved(struct loop *loop, const struct object *object) {
+    const struct recommendation *r = object->as.recommendation;
+    const struct recommendation_state *state = journal_state(loop, object->namespace, object->name, false);
+    bool is_starting = r->phase == PHASE_APPROVED && state && state->writing;
+    bool has_ended = r->phase == PHASE_SUCCEEDED || r->phase == PHASE_FAILED;
+    int64_t age_ms = loop_now_ms(loop) - r->finished_at_ms;
+    return is_starting || r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING ||
+           (has_ended && age_ms >= 0 && age_ms < VISIBLE_MAX_MS);
+}
+
+static void survey_one(void *ctx, const char *provider, const struct cloud_resource *resource) {
+    struct survey *survey = ctx;
+    struct loop *loop = survey->loop;
+    if (is_target(survey->own->as.recommendation, provider, resource)) {
+        survey->in->selected = true;
+        return;
+    }
+    int64_t low = resource->count, high = resource->count;
+    const struct name_set *names = admit_names(loop, survey->policy->namespace, survey->policy->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *other =
+            store_get(loop->store, OBJECT_RECOMMENDATION, survey->policy->namespace, names->names[i]);
+        if (!other || other == survey->own || other->fault[0] ||
+            !is_target(other->as.recommendation, provider, resource) || !is_reserved(loop, other))
+            continue;
+        int64_t to = other->as.recommendation->to_count;
+        low = to < low ? to : low;
+        high = to > high ? to : high;
+    }
+    survey->in->others_low += low;
+    survey->in->others_high += high;
+}
+
+void policy_survey(struct loop *loop, const struct object *policy, const struct object *recommendation,
+                   struct act_input *in) {
+    struct survey survey = {.loop = loop, .policy = policy, .own = recommendation, .in = in};
+    struct arena arena = {0};
+    const struct policy *spec = policy->as.policy;
+    in->others_known = true;
+    for (size_t i = 0; i < spec->selector.provider_count; i++) {
+        struct observe_scope scope;
+        struct status_summary why;
+        if (scope_of(loop, policy, &spec->selector.providers[i], &arena, &scope, &why))
+            observe_select(loop->observe, spec, &scope, 1, survey_one, &survey);
+        else if (str_eq(why.reason, "Observing") || str_eq(why.reason, "ProviderNotReady"))
+            in->others_known = false;
+    }
+    arena_release(&arena);
 }
 
 /* ---- status ---- */

@@ -57,7 +57,8 @@ static enum err_class decode_metadata(const struct json *json, struct arena *are
     object->name = arena_strdup(arena, name);
     object->namespace = arena_strdup(arena, namespace);
     object->uid = arena_strdup(arena, json_string(json_get(metadata, "uid"), ""));
-    object->resource_version = arena_strdup(arena, json_string(json_get(metadata, "resourceVersion"), ""));
+    (void)str_copy(object->resource_version, sizeof(object->resource_version),
+                   json_string(json_get(metadata, "resourceVersion"), ""));
     object->generation = json_int(json_get(metadata, "generation"), 0);
     if (!time_parse(json_string(json_get(metadata, "creationTimestamp"), ""), &object->created_at_ms))
         object->created_at_ms = 0;
@@ -67,7 +68,10 @@ static enum err_class decode_metadata(const struct json *json, struct arena *are
     return ERR_NONE;
 }
 
-static void decode_conditions(const struct json *status, struct object *object) {
+void object_take_status(const struct json *status, struct object *object) {
+    object->status_hash = status ? json_hash(status) : 0;
+    object->observed_generation = json_int(json_get(status, "observedGeneration"), 0);
+    memset(object->conditions, 0, sizeof(object->conditions));
     const struct json *conditions = json_get(status, "conditions");
     for (size_t i = 0; i < json_array_count(conditions); i++) {
         const struct json *it = json_array_at(conditions, i);
@@ -148,9 +152,7 @@ enum err_class object_decode(const struct json *json, const struct decode_option
     } else {
         decode_object_at(&d, &root, keys);
         decode_spec(&d, &root, object);
-        object->status_hash = status ? json_hash(status) : 0;
-        object->observed_generation = json_int(json_get(status, "observedGeneration"), 0);
-        decode_conditions(status, object);
+        object_take_status(status, object);
     }
     object->fault = faults_summary(&d);
     *ret = object;

@@ -36,4 +36,7 @@ MUST_CHECK enum err_class object_decode(const struct json *json, const struct de
                                         struct arena *arena, struct object **ret, struct manifest_faults *faults,
                                         struct error *err);
 
+/* What every kind keeps of its status: hash, observedGeneration, conditions. NULL: none. */
+void object_take_status(const struct json *status, struct object *object);
+
 #endif

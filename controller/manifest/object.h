@@ -18,6 +18,8 @@
 #define API_VERSION "v1alpha1"
 #define API_SUSPEND_ANNOTATION "trimtab.dev/suspend" /* "true" on an object or a namespace. */
 
+#define OBJECT_VERSION_MAX 24
+
 enum object_kind {
     OBJECT_PROVIDER,
     OBJECT_POLICY,
@@ -59,7 +61,7 @@ struct object {
     const char *namespace; /* "" for namespaces. */
     const char *name;
     const char *uid;
-    const char *resource_version;
+    char resource_version[OBJECT_VERSION_MAX]; /* A number in text, as Kubernetes promises. */
     int64_t generation;
     int64_t created_at_ms;
     bool deleting;

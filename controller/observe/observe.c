@@ -131,7 +131,8 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
                                      const char *(*credential)(void *ctx, const char *key), void *credential_ctx,
                                      struct error *err) {
     const struct provider *spec = object->as.provider;
-    const struct adapter_ops *ops = adapter_find(provider_type_name(spec->type));
+    const struct adapter_ops *(*find)(const char *) = observe->options.find_adapter;
+    const struct adapter_ops *ops = (find ? find : adapter_find)(provider_type_name(spec->type));
     if (!ops)
         return error_set(err, ERR_PERMANENT, "spec.type: this version has no adapter for %s",
                          provider_type_name(spec->type));
@@ -185,6 +186,17 @@ void observe_provider_report(const struct observe *observe, const char *namespac
             ret->error_region = region->name;
         }
     }
+}
+
+bool observe_has_looked(const struct observe *observe) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&observe->providers, &i));) {
+        const struct observe_provider *provider = entry->value;
+        for (size_t k = 0; k < provider->region_count; k++)
+            if (!provider->regions[k].tried || provider->regions[k].busy)
+                return false;
+    }
+    return true;
 }
 
 struct adapter *observe_adapter(const struct observe *observe, const char *provider) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "serve/server.h"
 #include "serve/server_internal.h"
 
 #define BACKLOG 128
@@ -85,12 +86,15 @@ enum err_class listener_open_tcp(const char *listen_address, int *ret_fd, uint16
     return ERR_NONE;
 }
 
-/* Whether somebody listens on it. */
-static bool socket_answers(const union address *address, socklen_t size) {
+bool server_socket_answers(const char *path) {
+    union address address = {.un = {.sun_family = AF_UNIX}};
+    if (!str_copy(address.un.sun_path, sizeof(address.un.sun_path), path))
+        return false;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return true; /* Not known: rather fail than take it from a living process. */
-    bool answers = connect(fd, &address->any, size) == 0 || errno == EAGAIN;
+    /* EAGAIN: somebody listens, but has not accepted for so long that the queue is full. */
+    bool answers = connect(fd, &address.any, sizeof(address.un)) == 0 || errno == EAGAIN;
     close(fd);
     return answers;
 }
@@ -105,7 +109,7 @@ enum err_class listener_open_unix(const char *path, int *ret_fd, struct error *e
     if (lstat(path, &status) == 0) {
         if (!S_ISSOCK(status.st_mode))
             return error_set(err, ERR_PERMANENT, "socket %s: a file that is no socket stands there", path);
-        if (socket_answers(&address, size))
+        if (server_socket_answers(path))
             return error_set(err, ERR_CONFLICT, "socket %s: another instance is running on it", path);
         unlink(path);
     }

@@ -7,6 +7,7 @@
 #ifndef TRIMTAB_SERVE_SERVER_H
 #define TRIMTAB_SERVE_SERVER_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -46,5 +47,8 @@ MUST_CHECK enum err_class server_start(uv_loop_t *loop, const struct server_opti
                                        struct error *err);
 uint16_t server_port(const struct server *server);                              /* The bound one. */
 void server_stop(struct server *server, void (*stopped)(void *ctx), void *ctx); /* Then it is freed. */
+
+/* Whether somebody listens on a unix socket; never waits. */
+bool server_socket_answers(const char *path);
 
 #endif

@@ -12,8 +12,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/timefmt.h"
+#include "kube/text.h"
 #include "kube/watch.h"
 #include "store/store_events.h"
+
+#define OWN_VERSIONS 1024
 
 struct cluster;
 
@@ -34,6 +37,7 @@ struct cluster {
     struct cluster_watch watches[OBJECT_KIND_COUNT];
     size_t watching;
     size_t in_flight;
+    uint64_t own_versions[OWN_VERSIONS]; /* Hashes of versions that our status writes made; a lost one costs a parse. */
     struct store_events events;
     bool stopping;
     void (*stopped)(void *ctx);
@@ -45,6 +49,16 @@ static struct cluster *cluster_of(struct store *store) {
 }
 
 /* ---- watching ---- */
+
+static uint64_t hash_of(struct bytes version) {
+    return str_hash(STR_HASH_SEED, version.data, version.size);
+}
+
+static bool is_own_version(void *ctx, struct bytes version) {
+    const struct cluster_watch *watch = ctx;
+    uint64_t hash = hash_of(version);
+    return watch->cluster->own_versions[hash % OWN_VERSIONS] == hash;
+}
 
 /* Items of a namespace list bear no kind, and partial metadata bears its own: give it the one that decoding knows. */
 static void feed_namespace(struct cluster *cluster, const struct json *value) {
@@ -117,6 +131,8 @@ static void cluster_start(struct store *store) {
                                          .accept = kind == OBJECT_NAMESPACE
                                                        ? "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
                                                        : NULL,
+                                         .prefer_list = true,
+                                         .is_known = is_own_version,
                                          .on_event = on_watch_event,
                                          .on_error = on_watch_error,
                                          .ctx = watch});
@@ -182,6 +198,18 @@ static void op_free(struct cluster_op *op) {
     check_stopped(cluster);
 }
 
+/* Of a status write only the version is news: the status is what was sent. The watch's echo of it is passed over. */
+static void take_version(struct cluster *cluster, const struct store_write *write, struct bytes text) {
+    struct bytes version = kube_text_resource_version(text);
+    char resource_version[OBJECT_VERSION_MAX];
+    if (version.size == 0 || version.size >= sizeof(resource_version))
+        return; /* The watch brings it. */
+    memcpy(resource_version, version.data, version.size);
+    resource_version[version.size] = '\0';
+    store_status_written(&cluster->base, write->kind, write->namespace, write->name, write->status, resource_version);
+    cluster->own_versions[hash_of(version) % OWN_VERSIONS] = hash_of(version);
+}
+
 static void write_done(struct kube_call *call) {
     struct cluster_op *op = call->ctx;
     struct store_write *write = op->write;
@@ -191,7 +219,9 @@ static void write_done(struct kube_call *call) {
     if (write->type == STORE_WRITE_DELETE && gone)
         write->error = (struct error){0};
     /* Read your own writes: the cache has the answer before the watch brings it. */
-    if (call->error.class == ERR_NONE && write->type != STORE_WRITE_DELETE && call->reply)
+    if (call->error.class == ERR_NONE && call->as_text)
+        take_version(op->cluster, write, call->text);
+    else if (call->error.class == ERR_NONE && write->type != STORE_WRITE_DELETE && call->reply)
         store_feed(store, write->kind, call->reply, NULL);
     if (gone)
         store_feed_delete(store, write->kind, write->namespace, write->name);
@@ -243,6 +273,8 @@ static void cluster_write(struct store *store, struct store_write *write) {
     case STORE_WRITE_STATUS:
         op->call.method = "PATCH";
         op->call.content_type = "application/apply-patch+yaml";
+        /* The status of a Recommendation is a record that decisions read: it is decoded as the server has it. */
+        op->call.as_text = write->kind != OBJECT_RECOMMENDATION;
         buf_printf(&op->path, "/%s/status?fieldManager=%s&force=true", write->name, STORE_FIELD_MANAGER);
         status_body(op, write);
         break;

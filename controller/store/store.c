@@ -18,12 +18,13 @@
 
 struct store_entry {
     struct arena arena;
-    const struct object *object; /* In arena. */
-    uint64_t version;            /* resourceVersion as a number; 0: it has none. */
-    uint64_t content;            /* A hash of all that may matter to on_change. */
-    uint32_t mark;               /* The relist in which it was last seen. */
-    uint32_t holds;              /* Others that still read the object; see store_hold. */
-    bool retired;                /* Out of the cache: goes with the last hold. */
+    struct object *object;   /* In arena. */
+    uint64_t version;        /* resourceVersion of what was fed last, as a number; 0: it has none. */
+    uint64_t status_version; /* Of a status that we wrote after that; 0: none. */
+    uint64_t content;        /* A hash of all that may matter to on_change. */
+    uint32_t mark;           /* The relist in which it was last seen. */
+    uint32_t holds;          /* Others that still read the object; see store_hold. */
+    bool retired;            /* Out of the cache: goes with the last hold. */
 };
 
 static void entry_free(struct store_entry *entry) {
@@ -167,6 +168,17 @@ static struct store_entry *entry_decode(struct store *store, enum object_kind ki
     return entry;
 }
 
+/* What is fed is older than the status that we wrote since: a change of the spec that the watch brings after our
+ * answer. */
+static void keep_status(const struct store_entry *old, struct store_entry *entry) {
+    const struct object *from = old->object;
+    entry->status_version = old->status_version;
+    entry->object->status_hash = from->status_hash;
+    entry->object->observed_generation = from->observed_generation;
+    memcpy(entry->object->conditions, from->conditions, sizeof(from->conditions));
+    (void)str_copy(entry->object->resource_version, sizeof(entry->object->resource_version), from->resource_version);
+}
+
 void store_feed(struct store *store, enum object_kind kind, const struct json *json, const char *base_dir) {
     ASSERT(kind < OBJECT_KIND_COUNT);
     const struct json *meta = json_get(json, "metadata");
@@ -188,6 +200,8 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
     }
     ASSERT(entry->object->kind == kind);
     entry->version = version;
+    if (old && old->status_version > version)
+        keep_status(old, entry);
     entry->content = content_hash(json, kind, base_dir);
     entry->mark = store->marks[kind];
     struct buf key = {0};
@@ -197,6 +211,18 @@ void store_feed(struct store *store, enum object_kind kind, const struct json *j
         tell_change(store, old ? old->object : NULL, entry->object);
     if (old)
         entry_retire(old);
+}
+
+void store_status_written(struct store *store, enum object_kind kind, const char *namespace, const char *name,
+                          const struct json *status, const char *resource_version) {
+    struct store_entry *entry = entry_find(store, kind, namespace, name);
+    uint64_t version = version_of(resource_version);
+    if (!entry || version <= entry->version || version <= entry->status_version)
+        return;
+    /* In place: only the loop's thread reads these fields, a worker that holds the object reads its spec. */
+    object_take_status(status, entry->object);
+    (void)str_copy(entry->object->resource_version, sizeof(entry->object->resource_version), resource_version);
+    entry->status_version = version;
 }
 
 static void entry_remove(struct store *store, enum object_kind kind, const char *key) {

@@ -37,15 +37,16 @@ enum store_write_type {
     STORE_WRITE_DELETE,
 };
 
-/* Embedded by the caller, which keeps it until done. done runs once, later. On success the cache has the result
- * already. */
+/* Embedded by the caller, which keeps it and what it points to until done. done runs once, later. On success the cache
+ * has the result already. */
 struct store_write {
     enum store_write_type type;
     enum object_kind kind;
-    const char *namespace, *name; /* Copied at submit. */
-    struct bytes body;            /* Copied at submit. */
+    const char *namespace, *name;
+    struct bytes body;
+    const struct json *status; /* STATUS: the body as a tree. */
     /* The fence: write only if the object still has this version, else ERR_CONFLICT. NULL: whatever it has. */
-    const char *resource_version; /* Copied at submit. */
+    const char *resource_version;
     void (*done)(struct store_write *write);
     void *ctx;
     struct error error;
@@ -120,6 +121,9 @@ void store_release(struct store *store);
  * cached. */
 void store_feed(struct store *store, enum object_kind kind, const struct json *json, const char *base_dir);
 void store_feed_delete(struct store *store, enum object_kind kind, const char *namespace, const char *name);
+/* A status that was just written is there, under that version: as store_feed, but without the object's text. */
+void store_status_written(struct store *store, enum object_kind kind, const char *namespace, const char *name,
+                          const struct json *status, const char *resource_version);
 /* Marks for a relist: begin, feed all, then sweep deletes what was not fed since. */
 void store_relist_begin(struct store *store, enum object_kind kind);
 void store_relist_sweep(struct store *store, enum object_kind kind);

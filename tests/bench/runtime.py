@@ -135,6 +135,7 @@ def main():
             bench = Bench(cluster, built)
             cluster.apply_crds()
             cluster.apply(HERE / "rival" / "crd.yaml")
+            cluster.kubectl("create", "namespace", "trimtab-system")  # Where the Lease lives.
             cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
             good = True
             if "rival" in wanted:

@@ -114,6 +114,18 @@ static void answer(struct http_script_connection *connection, const struct http_
     connection_end(connection, step->end);
 }
 
+/* NULL: the request does not fit the script. Moves past a repeating step when the next one fits. */
+static const struct http_script_step *current_step(struct http_script *server, const char *method, const char *target,
+                                                   const char *body) {
+    const struct http_script_step *steps = server->steps;
+    size_t at = server->step_index;
+    if (!method || !target || at == server->step_count)
+        return NULL;
+    if (steps[at].repeats && at + 1 < server->step_count && fits(&steps[at + 1], method, target, body))
+        at = ++server->step_index;
+    return fits(&steps[at], method, target, body) ? &steps[at] : NULL;
+}
+
 static void take_request(struct http_script_connection *connection, char *head, const char *body) {
     static const struct http_script_step off_script = {.target = "", .status = 599, .pieces = {"{}"}};
     struct http_script *server = connection->server;
@@ -123,16 +135,17 @@ static void take_request(struct http_script_connection *connection, char *head, 
     connection->is_answered = true;
     buf_clear(&server->last_body);
     buf_puts(&server->last_body, body);
-    const struct http_script_step *step =
-        server->step_index < server->step_count ? &server->steps[server->step_index] : NULL;
-    if (method && target && step && fits(step, method, target, body)) {
-        server->step_index++;
+    const struct http_script_step *step = current_step(server, method, target, body);
+    if (step) {
+        server->step_index += !step->repeats;
         answer(connection, step);
         return;
     }
     if (!*server->complaint)
         snprintf(server->complaint, sizeof(server->complaint), "request %zu: %s %s %.150s, but the script says %s",
-                 server->step_index, method, target, body, step ? step->target : "that it is over");
+                 server->step_index, method, target, body,
+                 server->step_index < server->step_count ? server->steps[server->step_index].target
+                                                         : "that it is over");
     answer(connection, &off_script);
 }
 

@@ -8,6 +8,7 @@
 #ifndef TRIMTAB_TESTS_HTTP_SCRIPT_H
 #define TRIMTAB_TESTS_HTTP_SCRIPT_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/buf.h"
@@ -28,6 +29,7 @@ struct http_script_step {
     const char *header;    /* One more header line, without its end; NULL: none. */
     const char *pieces[4]; /* Of the body, each its own write. */
     enum http_script_end end;
+    bool repeats; /* Any number of times (also none), until a request fits the next step. */
 };
 
 struct http_script_connection;
@@ -37,7 +39,7 @@ struct http_script {
     uv_tcp_t listener;
     int port;
     const struct http_script_step *steps;
-    size_t step_count, step_index; /* step_index: also the number of requests that fitted. */
+    size_t step_count, step_index; /* step_index: how many are done with. */
     struct http_script_connection *connections;
     struct http_script_connection *held; /* The latest reply held open; NULL: none. */
     struct buf last_body;

@@ -12,6 +12,7 @@ SPDX-License-Identifier: Apache-2.0
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 OUT = REPO / os.environ.get("OUT", "build/dev")
 REPORTS = OUT / "reports"
+PROGRAM_SECONDS_MAX = 300
 PYTHON_STAGES = ("integration", "e2e")
 
 
@@ -61,8 +63,19 @@ def run_criterion(program):
     report = REPORTS / (name.replace("/", "-") + ".xml")
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
-    done = subprocess.run([program, "--jobs", "2", f"--xml={report}", "--timeout", "120"], cwd=REPO)
-    return read_report(report, done.returncode)
+    argv = [program, "--jobs", "2", f"--xml={report}", "--timeout", "120"]
+    # Criterion can wait for ever for a test that broke off inside a callback of its event loop, so the program as a
+    # whole has a limit too. Its children are in its process group.
+    process = subprocess.Popen(argv, cwd=REPO, start_new_session=True)
+    try:
+        code = process.wait(PROGRAM_SECONDS_MAX)
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)
+        code = process.wait()
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+        print(f"== {name}: killed after {PROGRAM_SECONDS_MAX} s; run it with --verbose --jobs 1 to see where", flush=True)
+    return read_report(report, code)
 
 
 def run_pytest(stage):

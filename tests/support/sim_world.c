@@ -7,68 +7,163 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "store/local_internal.h"
 
-static int64_t world_wall_ms(void *ctx) { return runtime_wall_ms(ctx); }
+#define MONDAY_MS INT64_C(1790553600000) /* 2026-09-28T00:00:00Z */
 
-void sim_world_start(struct sim_world *world, const char *directory, uint64_t seed, int64_t wall_ms) {
+static int64_t world_wall_ms(void *ctx) {
+    return runtime_wall_ms(ctx);
+}
+
+static int64_t outer_wall_ms(struct sim_world *world) {
+    return runtime_wall_ms(&world->cloud.runtime.base);
+}
+
+static void boot(struct sim_world *world, int64_t lead_wait_ms) {
     struct error err = {0};
-    *world = (struct sim_world){0};
-    runtime_virtual_init(&world->runtime, seed, wall_ms);
-    log_configure(getenv("SIM_LOG") ? LOG_INFO : LOG_ERROR, LOG_FORMAT_TEXT);
+    world->boots++;
+    world->booted_ns = world->cloud.runtime.now_ns;
+    runtime_virtual_init(&world->runtime, world->options.seed * 1000 + world->boots,
+                         outer_wall_ms(world) + world->wall_skew_ms);
     log_set_clock(world_wall_ms, &world->runtime.base);
     world->metrics = metrics_new();
-    cr_assert_eq(catalogue_open(NULL, &world->catalogue, &err), ERR_NONE, "%s", err.message);
-    cr_assert_eq(history_open(&(struct history_options){.step_ms = 300000,
-                                                        .keep_ms = INT64_C(35) * 86400000,
-                                                        .series_max = 100},
-                              &world->history, &err),
-                 ERR_NONE, "%s", err.message);
-    world->loop = loop_new(&(struct loop_options){.env = {.runtime = &world->runtime.base, .catalogue = world->catalogue},
-                                                  .history = world->history,
-                                                  .metrics = world->metrics,
-                                                  .list_period_ms = 60000,
-                                                  .usage_step_ms = 300000,
-                                                  .resync_period_ms = 600000,
-                                                  .status_interval_ms = 30000,
-                                                  .action_timeout_ms = 8000,
-                                                  .concurrency = 16,
-                                                  .finished_max = 10});
+    struct history_options history = {.step_ms = 300000, .keep_ms = INT64_C(35) * 86400000, .series_max = 100};
+    cr_assert_eq(history_open(&history, &world->history, &err), ERR_NONE, "%s", err.message);
+    world->loop = loop_new(&(struct loop_options){
+        .env = {.runtime = &world->runtime.base, .catalogue = world->catalogue},
+        .find_adapter = sim_cloud_find_adapter,
+        .history = world->history,
+        .metrics = world->metrics,
+        .list_period_ms = 60000,
+        .usage_step_ms = 300000,
+        .resync_period_ms = 600000,
+        .status_interval_ms = 30000,
+        .action_timeout_ms = SIM_ACTION_TIMEOUT_MS,
+        .concurrency = 16,
+        .finished_max = 10,
+    });
     struct store_callbacks callbacks = loop_store_callbacks(world->loop);
-    struct store_local_options options = {.directory = directory, .default_namespace = "default"};
+    struct store_local_options options = {
+        .directory = world->options.directory, .database = world->options.database, .default_namespace = "default"};
     cr_assert_eq(store_local_new(&world->runtime.base, &options, &callbacks, &world->store, &err), ERR_NONE, "%s",
                  err.message);
     loop_start(world->loop, world->store);
     store_start(world->store);
-    loop_lead(world->loop, 0);
+    loop_lead(world->loop, lead_wait_ms);
 }
 
-static void set_flag(void *ctx) { *(bool *)ctx = true; }
-
-static void run_until_set(struct sim_world *world, const bool *flag) {
-    uint64_t until_ns = world->runtime.now_ns + SIM_HOUR;
-    while (!*flag && runtime_virtual_step(&world->runtime, until_ns))
-        ;
-    cr_assert(*flag, "what was asked to end has not ended within an hour");
+void sim_world_open(struct sim_world *world, const struct sim_world_options *options) {
+    struct error err = {0};
+    *world = (struct sim_world){.options = *options};
+    log_configure(getenv("SIM_LOG") ? LOG_INFO : LOG_ERROR, LOG_FORMAT_TEXT);
+    cr_assert_eq(catalogue_open(NULL, &world->catalogue, &err), ERR_NONE, "%s", err.message);
+    sim_cloud_start(&world->cloud, world->catalogue, options->seed, options->wall_ms ? options->wall_ms : MONDAY_MS);
+    boot(world, 0);
 }
 
-void sim_world_stop(struct sim_world *world) {
+void sim_world_start(struct sim_world *world, const char *directory, uint64_t seed, int64_t wall_ms) {
+    sim_world_open(world, &(struct sim_world_options){.directory = directory, .seed = seed, .wall_ms = wall_ms});
+}
+
+/* ---- time ---- */
+
+static uint64_t next_ns(const struct runtime_virtual *runtime) {
+    if (runtime->queue_count > 0)
+        return runtime->now_ns;
+    return runtime->base.heap_count > 0 ? runtime->base.heap[0]->due_ns : UINT64_MAX;
+}
+
+static void set_clock(struct sim_world *world, uint64_t now_ns) {
+    world->cloud.runtime.now_ns = now_ns;
+    world->runtime.now_ns = now_ns - world->booted_ns;
+}
+
+bool sim_world_step(struct sim_world *world, uint64_t until_ns) {
+    uint64_t own_ns = next_ns(&world->runtime), cloud_ns = next_ns(&world->cloud.runtime);
+    if (own_ns != UINT64_MAX)
+        own_ns += world->booted_ns;
+    uint64_t due_ns = own_ns < cloud_ns ? own_ns : cloud_ns;
+    if (due_ns > until_ns)
+        return false;
+    if (due_ns > world->cloud.runtime.now_ns)
+        set_clock(world, due_ns);
+    if (own_ns < cloud_ns)
+        return runtime_virtual_step(&world->runtime, world->runtime.now_ns);
+    return sim_cloud_step(&world->cloud, world->cloud.runtime.now_ns);
+}
+
+static void run_until(struct sim_world *world, uint64_t until_ns) {
+    while (sim_world_step(world, until_ns))
+        continue;
+    if (until_ns > world->cloud.runtime.now_ns)
+        set_clock(world, until_ns);
+}
+
+void sim_world_run(struct sim_world *world, uint64_t duration_ns) {
+    run_until(world, world->cloud.runtime.now_ns + duration_ns);
+}
+
+void sim_world_step_wall(struct sim_world *world, int64_t by_ms) {
+    world->wall_skew_ms += by_ms;
+    world->runtime.wall_origin_ms += by_ms;
+}
+
+/* ---- the end of a process ---- */
+
+static void set_flag(void *ctx) {
+    *(bool *)ctx = true;
+}
+
+static void wind_down(struct sim_world *world, bool with_clouds) {
     bool loop_stopped = false, store_stopped = false;
+    uint64_t until_ns = world->cloud.runtime.now_ns + SIM_HOUR;
     loop_stop(world->loop, set_flag, &loop_stopped);
-    run_until_set(world, &loop_stopped);
+    while (!loop_stopped &&
+           (with_clouds ? sim_world_step(world, until_ns) : runtime_virtual_step(&world->runtime, UINT64_MAX)))
+        continue;
+    cr_assert(loop_stopped, "the loop does not stop");
     world->store->ops->stop(world->store, set_flag, &store_stopped);
-    run_until_set(world, &store_stopped);
+    while (!store_stopped && runtime_virtual_step(&world->runtime, UINT64_MAX))
+        continue;
+    cr_assert(store_stopped, "the store does not stop");
     loop_free(world->loop);
     world->store->ops->free(world->store);
     history_close(world->history);
-    catalogue_free(world->catalogue);
     metrics_free(world->metrics);
     log_set_clock(NULL, NULL);
     runtime_virtual_release(&world->runtime);
 }
 
-void sim_world_run(struct sim_world *world, uint64_t duration_ns) {
-    runtime_virtual_run_until(&world->runtime, world->runtime.now_ns + duration_ns);
+void sim_world_stop(struct sim_world *world) {
+    wind_down(world, true);
+    sim_cloud_stop(&world->cloud);
+    catalogue_free(world->catalogue);
 }
+
+/* The dead process cannot be heard any more: its connections are cut and its database is swapped for an empty one in
+ * memory. Then it may end in order, so that its memory is freed and a leak is still a leak. */
+void sim_world_kill(struct sim_world *world, bool written) {
+    struct store_local *local = store_local_of(world->store);
+    struct error err = {0};
+    sim_cloud_cut(&world->cloud);
+    if (written && timer_is_active(&local->turn)) {
+        timer_stop(&world->runtime.base, &local->turn);
+        local->turn.fire(&local->turn);
+    }
+    local_db_close(local->db);
+    cr_assert_eq(local_db_open(NULL, &local->db, &err), ERR_NONE, "%s", err.message);
+    wind_down(world, false);
+}
+
+void sim_world_boot(struct sim_world *world, uint64_t down_ns) {
+    uint64_t until_ns = world->cloud.runtime.now_ns + down_ns;
+    while (sim_cloud_step(&world->cloud, until_ns))
+        continue;
+    world->cloud.runtime.now_ns = until_ns;
+    boot(world, SIM_ACTION_TIMEOUT_MS);
+}
+
+/* ---- objects ---- */
 
 static struct json *object_of(struct sim_world *world, enum object_kind kind, const char *namespace, const char *name) {
     struct buf text = {0};
@@ -129,6 +224,21 @@ void sim_world_patch(struct sim_world *world, enum object_kind kind, const char 
     struct error err;
     cr_assert_eq(store_local_patch(world->store, kind, namespace, name, patch, &err), ERR_NONE, "%s", err.message);
     json_free(patch);
+}
+
+void sim_world_delete(struct sim_world *world, enum object_kind kind, const char *namespace, const char *name) {
+    struct error err;
+    cr_assert_eq(store_local_delete(world->store, kind, namespace, name, &err), ERR_NONE, "%s", err.message);
+}
+
+struct json *sim_world_list(struct sim_world *world, enum object_kind kind) {
+    struct buf text = {0};
+    struct json *root;
+    struct error err;
+    store_local_print_list(world->store, kind, NULL, &text);
+    cr_assert_eq(json_parse(buf_bytes(&text), &root, &err), ERR_NONE, "%s", err.message);
+    buf_release(&text);
+    return root;
 }
 
 double sim_world_metric(struct sim_world *world, const char *family, const char *labels) {

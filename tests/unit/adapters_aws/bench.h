@@ -36,6 +36,7 @@ struct bench {
 };
 
 void bench_init(struct bench *bench);
+void bench_advance(struct bench *bench, int64_t seconds); /* The wall clock. */
 void bench_key(struct bench *bench, const char *name, const char *value);
 void bench_static_keys(struct bench *bench);
 /* Opens with the keys so far; the endpoint is the scripted server. */

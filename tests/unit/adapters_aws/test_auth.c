@@ -38,7 +38,7 @@ TestSuite(aws_auth, .init = set_up, .fini = tear_down);
 
 static void write_token(const char *token) {
     int fd = token_path == NULL ? mkstemp(token_path = mem_printf("%s/trimtab-token-XXXXXX", P_tmpdir))
-                                : open(token_path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+                                : open(token_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     cr_assert(fd >= 0);
     cr_assert_eq(write(fd, token, strlen(token)), (ssize_t)strlen(token));
     close(fd);
@@ -156,16 +156,32 @@ Test(aws_auth, a_failed_fetch_fails_those_who_wait_and_has_no_effect) {
 
 Test(aws_auth, a_key_near_its_end_is_used_while_the_next_is_fetched) {
     open_web_identity();
-    script_key("ASIA1", 60); /* Within the margin of renewal. */
+    script_key("ASIA1", 3600);
     script_reply(&bench.server, 200, "", NO_GROUPS);
     bench_list(&bench, GROUP_BIT, 9);
+    bench_advance(&bench, 3600 - 200);
+    script_reply(&bench.server, 500, "", ""); /* The renewal fails, which harms nobody yet... */
     script_reply(&bench.server, 500, "", "");
-    script_reply(&bench.server, 500, "", "");
-    bench_list(&bench, GROUP_BIT, 9); /* Its renewal and itself, in either order. */
-    cr_expect(asked(2, "Credential=ASIA1/") != asked(3, "Credential=ASIA1/"));
-    cr_expect_eq(bench.server.request_count, 4);
+    bench_list(&bench, GROUP_BIT, 9);
     while (bench.server.step_at < 4)
         uv_run(&bench.loop, UV_RUN_ONCE);
+    cr_expect(asked(2, "Credential=ASIA1/") != asked(3, "Credential=ASIA1/"));
+    cr_expect(asked(2, "AssumeRole") != asked(3, "AssumeRole"));
+    bench_advance(&bench, 200);
+    script_key("ASIA2", 3600); /* ...and at the end there is no way around. */
+    script_reply(&bench.server, 200, "", NO_GROUPS);
+    cr_expect_eq(bench_list(&bench, GROUP_BIT, 9)->error.class, ERR_NONE);
+    cr_expect(asked(4, "AssumeRole") && asked(5, "Credential=ASIA2/"));
+}
+
+Test(aws_auth, a_key_of_short_life_is_not_fetched_again_at_once) {
+    open_web_identity();
+    script_key("ASIA1", 60);
+    script_reply(&bench.server, 200, "", NO_GROUPS);
+    script_reply(&bench.server, 200, "", NO_GROUPS);
+    bench_list(&bench, GROUP_BIT, 9);
+    cr_expect_eq(bench_list(&bench, GROUP_BIT, 9)->error.class, ERR_NONE);
+    cr_expect_eq(bench.server.request_count, 3);
 }
 
 Test(aws_auth, cancel_and_close_while_the_key_is_fetched) {

@@ -6,9 +6,11 @@
 #include "store/local.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -398,6 +400,41 @@ Test(store_local, a_restart_keeps_objects_statuses_and_the_counter) {
     cr_assert_eq(apply(BUDGET("1.00")), ERR_NONE);
     cr_assert_gt(atoll(store_get(store, OBJECT_BUDGET, "a", "b")->resource_version), atoll(version),
                  "a version is never given twice");
+    static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        snprintf(url, sizeof(url), "%s%s", path, suffixes[i]);
+        unlink(url);
+    }
+}
+
+/* A process that is killed in the very callback of done: the write must be there. */
+static void die(struct store_write *write) {
+    (void)write;
+    kill(getpid(), SIGKILL);
+}
+
+Test(store_local, what_was_done_is_there_after_a_kill) {
+    char path[64], url[96];
+    snprintf(path, sizeof(path), "/tmp/trimtab-test-kill-%d.db", (int)getpid());
+    snprintf(url, sizeof(url), "sqlite:%s", path);
+    pid_t child = fork();
+    if (child == 0) {
+        open_store(url);
+        struct written it;
+        (void)write_now(STORE_WRITE_CREATE, OBJECT_RECOMMENDATION, "r1", REC("r1"), NULL);
+        submit(&it, STORE_WRITE_STATUS, OBJECT_RECOMMENDATION, "r1", "{\"phase\":\"Running\",\"tries\":1}", NULL);
+        it.write.done = die;
+        run();
+        _exit(0);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "the child came to the write");
+    close_store();
+    open_store(url);
+    const struct object *rec = store_get(store, OBJECT_RECOMMENDATION, "a", "r1");
+    cr_assert(rec);
+    cr_assert_eq(rec->as.recommendation->phase, PHASE_RUNNING);
     static const char *const suffixes[] = {"", "-wal", "-shm", ".lock"};
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
         snprintf(url, sizeof(url), "%s%s", path, suffixes[i]);

@@ -308,7 +308,7 @@ func setSpec(c *http.Client, i int, v int64) int64 {
 
 func changeAll() (map[string]int64, time.Duration) {
 	gens := make([]int64, *n)
-	v := rand.Int63n(1 << 40)
+	v := (1 + rand.Int63n(999_999))
 	d := each(*conns, func(c *http.Client, i int) { gens[i] = setSpec(c, i, v+int64(i)) })
 	want := map[string]int64{}
 	for i, g := range gens {
@@ -369,7 +369,7 @@ func run(step string) {
 	switch step {
 	case "create":
 		d := each(*conns, func(c *http.Client, i int) {
-			b := strings.ReplaceAll(strings.ReplaceAll(tpl, "NAME", name(i)), "12345", strconv.Itoa(i))
+			b := strings.ReplaceAll(strings.ReplaceAll(tpl, "NAME", name(i)), "12345", strconv.Itoa(i+1))
 			r, code := do(c, "POST", coll(), "application/json", []byte(b))
 			if code != 201 && code != 409 {
 				die("create: %d %.300s", code, r)
@@ -405,7 +405,7 @@ func run(step string) {
 		say("list-paged-floor", "pages=%d seconds=%.3f", pages, time.Since(t).Seconds())
 	case "rawpatch":
 		for _, c := range []int{1, 8, 32} {
-			v := rand.Int63n(1 << 40)
+			v := (1 + rand.Int63n(999_999))
 			total := *n
 			if *n > 5000 {
 				*n = 5000
@@ -438,7 +438,7 @@ func run(step string) {
 		var ds, cs []float64
 		for k := 0; k < 3; k++ {
 			stop()
-			g := setSpec(clients[0], *n-1, rand.Int63n(1<<40))
+			g := setSpec(clients[0], *n-1, (1 + rand.Int63n(999_999)))
 			w := watch()
 			t := time.Now()
 			start()
@@ -459,7 +459,7 @@ func run(step string) {
 		start()
 		g := int64(0)
 		if *n > 0 {
-			g = setSpec(clients[0], *n-1, rand.Int63n(1<<40))
+			g = setSpec(clients[0], *n-1, (1 + rand.Int63n(999_999)))
 			w := watch()
 			w.wait(map[string]int64{name(*n - 1): g})
 			w.stop()
@@ -536,7 +536,7 @@ func run(step string) {
 			go func() {
 				defer wg.Done()
 				s := time.Now()
-				g := setSpec(h, perm[k], rand.Int63n(1<<40))
+				g := setSpec(h, perm[k], (1 + rand.Int63n(999_999)))
 				evs[k] = ev{name(perm[k]), g, s, time.Now()}
 				sem <- h
 			}()

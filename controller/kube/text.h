@@ -1,0 +1,17 @@
+/*
+ * Facts of an object read off its JSON text without parsing it: for what comes by the thousand. The API server writes
+ * keys without white space; a quote inside a string is escaped, so `"key":` cannot occur in one.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_KUBE_TEXT_H
+#define TRIMTAB_KUBE_TEXT_H
+
+#include "base/buf.h"
+
+/* The value of the first metadata.resourceVersion, without quotes; size 0: none. */
+struct bytes kube_text_resource_version(struct bytes text);
+/* The array of the first managedFields, with its brackets; size 0: none, or not an array that ends. */
+struct bytes kube_text_managed_fields(struct bytes text);
+
+#endif

@@ -1,0 +1,480 @@
+/*
+ * See sim_cloud.h. Two sides of each call:
+ *
+ *     link_call (the process')  <--->  flight (the cloud's; has its own copy of the action)
+ *
+ * A flight that loses its call, because the process died or gave up, flies on when it is an apply.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/support/sim_cloud.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+struct sim_cloud_provider {
+    struct sim_cloud *cloud;
+    struct sim_cloud_provider *next;
+    char *name;
+    struct adapter *adapter;
+    int64_t *sizes; /* As last noted. */
+    struct flight *flights;
+};
+
+struct link_call { /* The process' side of a call under way. */
+    struct sim_cloud_link *link;
+    struct adapter_call *call;
+    struct flight *flight; /* NULL: it gave up. */
+    struct timer timer;    /* Tells it "cancelled". */
+    struct link_call *next;
+};
+
+struct sim_cloud_link { /* A process' connection to one provider. */
+    struct adapter base;
+    struct sim_cloud_provider *provider;
+    struct runtime *runtime; /* The process'. */
+    struct link_call *calls;
+    bool cut, closing;
+    struct timer close_timer;
+    void (*closed)(void *ctx);
+    void *closed_ctx;
+    struct sim_cloud_link *next;
+};
+
+struct flight { /* The cloud's side. */
+    struct sim_cloud_provider *provider;
+    struct link_call *caller; /* NULL: nobody waits. */
+    struct adapter_call call;
+    struct arena arena;
+    struct cloud_action action;
+    char token[24];
+    struct timer way; /* An apply's, on the cloud's clock. */
+    struct flight *next;
+};
+
+static struct sim_cloud *current;
+static const struct adapter_ops link_ops;
+
+static struct sim *sim_of_provider(const struct sim_cloud_provider *provider) {
+    return CONTAINER_OF(provider->adapter, struct sim, base);
+}
+
+/* ---- effects ---- */
+
+static const struct flight *flight_to(const struct sim_cloud_provider *provider, const char *group, int64_t size) {
+    const struct flight *best = NULL;
+    for (const struct flight *f = provider->flights; f; f = f->next)
+        if (f->action.id && str_eq(f->action.id, group) && (!best || f->action.count == size))
+            best = f;
+    return best;
+}
+
+static void note_effects(struct sim_cloud *cloud, bool is_ours) {
+    for (struct sim_cloud_provider *p = cloud->providers; p; p = p->next) {
+        const struct sim *sim = sim_of_provider(p);
+        for (size_t i = 0; i < sim->group_count; i++) {
+            int64_t now = sim_group_desired(&sim->groups[i]);
+            if (now == p->sizes[i])
+                continue;
+            const struct flight *by = is_ours ? flight_to(p, sim->groups[i].name, now) : NULL;
+            cr_assert(by || !is_ours, "%s changed without a request", sim->groups[i].name);
+            struct sim_effect effect = {.at_ns = cloud->runtime.now_ns, .before = p->sizes[i], .after = now};
+            (void)str_copy(effect.provider, sizeof(effect.provider), p->name);
+            (void)str_copy(effect.group, sizeof(effect.group), sim->groups[i].name);
+            (void)str_copy(effect.token, sizeof(effect.token), by ? by->token : "");
+            p->sizes[i] = now;
+            cloud->effects =
+                mem_grow(cloud->effects, cloud->effect_count, cloud->effect_count + 1, sizeof(*cloud->effects));
+            cloud->effects[cloud->effect_count++] = effect;
+        }
+    }
+}
+
+bool sim_cloud_step(struct sim_cloud *cloud, uint64_t until_ns) {
+    bool stepped = runtime_virtual_step(&cloud->runtime, until_ns);
+    if (stepped)
+        note_effects(cloud, true);
+    return stepped;
+}
+
+/* ---- calls ---- */
+
+static void call_end(struct link_call *caller) {
+    struct sim_cloud_link *link = caller->link;
+    struct adapter_call *call = caller->call;
+    for (struct link_call **at = &link->calls; *at; at = &(*at)->next) {
+        if (*at == caller) {
+            *at = caller->next;
+            break;
+        }
+    }
+    timer_stop(link->runtime, &caller->timer);
+    mem_free(caller);
+    call->state = NULL;
+    call->done(call);
+}
+
+static void flight_free(struct flight *flight) {
+    for (struct flight **at = &flight->provider->flights; *at; at = &(*at)->next) {
+        if (*at == flight) {
+            *at = flight->next;
+            break;
+        }
+    }
+    arena_release(&flight->arena);
+    mem_free(flight);
+}
+
+static void flight_done(struct adapter_call *inner) {
+    struct flight *flight = inner->ctx;
+    struct link_call *caller = flight->caller;
+    /* The effect is noted while the flight still tells whose it is. */
+    note_effects(flight->provider->cloud, true);
+    if (caller)
+        caller->call->reply = inner->reply;
+    flight_free(flight);
+    if (caller)
+        call_end(caller);
+}
+
+static void gave_up(struct timer *timer) {
+    struct link_call *caller = timer->ctx;
+    caller->call->reply = (struct adapter_reply){0};
+    error_set(&caller->call->reply.error, ERR_CANCELLED, "cancelled");
+    caller->call->reply.error.effect = EFFECT_UNKNOWN;
+    call_end(caller);
+}
+
+static void failed(struct timer *timer) {
+    struct link_call *caller = timer->ctx;
+    call_end(caller);
+}
+
+/* The process no longer waits; the request goes its way, unless it only asks. */
+static void give_up(struct link_call *caller) {
+    struct flight *flight = caller->flight;
+    caller->flight = NULL;
+    if (flight) {
+        flight->caller = NULL;
+        flight->call.arena = &flight->arena;
+        if (!flight->action.id)
+            flight->provider->adapter->ops->cancel(flight->provider->adapter, &flight->call);
+    }
+    timer_start(caller->link->runtime, &caller->timer, 0, gave_up, caller);
+}
+
+static struct link_call *caller_new(struct sim_cloud_link *link, struct adapter_call *call) {
+    struct link_call *caller = mem_alloc(sizeof(*caller));
+    *caller = (struct link_call){.link = link, .call = call, .next = link->calls};
+    link->calls = caller;
+    call->state = caller;
+    call->reply = (struct adapter_reply){0};
+    return caller;
+}
+
+static struct flight *flight_new(struct adapter *self, struct adapter_call *call) {
+    struct sim_cloud_link *link = CONTAINER_OF(self, struct sim_cloud_link, base);
+    struct link_call *caller = caller_new(link, call);
+    if (link->cut || link->closing) {
+        give_up(caller);
+        return NULL;
+    }
+    struct flight *flight = mem_alloc(sizeof(*flight));
+    flight->provider = link->provider;
+    flight->caller = caller;
+    flight->call =
+        (struct adapter_call){.done = flight_done, .ctx = flight, .arena = call->arena, .timeout_ms = call->timeout_ms};
+    flight->next = link->provider->flights;
+    link->provider->flights = flight;
+    caller->flight = flight;
+    return flight;
+}
+
+static void link_account(struct adapter *self, struct adapter_call *call) {
+    struct flight *flight = flight_new(self, call);
+    if (flight)
+        flight->provider->adapter->ops->account(flight->provider->adapter, &flight->call);
+}
+
+static void link_list(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    struct flight *flight = flight_new(self, call);
+    if (!flight)
+        return;
+    struct sim_cloud *cloud = flight->provider->cloud;
+    cloud->list_count++;
+    if (cloud->truncate_at) /* The query is the process'; it does not look at this of it again. */
+        ((struct cloud_query *)(uintptr_t)query)->count_max = cloud->truncate_at;
+    flight->provider->adapter->ops->list(flight->provider->adapter, &flight->call, query);
+}
+
+static void link_prices(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    struct flight *flight = flight_new(self, call);
+    if (flight)
+        flight->provider->adapter->ops->prices(flight->provider->adapter, &flight->call, query);
+}
+
+static void link_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    struct flight *flight = flight_new(self, call);
+    if (flight)
+        flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call, query);
+}
+
+/* Blindly repeated: whoever had read before writing would have known, or should have waited. */
+static bool is_repeat(const struct sim_cloud_provider *provider, const struct cloud_action *action) {
+    const struct sim_cloud *cloud = provider->cloud;
+    for (const struct flight *f = provider->flights; f; f = f->next)
+        if (f->action.id && str_eq(f->token, action->token))
+            return true;
+    for (size_t i = 0; i < cloud->effect_count; i++)
+        if (str_eq(cloud->effects[i].token, action->token))
+            return true;
+    return false;
+}
+
+static void arrive(struct timer *timer) {
+    struct flight *flight = timer->ctx;
+    flight->provider->adapter->ops->apply(flight->provider->adapter, &flight->call, &flight->action);
+}
+
+static void link_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
+    struct sim_cloud_link *link = CONTAINER_OF(self, struct sim_cloud_link, base);
+    struct sim_cloud *cloud = link->provider->cloud;
+    cloud->apply_count += !link->cut;
+    cloud->repeat_count += !link->cut && is_repeat(link->provider, action);
+    if (cloud->apply_error_count > 0 && !link->cut) {
+        cloud->apply_error_count--;
+        struct link_call *caller = caller_new(link, call);
+        call->reply.error = cloud->apply_error;
+        timer_start(link->runtime, &caller->timer, 0, failed, caller);
+        return;
+    }
+    struct flight *flight = flight_new(self, call);
+    if (!flight)
+        return;
+    flight->action = *action;
+    flight->action.region = arena_strdup(&flight->arena, action->region);
+    flight->action.id = arena_strdup(&flight->arena, action->id);
+    (void)str_copy(flight->token, sizeof(flight->token), action->token);
+    flight->action.token = cloud->takes_tokens ? flight->token : "";
+    if (cloud->apply_way_ns)
+        timer_start(&cloud->runtime.base, &flight->way, cloud->apply_way_ns, arrive, flight);
+    else
+        arrive(&(struct timer){.ctx = flight});
+}
+
+static void link_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
+    struct flight *flight = flight_new(self, call);
+    if (flight)
+        flight->provider->adapter->ops->poll(flight->provider->adapter, &flight->call, operation);
+}
+
+static void link_cancel(struct adapter *self, struct adapter_call *call) {
+    (void)self;
+    struct link_call *caller = call->state;
+    if (caller && caller->flight)
+        give_up(caller);
+}
+
+/* ---- life of a connection ---- */
+
+static void on_close(struct timer *timer) {
+    struct sim_cloud_link *link = timer->ctx;
+    if (link->calls) {
+        timer_start(link->runtime, &link->close_timer, 0, on_close, link);
+        return;
+    }
+    struct sim_cloud *cloud = link->provider->cloud;
+    for (struct sim_cloud_link **at = &cloud->links; *at; at = &(*at)->next) {
+        if (*at == link) {
+            *at = link->next;
+            break;
+        }
+    }
+    void (*closed)(void *ctx) = link->closed;
+    void *ctx = link->closed_ctx;
+    mem_free(link);
+    closed(ctx);
+}
+
+static void link_close(struct adapter *self, void (*closed)(void *ctx), void *ctx) {
+    struct sim_cloud_link *link = CONTAINER_OF(self, struct sim_cloud_link, base);
+    link->closing = true;
+    link->closed = closed;
+    link->closed_ctx = ctx;
+    for (struct link_call *caller = link->calls; caller; caller = caller->next)
+        if (caller->flight)
+            give_up(caller);
+    timer_start(link->runtime, &link->close_timer, 0, on_close, link);
+}
+
+void sim_cloud_cut(struct sim_cloud *cloud) {
+    for (struct sim_cloud_link *link = cloud->links; link; link = link->next) {
+        link->cut = true;
+        for (struct link_call *caller = link->calls; caller; caller = caller->next)
+            if (caller->flight)
+                give_up(caller);
+    }
+    cloud->links = NULL; /* They wind themselves down; on_close of a link that is not listed finds nothing. */
+}
+
+static struct sim_cloud_provider *provider_of(struct sim_cloud *cloud, const char *name) {
+    for (struct sim_cloud_provider *p = cloud->providers; p; p = p->next)
+        if (str_eq(p->name, name))
+            return p;
+    return NULL;
+}
+
+/* A Provider that is known keeps its state whatever its spec says now: it is the cloud. */
+static enum err_class link_open(struct adapter **ret, const struct adapter_env *env,
+                                const struct adapter_config *config, struct error *err) {
+    struct sim_cloud *cloud = current;
+    struct sim_cloud_provider *provider = provider_of(cloud, config->name);
+    if (!provider) {
+        struct adapter_env own = {.runtime = &cloud->runtime.base, .catalogue = cloud->catalogue};
+        struct adapter *adapter;
+        if (adapter_simulated.open(&adapter, &own, config, err) != ERR_NONE)
+            return err->class;
+        provider = mem_alloc(sizeof(*provider));
+        *provider = (struct sim_cloud_provider){
+            .cloud = cloud, .next = cloud->providers, .name = mem_strdup(config->name), .adapter = adapter};
+        const struct sim *sim = sim_of_provider(provider);
+        provider->sizes = mem_alloc_array(sim->group_count, sizeof(*provider->sizes));
+        for (size_t i = 0; i < sim->group_count; i++)
+            provider->sizes[i] = sim_group_desired(&sim->groups[i]);
+        cloud->providers = provider;
+    }
+    struct sim_cloud_link *link = mem_alloc(sizeof(*link));
+    *link = (struct sim_cloud_link){
+        .base = {.ops = &link_ops}, .provider = provider, .runtime = env->runtime, .next = cloud->links};
+    cloud->links = link;
+    *ret = &link->base;
+    return ERR_NONE;
+}
+
+static const struct adapter_ops link_ops = {
+    .type = "simulated",
+    .can = ADAPTER_CAN_SCALE,
+    .open = link_open,
+    .close = link_close,
+    .account = link_account,
+    .list = link_list,
+    .prices = link_prices,
+    .usage = link_usage,
+    .apply = link_apply,
+    .poll = link_poll,
+    .cancel = link_cancel,
+};
+
+const struct adapter_ops *sim_cloud_find_adapter(const char *type) {
+    return str_eq(type, "simulated") ? &link_ops : NULL;
+}
+
+/* ---- life of the clouds ---- */
+
+void sim_cloud_start(struct sim_cloud *cloud, const struct catalogue *catalogue, uint64_t seed, int64_t wall_ms) {
+    *cloud = (struct sim_cloud){.catalogue = catalogue};
+    runtime_virtual_init(&cloud->runtime, seed, wall_ms);
+    current = cloud;
+}
+
+static void set_flag(void *ctx) {
+    *(bool *)ctx = true;
+}
+
+void sim_cloud_stop(struct sim_cloud *cloud) {
+    cr_assert(!cloud->links, "the process still has connections");
+    for (struct sim_cloud_provider *p = cloud->providers, *next; p; p = next) {
+        bool closed = false;
+        next = p->next;
+        while (p->flights && runtime_virtual_step(&cloud->runtime, UINT64_MAX))
+            continue;
+        p->adapter->ops->close(p->adapter, set_flag, &closed);
+        while (!closed && runtime_virtual_step(&cloud->runtime, cloud->runtime.now_ns + NS_PER_S))
+            ;
+        cr_assert(closed && !p->flights);
+        mem_free(p->sizes);
+        mem_free(p->name);
+        mem_free(p);
+    }
+    mem_free(cloud->effects);
+    runtime_virtual_release(&cloud->runtime);
+    current = NULL;
+}
+
+/* ---- the hand of God ---- */
+
+static struct sim_group *group_of(const struct sim_cloud *cloud, const char *provider, const char *name) {
+    const struct sim_cloud_provider *p = provider_of((struct sim_cloud *)(uintptr_t)cloud, provider);
+    const struct sim *sim = p ? sim_of_provider(p) : NULL;
+    for (size_t i = 0; sim && i < sim->group_count; i++)
+        if (str_eq(sim->groups[i].name, name))
+            return &sim->groups[i];
+    return NULL;
+}
+
+void sim_cloud_faults(struct sim_cloud *cloud, struct sim_faults faults) {
+    for (struct sim_cloud_provider *p = cloud->providers; p; p = p->next)
+        sim_of_provider(p)->faults = faults;
+}
+
+void sim_cloud_demand(struct sim_cloud *cloud, const char *provider, const char *name, const struct sim_trace *trace) {
+    struct sim_group *group = group_of(cloud, provider, name);
+    cr_assert(group, "%s has no group %s", provider, name);
+    group->trace = trace;
+    group->vcpu_per_unit = 1;
+}
+
+int64_t sim_cloud_size(const struct sim_cloud *cloud, const char *provider, const char *name) {
+    const struct sim_group *group = group_of(cloud, provider, name);
+    return group ? sim_group_desired(group) : -1;
+}
+
+void sim_cloud_set_size(struct sim_cloud *cloud, const char *provider, const char *name, int64_t size) {
+    struct sim_group *group = group_of(cloud, provider, name);
+    cr_assert(group);
+    struct error err = {0};
+    struct cloud_action action = {.verb = CLOUD_SCALE,
+                                  .kind = CLOUD_INSTANCE_GROUP,
+                                  .region = group->region,
+                                  .id = group->name,
+                                  .count = size,
+                                  .token = ""};
+    cr_assert_eq(sim_scale(sim_of_provider(provider_of(cloud, provider)), &action, &err), ERR_NONE, "%s", err.message);
+    note_effects(cloud, false);
+}
+
+void sim_cloud_delete_group(struct sim_cloud *cloud, const char *provider, const char *name) {
+    struct sim_cloud_provider *p = provider_of(cloud, provider);
+    struct sim_group *group = group_of(cloud, provider, name);
+    cr_assert(p && group);
+    struct sim *sim = sim_of_provider(p);
+    size_t index = (size_t)(group - sim->groups), last = --sim->group_count;
+    sim_group_release(group);
+    sim->groups[index] = sim->groups[last];
+    p->sizes[index] = p->sizes[last];
+}
+
+void sim_cloud_capacity(struct sim_cloud *cloud, const char *provider, int64_t machines_max) {
+    struct sim_cloud_provider *p = provider_of(cloud, provider);
+    cr_assert(p);
+    struct sim *sim = sim_of_provider(p);
+    sim->capacities = arena_alloc_array(&sim->arena, sim->group_count, sizeof(*sim->capacities));
+    sim->capacity_count = machines_max < 0 ? 0 : sim->group_count;
+    for (size_t i = 0; i < sim->capacity_count; i++)
+        sim->capacities[i] = (struct sim_capacity){sim->groups[i].region, sim->groups[i].type, machines_max};
+}
+
+uint64_t sim_cloud_hash(const struct sim_cloud *cloud) {
+    uint64_t hash = STR_HASH_SEED;
+    for (size_t i = 0; i < cloud->effect_count; i++) {
+        const struct sim_effect *e = &cloud->effects[i];
+        const int64_t numbers[] = {(int64_t)e->at_ns, e->before, e->after};
+        hash = str_hash(hash, numbers, sizeof(numbers));
+        hash = str_hash_text(str_hash_text(str_hash_text(hash, e->provider), e->group), e->token);
+    }
+    return hash;
+}

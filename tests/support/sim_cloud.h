@@ -1,0 +1,60 @@
+/*
+ * Simulated clouds that outlive the controller: the real adapter `simulated`, one for each Provider, on a runtime of
+ * its own (the clouds' clock). The controller's process gets connections to them. When it is killed, what it has sent
+ * is still under way and arrives; nobody hears the answer. Every change of a group's size is kept as an effect, with
+ * the request that made it: the view from outside, which no bug of the controller can colour.
+ *
+ * One at a time (adapters are found by a plain function): a test is a process of its own.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_TESTS_SUPPORT_SIM_CLOUD_H
+#define TRIMTAB_TESTS_SUPPORT_SIM_CLOUD_H
+
+#include "adapters/simulated/simulated_internal.h"
+#include "base/runtime_virtual.h"
+
+struct sim_effect { /* A size that changed. */
+    uint64_t at_ns;
+    char provider[64], group[64];
+    int64_t before, after;
+    char token[24]; /* Of the request; "" when it was not us (sim_cloud_set_size). */
+};
+
+struct sim_cloud {
+    struct runtime_virtual runtime;
+    const struct catalogue *catalogue;
+    bool takes_tokens;     /* false: tokens are dropped on the way, as most clouds take none. */
+    uint64_t apply_way_ns; /* How much longer an apply is under way than the reads beside it. */
+    struct sim_cloud_provider *providers;
+    struct sim_cloud_link *links; /* Of the process that lives. */
+    struct sim_effect *effects;
+    size_t effect_count;
+    size_t apply_count, list_count; /* Requests that arrived or will. */
+    size_t repeat_count;            /* Of apply: its effect was there already, or its like was under way. */
+    /* Scripted: the next calls of this kind fail with it, without an effect. */
+    struct error apply_error;
+    size_t apply_error_count;
+    size_t truncate_at; /* Listings are cut here; 0: never. */
+};
+
+void sim_cloud_start(struct sim_cloud *cloud, const struct catalogue *catalogue, uint64_t seed, int64_t wall_ms);
+void sim_cloud_stop(struct sim_cloud *cloud);
+/* For loop_options.find_adapter. */
+const struct adapter_ops *sim_cloud_find_adapter(const char *type);
+/* The process dies: its connections break, what it sent stays sent. */
+void sim_cloud_cut(struct sim_cloud *cloud);
+/* One step of the clouds; false: nothing is due. Notes effects. */
+bool sim_cloud_step(struct sim_cloud *cloud, uint64_t until_ns);
+
+void sim_cloud_faults(struct sim_cloud *cloud, struct sim_faults faults); /* Of all that are known. */
+/* Demand of a group from now on; the trace must outlive the cloud. Its values are vCPU. */
+void sim_cloud_demand(struct sim_cloud *cloud, const char *provider, const char *group, const struct sim_trace *trace);
+int64_t sim_cloud_size(const struct sim_cloud *cloud, const char *provider, const char *group); /* -1: no such group */
+/* Somebody else changes it. */
+void sim_cloud_set_size(struct sim_cloud *cloud, const char *provider, const char *group, int64_t size);
+void sim_cloud_delete_group(struct sim_cloud *cloud, const char *provider, const char *group);
+void sim_cloud_capacity(struct sim_cloud *cloud, const char *provider, int64_t machines_max); /* Of every type. */
+uint64_t sim_cloud_hash(const struct sim_cloud *cloud);                                       /* Of the effects. */
+
+#endif
