@@ -273,7 +273,7 @@ Test(account_status, a_provider_with_its_inventory) {
 
 Test(account_status, a_budget_that_is_not_counted) {
     struct object object = {.kind = OBJECT_BUDGET, .namespace = "shop", .name = "b", .generation = 2};
-    struct status_summary summary = {PROGRESS_STALLED, "ChargesUnavailable", "no charges", NULL, 0};
+    struct status_summary summary = {PROGRESS_STALLED, "ChargesUnavailable", "no charges", NULL, 0, false};
     struct buf out = {0};
     status_print_budget(&object, &summary, NOW_MS, &out);
     schema_check("budgets", "status", &out);
