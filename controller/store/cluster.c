@@ -207,16 +207,18 @@ static void take_version(const struct cluster_op *op) {
     struct cluster *cluster = op->cluster;
     struct bytes version = kube_text_resource_version(op->call.text);
     char resource_version[OBJECT_VERSION_MAX];
-    struct json *status;
-    struct error err;
     if (version.size == 0 || version.size >= sizeof(resource_version))
         return; /* The watch brings it. */
     memcpy(resource_version, version.data, version.size);
     resource_version[version.size] = '\0';
+<<<<<<< HEAD
     if (json_parse_trusted(op->status, &status, &err) != ERR_NONE)
         return;
     store_status_written(&cluster->base, op->write->kind, op->namespace, op->name, status, resource_version);
     json_free(status);
+=======
+    store_status_written(&cluster->base, write->kind, write->namespace, write->name, write->status, resource_version);
+>>>>>>> main
     cluster->own_versions[hash_of(version) % OWN_VERSIONS] = hash_of(version);
 }
 
