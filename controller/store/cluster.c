@@ -186,8 +186,6 @@ struct cluster_op {
     struct cluster *cluster;
     struct store_write *write;
     struct buf body, path;
-    char *namespace, *name; /* Of a write: the writer's own may go before the answer comes. */
-    struct bytes status;    /* Within body. */
 };
 
 static void op_free(struct cluster_op *op) {
@@ -195,30 +193,20 @@ static void op_free(struct cluster_op *op) {
     kube_call_release(&op->call);
     buf_release(&op->body);
     buf_release(&op->path);
-    mem_free(op->namespace);
-    mem_free(op->name);
     mem_free(op);
     cluster->in_flight--;
     check_stopped(cluster);
 }
 
 /* Of a status write only the version is news: the status is what was sent. The watch's echo of it is passed over. */
-static void take_version(const struct cluster_op *op) {
-    struct cluster *cluster = op->cluster;
-    struct bytes version = kube_text_resource_version(op->call.text);
+static void take_version(struct cluster *cluster, const struct store_write *write, struct bytes text) {
+    struct bytes version = kube_text_resource_version(text);
     char resource_version[OBJECT_VERSION_MAX];
     if (version.size == 0 || version.size >= sizeof(resource_version))
         return; /* The watch brings it. */
     memcpy(resource_version, version.data, version.size);
     resource_version[version.size] = '\0';
-<<<<<<< HEAD
-    if (json_parse_trusted(op->status, &status, &err) != ERR_NONE)
-        return;
-    store_status_written(&cluster->base, op->write->kind, op->namespace, op->name, status, resource_version);
-    json_free(status);
-=======
     store_status_written(&cluster->base, write->kind, write->namespace, write->name, write->status, resource_version);
->>>>>>> main
     cluster->own_versions[hash_of(version) % OWN_VERSIONS] = hash_of(version);
 }
 
@@ -232,11 +220,11 @@ static void write_done(struct kube_call *call) {
         write->error = (struct error){0};
     /* Read your own writes: the cache has the answer before the watch brings it. */
     if (call->error.class == ERR_NONE && call->as_text)
-        take_version(op);
+        take_version(op->cluster, write, call->text);
     else if (call->error.class == ERR_NONE && write->type != STORE_WRITE_DELETE && call->reply)
         store_feed(store, write->kind, call->reply, NULL);
     if (gone)
-        store_feed_delete(store, write->kind, op->namespace, op->name);
+        store_feed_delete(store, write->kind, write->namespace, write->name);
     write->state = NULL;
     write->done(write);
     op_free(op);
@@ -258,9 +246,7 @@ static void status_body(struct cluster_op *op, const struct store_write *write) 
     char *status = mem_strndup(write->body.data, write->body.size);
     jw_raw(&w, status);
     mem_free(status);
-    size_t end = op->body.size;
     jw_close(&w, '}');
-    op->status = (struct bytes){op->body.data + end - write->body.size, write->body.size};
 }
 
 static struct cluster_op *op_new(struct cluster *cluster, void (*done)(struct kube_call *call)) {
@@ -281,8 +267,6 @@ static void op_send(struct cluster_op *op) {
 static void cluster_write(struct store *store, struct store_write *write) {
     struct cluster_op *op = op_new(cluster_of(store), write_done);
     op->write = write;
-    op->namespace = mem_strdup(write->namespace);
-    op->name = mem_strdup(write->name);
     buf_printf(&op->path, "/apis/%s/%s/namespaces/%s/%s", API_GROUP, API_VERSION, write->namespace,
                object_kind_plural(write->kind));
     switch (write->type) {
