@@ -6,6 +6,7 @@ OUT := $(BUILD)/$(MODE)
 CC := gcc
 VERSION := $(shell cat VERSION)
 JOBS ?= $(shell nproc)
+RUN_ARGS ?= --for 24h
 PREFIX ?= /usr
 PYTHON = $$(bash tests/support/cache.sh venv)/bin/python3
 
@@ -63,7 +64,9 @@ deps: ## Install what is missing with apt (as root or sudo)
 run: ## Set up, build and run the local example: a day in a minute, simulated clouds, real demand
 	@bash tests/support/deps.sh build
 	@$(MAKE) --no-print-directory all
-	$(BUILD)/trimtab run --manifests deploy/examples/local --speed 1440 --table $(RUN_ARGS)
+	@echo "A day in a minute; Ctrl-C ends it sooner. The log is in $(BUILD)/run.log."
+	@$(BUILD)/trimtab run --manifests deploy/examples/local --speed 1440 --table $(RUN_ARGS) 2>$(BUILD)/run.log || \
+	    { tail -n 5 $(BUILD)/run.log >&2; exit 1; }
 
 .PHONY: test
 test: ## Set up, build and run every test: unit contract sim fuzz corpora, integration, e2e

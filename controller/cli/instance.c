@@ -420,8 +420,11 @@ static enum err_class find_paths(struct instance *self, struct error *err) {
     struct local_paths paths;
     if (local_paths_of(self->options->manifests, true, &self->arena, &paths, err) != ERR_NONE)
         return err->class;
-    self->database_url = arena_printf(&self->arena, "sqlite:%s", paths.database);
-    self->history_url = arena_printf(&self->arena, "sqlite:%s.history", paths.database);
+    /* Sped-up time is no time to remember: its records would lie in the future of the next run. */
+    if (self->options->speed == 1) {
+        self->database_url = arena_printf(&self->arena, "sqlite:%s", paths.database);
+        self->history_url = arena_printf(&self->arena, "sqlite:%s.history", paths.database);
+    }
     self->socket = self->options->socket ? self->options->socket : paths.socket;
     return ERR_NONE;
 }

@@ -22,7 +22,7 @@ static const char usage[] =
     "  --in-cluster              API server by the pod's ServiceAccount (found by itself inside a pod)\n"
     "  --manifests DIR           no cluster: watch a directory of manifests\n"
     "  --history URL             demand history: sqlite:PATH (local run: beside the database; cluster: memory)\n"
-    "  --database URL            status and Recommendations of a local run: sqlite:PATH\n"
+    "  --database URL            status and Recommendations of a local run: sqlite:PATH (with --speed: memory)\n"
     "  --socket PATH             unix socket of a local run, for `--local` verbs\n"
     "  --listen ADDR             probes and metrics (:8081; local run 127.0.0.1:0)\n"
     "  --catalogue F             price list (the installed one)\n"
