@@ -272,8 +272,8 @@ static int64_t log_wall_ms(void *ctx) {
     return runtime_wall_ms(ctx);
 }
 
-/* One thread does nearly all the work, in small pieces: glibc's many arenas and its fast bins (whose consolidation was a twentieth
- * of the CPU time of status writes) cost more than they bring. */
+/* One thread does nearly all the work, in small pieces: glibc's many arenas and its fast bins (whose consolidation was
+ * a twentieth of the CPU time of status writes) cost more than they bring. */
 static void tune_memory(void) {
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MXFAST, 0);
