@@ -157,7 +157,7 @@ static bool parse_as_of(const char *text, int64_t *ret_ms) {
 
 enum err_class catalogue_reader_next(struct catalogue_reader *reader, struct catalogue_row *ret, bool *ret_found,
                                      struct error *err) {
-    bool found;
+    bool found = false;
     enum err_class class;
     do { /* Empty lines are skipped: editors leave one at the end. */
         class = read_line(reader, &found, err);
@@ -166,7 +166,7 @@ enum err_class catalogue_reader_next(struct catalogue_reader *reader, struct cat
         *ret_found = false;
         return class;
     }
-    size_t count;
+    size_t count = 0;
     class = split(reader, &count, err);
     if (class != ERR_NONE) {
         return class;

@@ -88,17 +88,16 @@ void exchange_send(struct exchange *exchange, struct http *http, void (*done)(st
 bool exchange_date_parse(const char *text, int64_t *ret_ms) {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    char month[4], zone[4], iso[TIME_TEXT_MAX];
-    unsigned int day, year, hour, minute, second;
-    int read = sscanf(text, "%*3[A-Za-z], %2u %3[A-Za-z] %4u %2u:%2u:%2u %3s", &day, month, &year, &hour, &minute,
-                      &second, zone);
-    if (read != 7 || !str_eq(zone, "GMT"))
+    /* RFC 9110 fixes each place of the form: "Sun, 06 Nov 1994 08:49:37 GMT". time_parse judges the numbers. */
+    if (strlen(text) != strlen("Sun, 06 Nov 1994 08:49:37 GMT") || strncmp(text + 3, ", ", 2) != 0 || text[7] != ' ' ||
+        text[11] != ' ' || text[16] != ' ' || !str_eq(text + 25, " GMT"))
         return false;
+    const char *day = text + 5, *month = text + 8, *year = text + 12, *clock = text + 17;
+    char iso[TIME_TEXT_MAX];
     for (unsigned int i = 0; i < ARRAY_LEN(months); i++) {
-        if (!str_eq(month, months[i]))
+        if (strncmp(month, months[i], 3) != 0)
             continue;
-        snprintf(iso, sizeof(iso), "%04u-%02u-%02uT%02u:%02u:%02uZ", year % 10000, i + 1, day % 100, hour % 100,
-                 minute % 100, second % 100);
+        snprintf(iso, sizeof(iso), "%.4s-%02u-%.2sT%.8sZ", year, i + 1, day, clock);
         return time_parse(iso, ret_ms);
     }
     return false;

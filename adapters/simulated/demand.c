@@ -98,6 +98,7 @@ static enum err_class load_file(struct loading *to, FILE *file, const char *name
 /* The span of the samples, the last one's own step included; the shortest distance is taken for the step, since gaps
  * only make distances longer. */
 static int64_t span_ms(const struct loading *from) {
+    ASSERT(from->times_ms && from->count >= 2);
     int64_t step_ms = INT64_MAX;
     for (size_t i = 1; i < from->count; i++) {
         int64_t distance_ms = from->times_ms[i] - from->times_ms[i - 1];

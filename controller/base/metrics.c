@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,6 +250,16 @@ static double open_fd_count(void) {
     return count;
 }
 
+/* The number that text begins with, white space before it skipped; ret_rest, unless NULL, is what follows it. */
+static bool number_at(const char *text, unsigned long long *ret, const char **ret_rest) {
+    char *end;
+    errno = 0;
+    *ret = strtoull(text, &end, 10);
+    if (ret_rest)
+        *ret_rest = end;
+    return end != text && errno == 0;
+}
+
 /* Field 22 of /proc/self/stat is the start in clock ticks since boot; btime is the boot. */
 static double start_time_seconds(void) {
     static double known = NAN;
@@ -261,14 +272,16 @@ static double start_time_seconds(void) {
         return NAN;
     char *after_name = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
     fclose(file);
-    if (!after_name ||
-        sscanf(after_name, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &ticks) != 1)
+    /* Each turn leaves the space before the field: the third comes first after the name, which may hold anything. */
+    const char *space = after_name;
+    for (int number = 3; space && number <= 22; number++)
+        space = strchr(space + 1, ' ');
+    if (!space || !number_at(space, &ticks, NULL))
         return NAN;
     if (!(file = fopen("/proc/stat", "re")))
         return NAN;
     while (fgets(line, sizeof(line), file)) {
-        if (sscanf(line, "btime %llu", &boot) == 1)
+        if (str_has_prefix(line, "btime ") && number_at(line + strlen("btime "), &boot, NULL))
             break;
     }
     fclose(file);
@@ -280,8 +293,11 @@ static void memory_bytes(double *ret_virtual, double *ret_resident) {
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
         return;
+    char line[256];
+    const char *rest;
     unsigned long long virtual_pages, resident_pages;
-    if (fscanf(file, "%llu %llu", &virtual_pages, &resident_pages) == 2) {
+    if (fgets(line, sizeof(line), file) && number_at(line, &virtual_pages, &rest) &&
+        number_at(rest, &resident_pages, NULL)) {
         double page_size = (double)sysconf(_SC_PAGESIZE);
         *ret_virtual = (double)virtual_pages * page_size;
         *ret_resident = (double)resident_pages * page_size;

@@ -272,8 +272,8 @@ static int64_t log_wall_ms(void *ctx) {
     return runtime_wall_ms(ctx);
 }
 
-/* One thread does nearly all the work, in small pieces: glibc's many arenas and its fast bins (whose consolidation was a twentieth
- * of the CPU time of status writes) cost more than they bring. */
+/* One thread does nearly all the work, in small pieces: glibc's many arenas and its fast bins (whose consolidation was
+ * a twentieth of the CPU time of status writes) cost more than they bring. */
 static void tune_memory(void) {
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MXFAST, 0);
@@ -347,7 +347,8 @@ static enum err_class start_local(struct instance *self, struct error *err) {
         return err->class;
     loop_start(self->loop, self->store);
     store_start(self->store);
-    loop_lead(self->loop, 0);
+    /* A request of a process that was killed on this database may still be under way. */
+    loop_lead(self->loop, o->action_timeout_ms);
     return server_start(&self->uv,
                         &(struct server_options){.unix_socket = self->socket, .routes = api_routes, .ctx = self},
                         &self->api, err);

@@ -80,7 +80,7 @@ static void provider_start(struct inventory *inv, const struct object *object) {
     const char *key = arena_printf(&inv->arena, "%s/%s", object->namespace, object->name);
     const struct adapter_ops *ops = adapter_find(type);
     struct json *parameters = NULL;
-    struct adapter *adapter;
+    struct adapter *adapter = NULL;
     struct error err;
     struct adapter_config config = {
         .name = key,

@@ -59,7 +59,7 @@ static enum err_class folder_make(const char *path, struct error *err) {
 
 enum err_class local_paths_of(const char *directory, bool make_folders, struct arena *arena, struct local_paths *ret,
                               struct error *err) {
-    const char *state, *sockets;
+    const char *state = NULL, *sockets = NULL;
     char *absolute = realpath(directory, NULL);
     if (!absolute)
         return error_set(err, ERR_PERMANENT, "directory %s: %s", directory, strerror(errno));
@@ -75,10 +75,11 @@ enum err_class local_paths_of(const char *directory, bool make_folders, struct a
 }
 
 static enum err_class only_socket(struct arena *arena, const char **ret, struct error *err) {
-    const char *folder, *found = NULL;
+    const char *folder = NULL, *found = NULL;
     size_t count = 0;
     if (socket_folder(arena, &folder, err) != ERR_NONE)
         return err->class;
+    ASSERT(folder != NULL);
     DIR *dir = opendir(folder);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
         const char *path = arena_printf(arena, "%s/%s", folder, entry->d_name);
@@ -102,7 +103,7 @@ static enum err_class only_socket(struct arena *arena, const char **ret, struct 
 enum err_class local_paths_find(const char *directory_or_socket, struct arena *arena, const char **ret,
                                 struct error *err) {
     struct stat status;
-    struct local_paths paths;
+    struct local_paths paths = {0};
     if (!*directory_or_socket)
         return only_socket(arena, ret, err);
     if (stat(directory_or_socket, &status) != 0)

@@ -15,8 +15,11 @@
 
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {
     struct forecast_grid grid = {0};
-    for (double h = 1; grid.knot_count < FORECAST_KNOTS_MAX - 1 && (size_t)h < steps; h = fmax(h + 1, h * KNOT_RATIO))
+    double h = 1;
+    while (grid.knot_count < FORECAST_KNOTS_MAX - 1 && (size_t)h < steps) {
         grid.knots[grid.knot_count++] = (size_t)h;
+        h = fmax(h + 1, h * KNOT_RATIO);
+    }
     grid.knots[grid.knot_count++] = steps;
     for (size_t k = 0; k < grid.knot_count; k++) {
         double left = k ? (double)(grid.knots[k] - grid.knots[k - 1]) / 2 : 0.5;

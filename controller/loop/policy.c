@@ -152,7 +152,8 @@ static void survey_one(void *ctx, const char *provider, const struct cloud_resou
         survey->in->selected = true;
         return;
     }
-    int64_t low = resource->count, high = resource->count;
+    int64_t low = resource->count;
+    int64_t high = low;
     const struct name_set *names = admit_names(loop, survey->policy->namespace, survey->policy->name);
     for (size_t i = 0; i < names->count; i++) {
         const struct object *other =

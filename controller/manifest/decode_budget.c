@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -46,9 +46,13 @@ static void decode_period(struct decoder *d, const struct place *spec, struct bu
     if (ret->time_zone && !zone)
         decode_fault(d, &zone_at, "\"%s\" is not in the tz database; write it like Europe/Berlin", ret->time_zone);
     const char *start = decode_text_borrowed(d, spec, "start", &text_date, false);
-    int year, month, day;
-    if (start && zone && sscanf(start, "%4d-%2d-%2d", &year, &month, &day) == 3)
-        ret->start_ms = zone_to_unix_ms(zone, year, month, day, 0, 0);
+    if (!start || !zone)
+        return;
+    /* text_date let it pass: it is a real date, written YYYY-MM-DD. */
+    int year = (int)strtol(start, NULL, 10);
+    int month = (int)strtol(start + strlen("YYYY-"), NULL, 10);
+    int day = (int)strtol(start + strlen("YYYY-MM-"), NULL, 10);
+    ret->start_ms = zone_to_unix_ms(zone, year, month, day, 0, 0);
 }
 
 static void decode_parent(struct decoder *d, const struct place *spec, struct budget *ret) {

@@ -41,6 +41,7 @@ bool observe_permit(const struct object *provider, const char *policy_namespace,
 }
 
 static bool has_tags(const struct cloud_resource *resource, const struct tag *tags, size_t tag_count) {
+    ASSERT(tags || tag_count == 0);
     for (size_t i = 0; i < tag_count; i++)
         if (!str_eq(cloud_resource_tag(resource, tags[i].key), tags[i].value))
             return false;

@@ -143,6 +143,7 @@ static void tell_error(struct store *store, const struct error *error) {
 
 static void tell_change(struct store *store, const struct object *before, const struct object *now) {
     const struct object *any = now ? now : before;
+    ASSERT(any != NULL);
     if (any->kind == OBJECT_NAMESPACE && str_eq(any->name, store->own_namespace))
         store->own_namespace_suspended = now && now->suspended;
     if (store->callbacks.on_change)

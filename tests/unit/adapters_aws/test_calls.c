@@ -234,6 +234,8 @@ Test(aws_calls, dates_of_http) {
     cr_expect(!exchange_date_parse("", &ms));
     cr_expect(!exchange_date_parse("Sun, 06 Foo 1994 08:49:37 GMT", &ms));
     cr_expect(!exchange_date_parse("Sun, 06 Nov 1994 08:49:37 CET", &ms));
+    cr_expect(!exchange_date_parse("Sun, 06 Nov 1994 08:49:37 GMT+1", &ms));
+    cr_expect(!exchange_date_parse("Sun, 06 Nov 1994 08:49:+7 GMT", &ms));
     cr_expect(!exchange_date_parse("Sun, 31 Feb 1994 08:49:37 GMT", &ms));
     cr_expect(!exchange_date_parse("Sun Nov  6 08:49:37 1994", &ms));
 }
