@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "support"))
+import aws_proxy as aws_proxy_support  # noqa: E402
 import clouds  # noqa: E402
 import cluster as cluster_support  # noqa: E402
 import ports  # noqa: E402
@@ -86,6 +87,14 @@ def moto(moto_session):
     """An empty moto that checks nothing until moto.set_auth(True)."""
     moto_session.reset()
     return moto_session
+
+
+@pytest.fixture
+def aws_proxy(moto):
+    """A counting proxy in front of the test's moto, which can also disturb; see tests/support/aws_proxy.py."""
+    proxy = aws_proxy_support.AwsProxy(moto.url)
+    yield proxy
+    proxy.stop()
 
 
 @pytest.fixture(scope="session")

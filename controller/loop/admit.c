@@ -70,10 +70,23 @@ const struct name_set *admit_names(const struct loop *loop, const char *namespac
 
 /* ---- the record of sizes ---- */
 
+/* When the size became to_count; 0: it has not, as far as is known. One that is not final counts too: who takes over
+ * between the effect and the end of its Recommendation must not read the past of the old size as that of the new. */
+static int64_t changed_at_ms(const struct recommendation *r, const struct cloud_resource *resource) {
+    if (r->phase == PHASE_SUCCEEDED)
+        return r->finished_at_ms;
+    if (r->phase == PHASE_VERIFYING || (r->phase == PHASE_RUNNING && resource->count == r->to_count))
+        return r->phase_since_ms;
+    return 0;
+}
+
+struct size_change {
+    int64_t time_ms, from, to;
+};
+
 static int by_time(const void *a, const void *b) {
-    const struct recommendation *x = *(const struct recommendation *const *)a,
-                                *y = *(const struct recommendation *const *)b;
-    return (x->finished_at_ms > y->finished_at_ms) - (x->finished_at_ms < y->finished_at_ms);
+    const struct size_change *x = a, *y = b;
+    return (x->time_ms > y->time_ms) - (x->time_ms < y->time_ms);
 }
 
 static bool is_target(const struct recommendation *r, const char *provider, const char *region, enum cloud_kind kind,
@@ -85,22 +98,24 @@ static bool is_target(const struct recommendation *r, const char *provider, cons
 size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_resource *resource,
                             struct cloud_sample *ret, size_t ret_max) {
     struct loop *loop = ctx;
-    const struct recommendation *done[64];
+    struct size_change done[64];
     size_t done_count = 0;
     const struct object *object;
     for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
         const struct recommendation *r = object->as.recommendation;
-        if (!object->fault[0] && r->phase == PHASE_SUCCEEDED &&
-            is_target(r, provider, resource->region, resource->kind, resource->id))
-            done[done_count++] = r;
+        if (object->fault[0] || !is_target(r, provider, resource->region, resource->kind, resource->id))
+            continue;
+        int64_t time_ms = changed_at_ms(r, resource);
+        if (time_ms > 0)
+            done[done_count++] = (struct size_change){time_ms, r->from_count, r->to_count};
     }
     if (done_count == 0 || ret_max < 2)
         return 0;
     qsort(done, done_count, sizeof(done[0]), by_time);
     size_t count = 0;
-    ret[count++] = (struct cloud_sample){.time_ms = 0, .value = (double)done[0]->from_count};
+    ret[count++] = (struct cloud_sample){.time_ms = 0, .value = (double)done[0].from};
     for (size_t i = done_count > ret_max - 1 ? done_count - (ret_max - 1) : 0; i < done_count; i++)
-        ret[count++] = (struct cloud_sample){.time_ms = done[i]->finished_at_ms, .value = (double)done[i]->to_count};
+        ret[count++] = (struct cloud_sample){.time_ms = done[i].time_ms, .value = (double)done[i].to};
     return count;
 }
 

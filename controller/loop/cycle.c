@@ -96,6 +96,20 @@ static void publish(struct loop *loop, const struct policy_job *job) {
     metrics_set(loop->options.metrics, &metric_cost, labels, (double)view.cost_hourly / 1e6);
 }
 
+/* A change that the cloud has taken but that does not serve yet: the size is right, the work is not done. */
+static bool is_under_way(struct loop *loop, const struct object *policy) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        if (!object || object->fault[0])
+            continue;
+        enum recommendation_phase phase = object->as.recommendation->phase;
+        if (phase == PHASE_RUNNING || phase == PHASE_VERIFYING || phase == PHASE_REVERTING)
+            return true;
+    }
+    return false;
+}
+
 /* What the policy's Ready says once there is a plan. */
 static struct status_summary summary_of(struct loop *loop, const struct object *object, struct policy_job *job) {
     const struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
@@ -112,6 +126,17 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
     if (store_is_suspended(loop->store, object))
         return (struct status_summary){PROGRESS_READY, "Suspended", "suspended: plans are made, nothing is changed",
                                        NULL, 0};
+    for (size_t i = 0; i < job->plan.action_count; i++) {
+        const char *provider = job->plan.actions[i].provider;
+        if (provider_is_suspended(loop, provider))
+            return (struct status_summary){
+                .progress = PROGRESS_READY,
+                .reason = "ProviderSuspended",
+                .message = arena_printf(&job->arena, "Provider %s is suspended: nothing of it is changed", provider)};
+    }
+    if (is_under_way(loop, object))
+        return (struct status_summary){PROGRESS_RECONCILING, "Acting",
+                                       "the size is being changed to what the plan wants", NULL, 0};
     if (job->plan.actual == job->plan.desired)
         return (struct status_summary){PROGRESS_READY, "InTrim", "the size is what the plan wants", NULL, 0};
     if (object->as.policy->mode == MODE_OBSERVE)

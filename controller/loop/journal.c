@@ -142,6 +142,7 @@ static void send_done(struct adapter_call *call) {
     arena_release(&state->arena);
     state->sending = false;
     loop->in_flight--;
+    loop->effects--;
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
     if (!object || object->fault[0]) {
         loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
@@ -192,6 +193,7 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     state->tries++;
     state->sending = true;
     loop->in_flight++;
+    loop->effects++;
     log_info("effect", LOG_STR("recommendation", state->key), LOG_STR("provider", r->target.provider),
              LOG_STR("target", r->target.id), LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
     adapter->ops->apply(adapter, &state->call, &state->action);
@@ -208,6 +210,7 @@ static void poll_done(struct adapter_call *call) {
     arena_release(&state->arena);
     state->sending = false;
     loop->in_flight--;
+    loop->effects--;
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
     if (object && !object->fault[0] && is_done) {
         state->floor_sequence = observe_sequence(loop->observe);
@@ -235,6 +238,7 @@ static void poll_operation(struct loop *loop, struct recommendation_state *state
     state->call = call_of(loop, state, poll_done);
     state->sending = true;
     loop->in_flight++;
+    loop->effects++;
     adapter->ops->poll(adapter, &state->call, state->operation);
 }
 
@@ -276,12 +280,12 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     if (policy && !policy->deleting && !policy->fault[0])
         in.policy = policy->as.policy;
     in.suspended = store_is_suspended(loop->store, object) || (policy && store_is_suspended(loop->store, policy));
+    in.suspended = in.suspended || provider_is_suspended(loop, r->target.provider);
     char *slash = strchr(r->target.provider, '/');
-    if (slash) { /* A suspended Provider is a switch too. */
+    if (slash) {
         char *namespace = mem_strndup(r->target.provider, (size_t)(slash - r->target.provider));
         const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
         in.provider_gone = !provider || provider->deleting;
-        in.suspended = in.suspended || (provider && store_is_suspended(loop->store, provider));
         mem_free(namespace);
     }
     char *key = claims_key(r->target.provider, r->target.region, r->target.kind, r->target.id);

@@ -272,17 +272,23 @@ void loop_lead(struct loop *loop, int64_t wait_ms) {
         begin(loop);
 }
 
+static void observe_is_closed(void *ctx) {
+    ((struct loop *)ctx)->observe_closed = true;
+}
+
 static void check_stopped(struct timer *timer) {
     struct loop *loop = timer->ctx;
+    /* Closing cancels what is under way: a change that has been sent is heard out first, so that its outcome is known
+     * and recorded. */
+    if (loop->effects == 0 && !loop->observe_closing) {
+        loop->observe_closing = true;
+        observe_close(loop->observe, observe_is_closed, loop);
+    }
     if (loop->observe_closed && loop->in_flight == 0) {
         loop->stopped(loop->stopped_ctx);
         return;
     }
     timer_start(loop->runtime, &loop->stop_check, STOP_CHECK_NS, check_stopped, loop);
-}
-
-static void observe_is_closed(void *ctx) {
-    ((struct loop *)ctx)->observe_closed = true;
 }
 
 void loop_stop(struct loop *loop, void (*stopped)(void *ctx), void *ctx) {
@@ -291,7 +297,6 @@ void loop_stop(struct loop *loop, void (*stopped)(void *ctx), void *ctx) {
     loop->stopped_ctx = ctx;
     timer_stop(loop->runtime, &loop->drain);
     timer_stop(loop->runtime, &loop->resync);
-    observe_close(loop->observe, observe_is_closed, loop);
     timer_start(loop->runtime, &loop->stop_check, 0, check_stopped, loop);
 }
 

@@ -85,7 +85,8 @@ struct loop {
     bool leading, stopping, synced;
     uint64_t act_from_ns; /* Monotonic: no effect before. */
     size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
-    bool observe_closed;
+    size_t effects;       /* Of these, calls that change a cloud or ask how far a change is. */
+    bool observe_closing, observe_closed;
     struct timer stop_check;
     void (*stopped)(void *ctx);
     void *stopped_ctx;
@@ -146,6 +147,8 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
 /* provider.c, budget.c */
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 void provider_state_free(struct provider_state *state);
+/* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */
+bool provider_is_suspended(const struct loop *loop, const char *key);
 void budget_reconcile(struct loop *loop, struct workqueue_item *item);
 
 /* write.c */

@@ -69,7 +69,7 @@ static bool scope_of(struct loop *loop, const struct object *policy, const struc
         return problem(why, PROGRESS_STALLED, "ProviderNotReady",
                        arena_printf(arena, "Provider %s cannot be opened: %s", ret->provider, state->error.message));
     if (!report.listed)
-        return problem(why, PROGRESS_RECONCILING, "Observing",
+        return problem(why, PROGRESS_RECONCILING, "Listing",
                        arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,
                                     report.error.class != ERR_NONE ? ": " : "", report.error.message));
     return true;
@@ -113,7 +113,7 @@ void policy_select(struct loop *loop, const struct object *policy) {
         struct observe_scope scope;
         struct status_summary why;
         if (!scope_of(loop, policy, &spec->selector.providers[i], &arena, &scope, &why) &&
-            !str_eq(why.reason, "Observing"))
+            !str_eq(why.reason, "Listing"))
             continue;
         any_open = true;
         observe_select(loop->observe, spec, &scope, 1, select_one, &selection);

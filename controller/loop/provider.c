@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "loop/loop_internal.h"
@@ -31,6 +33,16 @@ void provider_state_free(struct provider_state *state) {
     mem_free(state->namespace);
     mem_free(state->name);
     mem_free(state);
+}
+
+bool provider_is_suspended(const struct loop *loop, const char *key) {
+    const char *slash = strchr(key, '/');
+    if (!slash)
+        return false;
+    char *namespace = mem_strndup(key, (size_t)(slash - key));
+    const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
+    mem_free(namespace);
+    return provider && store_is_suspended(loop->store, provider);
 }
 
 /* ---- opening ---- */
@@ -94,8 +106,6 @@ static void secret_read(void *ctx, const struct json *data, const struct error *
             open_with(loop, state, object, data);
         else if (state->opened_hash == 0) /* An adapter that is open goes on with what it has. */
             open_failed(loop, state, err);
-        workqueue_add_after(&loop->queue, OBJECT_PROVIDER, request->namespace, request->name,
-                            data ? SECRET_PERIOD_MS : SECRET_RETRY_MS);
         loop_wake(loop, OBJECT_PROVIDER, request->namespace, request->name);
     }
     mem_free(request->namespace);
@@ -109,15 +119,20 @@ static void open_begin(struct loop *loop, struct provider_state *state, const st
         open_with(loop, state, object, NULL);
         return;
     }
-    int64_t age_ms = loop_now_ms(loop) - state->secret_read_ms;
-    bool is_due = state->secret_read_ms == 0 || state->spec_hash != object->as.provider->hash ||
-                  age_ms >= (state->opened_hash ? SECRET_PERIOD_MS : SECRET_RETRY_MS) || age_ms < 0;
     struct observe_report report;
     observe_provider_report(loop->observe, object->namespace, object->name, &report);
-    if (report.error.class == ERR_PERMISSION && age_ms >= SECRET_RETRY_MS)
-        is_due = true;
-    if (state->opening || !is_due)
+    bool works = state->opened_hash != 0 && report.error.class != ERR_PERMISSION;
+    int64_t period_ms = works ? SECRET_PERIOD_MS : SECRET_RETRY_MS;
+    int64_t age_ms = loop_now_ms(loop) - state->secret_read_ms;
+    bool is_due = state->secret_read_ms == 0 || state->spec_hash != object->as.provider->hash || age_ms >= period_ms ||
+                  age_ms < 0;
+    if (state->opening)
         return;
+    if (!is_due) {
+        /* Asked for at each reconcile: one that comes earlier takes the place of a timer that was set before. */
+        workqueue_add_after(&loop->queue, OBJECT_PROVIDER, object->namespace, object->name, period_ms - age_ms);
+        return;
+    }
     struct secret_request *request = mem_alloc(sizeof(*request));
     *request = (struct secret_request){loop, mem_strdup(object->namespace), mem_strdup(object->name)};
     state->opening = true;

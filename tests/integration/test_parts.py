@@ -4,6 +4,8 @@ ministack that refuse a wrong signature, a fault proxy whose faults arrive.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import datetime
+
 import botocore.exceptions
 
 
@@ -36,6 +38,33 @@ def test_moto_checks_signature_and_policy_once_auth_is_on(moto):
 
 def test_moto_is_empty_for_each_test(moto):
     assert moto.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"] == []
+
+
+def test_moto_made_linear_gives_the_same_metric_data():
+    """moto_linear.py replaces one function of moto: here both answer the same, in one process."""
+    import moto_linear
+    from moto.cloudwatch import models
+
+    backend = models.CloudWatchBackend("us-east-1", "123456789012")
+    start = datetime.datetime(2026, 1, 5, tzinfo=datetime.timezone.utc)
+    for i in range(40):
+        at = start + datetime.timedelta(minutes=7 * i)
+        for group in ("a", "b"):
+            datum = {"MetricName": "CPUUtilization", "Value": i + len(group), "Timestamp": at, "Unit": "Percent",
+                     "Dimensions": [{"Name": "AutoScalingGroupName", "Value": group}]}
+            backend.put_metric_data("AWS/EC2", [datum] if i % 5 else [datum, {**datum, "Value": 99}])
+
+    def query(name, group, **more):
+        metric = {"Namespace": "AWS/EC2", "MetricName": name,
+                  "Dimensions": [{"Name": "AutoScalingGroupName", "Value": group}]}
+        return {"Id": f"q{group}", "MetricStat": {"Metric": metric, "Period": "900", "Stat": "Average", **more}}
+
+    queries = [query("CPUUtilization", "a"), query("CPUUtilization", "b", Unit="Percent"), query("CPUUtilization", "c")]
+    span = (start + datetime.timedelta(minutes=15), start + datetime.timedelta(hours=3))
+    for order in ("TimestampAscending", "TimestampDescending"):
+        expected = moto_linear.original(backend, queries, *span, order)
+        assert len(expected[0]["values"]) == 11
+        assert moto_linear.get_metric_data(backend, queries, *span, order) == expected
 
 
 def test_ministack_refuses_an_unknown_key(ministack):

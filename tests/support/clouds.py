@@ -55,8 +55,9 @@ class Moto(Server):
 
     def __init__(self, folder):
         port = ports.claim_port()
-        argv = [procs.cached("venv") / "bin" / "moto_server", "-H", "127.0.0.1", "-p", port]
+        argv = [procs.cached("venv") / "bin" / "python3", procs.SUPPORT / "moto_linear.py", "-H", "127.0.0.1", "-p", port]
         super().__init__(argv, folder, "moto", port, alive_path="/moto-api/data.json")
+        self._images = {}
 
     def set_auth(self, is_on):
         # The type matters: a form's makes moto answer 500.
@@ -81,7 +82,9 @@ class Moto(Server):
         """An Auto Scaling group with its launch template; its instances appear at once."""
         ec2 = self.client("ec2", region=region)
         template = f"lt-{name}"
-        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        if region not in self._images:  # moto takes a second to list them, and they are the same for each server.
+            self._images[region] = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+        image = self._images[region]
         ec2.create_launch_template(
             LaunchTemplateName=template, LaunchTemplateData={"ImageId": image, "InstanceType": instance_type}
         )

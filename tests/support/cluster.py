@@ -9,9 +9,11 @@ SPDX-License-Identifier: Apache-2.0
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -22,9 +24,10 @@ RECIPE = procs.REPO / "tests" / "cluster"
 
 
 class Cluster:
-    """kubeconfig and kubectl are paths; port is the API server's."""
+    """kubeconfig and kubectl are paths; port is the API server's. controllers: with the controller manager alone; full:
+    with all parts. The API server writes down who changed what: see writes()."""
 
-    def __init__(self, full=False, nodes=0, apiserver_flags=""):
+    def __init__(self, full=False, nodes=0, controllers=False, apiserver_flags=""):
         self._built = procs.cached("cluster")
         self.kubectl_path = self._built / "bin" / "kubectl"
         self.folder = None
@@ -32,18 +35,19 @@ class Cluster:
             self.port = ports.claim_block()
             self.folder = Path(tempfile.mkdtemp(prefix="trimtab-cluster-"))
             parts = "1" if full else "0"
+            audit = "--audit-log-path=log/audit.log --audit-policy-file=" + str(RECIPE / "audit-policy.yaml")
             self._env = {
                 **os.environ,
                 "NAME": f"t{self.port}",
                 "DIR": str(self.folder),
                 "OUT": str(self._built),
                 "PORT": str(self.port),
-                "KCM": parts,
+                "KCM": "1" if controllers else parts,
                 "SCHED": parts,
                 "KWOK": parts,
                 "METRICS": "0",
                 "NODES": str(nodes if full else 0),
-                "APISERVER_FLAGS": apiserver_flags,
+                "APISERVER_FLAGS": f"{audit} {apiserver_flags}",
             }
             self._env.pop("KUBECONFIG", None)
             # Stopping is a helper's work that waits for our end of its pipe to close, so that the cluster goes when this
@@ -75,8 +79,43 @@ class Cluster:
         path = self.folder / "log" / f"{name}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def writes(self, user=None):
+        """Every request that changed something, oldest first, as the API server's audit log has it; of one user where
+        given. Each has stamp, user, verb, resource, namespace, name, subresource and code."""
+        found = []
+        for line in self.component_log("audit").splitlines():
+            event = json.loads(line)
+            target = event.get("objectRef", {})
+            if user in (None, event["user"]["username"]):
+                found.append(
+                    {
+                        "stamp": event["stageTimestamp"],
+                        "user": event["user"]["username"],
+                        "verb": event["verb"],
+                        "code": event["responseStatus"].get("code"),
+                        **{key: target.get(key, "") for key in ("resource", "namespace", "name", "subresource")},
+                    }
+                )
+        return found
+
     def pid(self, name):
         return int((self.folder / "pid" / name).read_text())
+
+    def kill_apiserver(self):
+        """As a crash would; start_apiserver() starts it again with the same arguments and port."""
+        pid = self.pid("kube-apiserver")
+        self._apiserver_argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]
+        os.kill(pid, signal.SIGKILL)
+        procs.wait_until("the API server is gone", lambda: procs.http_get(f"http://127.0.0.1:{self.port}/")[0] == 0)
+
+    def start_apiserver(self):
+        """The new one belongs to down.sh as the old one did. It is not awaited."""
+        with open(self.folder / "log" / "kube-apiserver.log", "ab") as log:
+            child = subprocess.Popen(
+                self._apiserver_argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        (self.folder / "pid" / "kube-apiserver").write_text(f"{child.pid}\n")
+        threading.Thread(target=child.wait, daemon=True).start()  # Else down.sh waits for a zombie.
 
     def kubectl(self, *args, stdin=None, check=True):
         """Runs kubectl and returns its standard output; with check=False the finished process."""
@@ -114,8 +153,6 @@ class Cluster:
 
 
 def main():
-    import signal
-
     cluster = Cluster(full="--full" in sys.argv, nodes=2)
     print(f"export KUBECONFIG={cluster.kubeconfig}\nalias kubectl={cluster.kubectl_path}", flush=True)
     try:

@@ -89,7 +89,7 @@ class Process:
         self._log.close()
         return code
 
-    def wait_for(self, what, check, seconds=30.0):
+    def wait_for(self, what, check, seconds=30.0, pause=0.05):
         """wait_until, but a child that dies meanwhile is told at once, with the end of its log."""
 
         def still():
@@ -97,7 +97,7 @@ class Process:
                 raise RuntimeError(f"{self.child.args[0]} exited with {self.child.returncode}:\n{self.log()[-3000:]}")
             return check()
 
-        return wait_until(what, still, seconds)
+        return wait_until(what, still, seconds, pause)
 
 
 def _die_with_parent():
