@@ -6,6 +6,7 @@
 #include "account/status.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/json.h"
 #include "base/str.h"
@@ -15,6 +16,17 @@
 #define WHY_NOT_MAX 20
 #define HOURS_PER_MONTH 730
 
+/* Cut to what fits, between characters. */
+static void copy_message(char *to, size_t to_size, const char *from) {
+    if (str_copy(to, to_size, from))
+        return;
+    size_t size = strlen(to), start = size;
+    while (start > 0 && size - start < 4 && ((unsigned char)to[start - 1] & 0xc0) == 0x80)
+        start--;
+    if (start > 0 && str_utf8_size(to + start - 1, size - start + 1) != size - start + 1)
+        to[start - 1] = '\0';
+}
+
 static void put_condition(struct json_writer *w, const struct object *object, const struct status_condition *condition,
                           int64_t now_ms) {
     const struct object_condition *before = &object->conditions[condition->type];
@@ -22,7 +34,7 @@ static void put_condition(struct json_writer *w, const struct object *object, co
     char time[TIME_TEXT_MAX];
     char message[MESSAGE_MAX];
     time_format(kept ? before->last_transition_ms : now_ms, time);
-    (void)str_copy(message, sizeof(message), condition->message);
+    copy_message(message, sizeof(message), condition->message);
     jw_open(w, '{');
     jw_put_string(w, "lastTransitionTime", time);
     jw_put_string(w, "message", message);

@@ -228,12 +228,12 @@ static struct act_step step_verifying(const struct act_input *in) {
         return wait_until(in->retry_at_ms, "BackOff");
     if (in->provider_gone)
         return record_gone();
-    if (r->operation && r->operation[0])
+    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
+    bool is_late = in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
+    if (r->operation && r->operation[0] && !is_late) /* One that never ends is settled by what the listing shows. */
         return (struct act_step){.type = ACT_POLL, .reason = "Poll"};
     if (!is_news(in))
         return refresh("Verify");
-    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
-    bool is_late = in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
     if (!in->resource && is_late)
         return record(PHASE_FAILED, "NotSeen", "the target has not shown up in the cloud's listing in time");
     if (!in->resource)

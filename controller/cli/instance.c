@@ -18,6 +18,7 @@
 #include "cli/cli.h"
 #include "cli/live.h"
 #include "cli/local_paths.h"
+#include "cli/record.h"
 #include "history/history.h"
 #include "kube/client.h"
 #include "kube/lease.h"
@@ -289,11 +290,20 @@ static void start_base(struct instance *self) {
     uv_signal_start(&self->sigint, on_signal, SIGINT);
 }
 
+static void on_plan(void *ctx, const struct object *policy, const struct plan_input *input, const struct plan *plan) {
+    const struct instance *self = ctx;
+    struct error error;
+    if (record_keep(self->options->record, policy, input, plan, &error) != ERR_NONE)
+        log_warn("plan not recorded", LOG_ERR(&error));
+}
+
 static enum err_class start_loop(struct instance *self, struct error *err) {
     const struct instance_options *o = self->options;
     const char *history = o->history ? o->history : o->manifests ? self->history_url : NULL;
     if (catalogue_open(o->catalogue, &self->catalogue, err) != ERR_NONE)
         return error_wrap(err, "price catalogue");
+    if (o->record && record_folder_make(o->record, err) != ERR_NONE)
+        return error_wrap(err, "--record");
     if (history_open(&(struct history_options){.url = history,
                                                .step_ms = o->usage_step_ms,
                                                .keep_ms = INT64_C(35) * 24 * 3600 * 1000,
@@ -311,7 +321,9 @@ static enum err_class start_loop(struct instance *self, struct error *err) {
                                                  .status_interval_ms = o->status_interval_ms,
                                                  .action_timeout_ms = o->action_timeout_ms,
                                                  .concurrency = 128,
-                                                 .finished_max = 10});
+                                                 .finished_max = 10,
+                                                 .on_plan = o->record ? on_plan : NULL,
+                                                 .plan_ctx = self});
     return ERR_NONE;
 }
 

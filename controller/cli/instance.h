@@ -24,6 +24,7 @@ struct instance_options {
     const char *socket;    /* Of the local API; NULL: the default. */
     const char *listen;    /* Probes and metrics. */
     const char *catalogue; /* NULL: the installed one. */
+    const char *record;    /* Folder for the latest plan of each policy with its inputs; NULL: none. */
     uint64_t speed;        /* >= 1 */
     int64_t start_ms;      /* Wall time at which a local run begins; 0: now. */
     int64_t run_for_ms;    /* Ends by itself after so much (sped-up) time; 0: never. */

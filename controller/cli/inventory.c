@@ -5,20 +5,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <uv.h>
 
 #include "adapters/adapter.h"
-#include "adapters/common/catalogue.h"
 #include "base/mem.h"
-#include "base/runtime_uv.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/clouds.h"
 #include "cli/inventory.h"
 #include "cli/options.h"
-#include "manifest/load.h"
-#include "net/http.h"
 
 #define COUNT_MAX_DEFAULT 100000
 
@@ -33,12 +27,9 @@ struct listing { /* One provider, region, kind. */
 };
 
 struct inventory {
-    uv_loop_t loop;
-    struct runtime_uv runtime;
-    struct http *http;
-    struct catalogue *catalogue;
-    struct manifest_set set, beside; /* beside: the folder's other manifests, read only for a Secret. */
-    bool has_beside;
+    struct cli_clouds clouds;
+    struct manifest_set set;
+    struct cli_secrets secrets;
     int64_t count_max;
     struct arena arena;
     struct adapter **adapters;
@@ -47,44 +38,6 @@ struct inventory {
     size_t listing_count, listings_open;
     bool has_errors;
 };
-
-/* ---- credentials ---- */
-
-static const struct manifest_secret *secret_find(const struct manifest_set *set, const char *namespace,
-                                                 const char *name) {
-    for (size_t i = 0; i < set->secret_count; i++) {
-        if (str_eq(set->secrets[i].namespace, namespace) && str_eq(set->secrets[i].name, name))
-            return &set->secrets[i];
-    }
-    return NULL;
-}
-
-/* In the file itself, else in its folder. */
-static const struct manifest_secret *secret_of(struct inventory *inv, const struct object *object) {
-    const char *name = object->as.provider->secret_name;
-    if (!name)
-        return NULL;
-    const struct manifest_secret *secret = secret_find(&inv->set, object->namespace, name);
-    if (secret)
-        return secret;
-    if (!inv->has_beside && object->as.provider->base_dir) {
-        const char *const paths[] = {object->as.provider->base_dir};
-        manifest_load(paths, 1, "default", false, &inv->beside);
-        inv->has_beside = true;
-    }
-    return inv->has_beside ? secret_find(&inv->beside, object->namespace, name) : NULL;
-}
-
-static const char *credential(void *ctx, const char *key) {
-    const struct manifest_secret *secret = ctx;
-    if (!secret)
-        return getenv(key);
-    for (size_t i = 0; i < secret->data_count; i++) {
-        if (str_eq(secret->data[i].key, key))
-            return secret->data[i].value;
-    }
-    return NULL;
-}
 
 /* ---- listing ---- */
 
@@ -126,21 +79,16 @@ static void provider_start(struct inventory *inv, const struct object *object) {
     const char *type = provider_type_name(spec->type);
     const char *key = arena_printf(&inv->arena, "%s/%s", object->namespace, object->name);
     const struct adapter_ops *ops = adapter_find(type);
-    const struct adapter_env env = {.runtime = &inv->runtime.base, .http = inv->http, .catalogue = inv->catalogue};
     struct json *parameters = NULL;
     struct adapter *adapter;
     struct error err;
-    union { /* The callback's ctx is not const, the Secret is. */
-        const void *given;
-        void *ctx;
-    } secret = {.given = secret_of(inv, object)};
     struct adapter_config config = {
         .name = key,
         .regions = spec->regions,
         .region_count = spec->region_count,
         .endpoint = spec->endpoint,
-        .credential = credential,
-        .credential_ctx = secret.ctx,
+        .credential = cli_credential,
+        .credential_ctx = cli_secret_of(&inv->secrets, object),
         .base_dir = spec->base_dir,
     };
     enum err_class class = ERR_NONE;
@@ -150,7 +98,7 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         class = json_parse(bytes_of(spec->parameters_json), &parameters, &err);
     config.parameters = parameters;
     if (class == ERR_NONE)
-        class = ops->open(&adapter, &env, &config, &err);
+        class = ops->open(&adapter, &inv->clouds.env, &config, &err);
     json_free(parameters);
     if (class != ERR_NONE) {
         complain(inv, key, NULL, NULL, &err);
@@ -164,39 +112,17 @@ static void provider_start(struct inventory *inv, const struct object *object) {
 
 /* ---- life ---- */
 
-static void inventory_open(struct inventory *inv) {
-    struct error err;
-    int rc = uv_loop_init(&inv->loop);
-    ASSERT(rc == 0);
-    runtime_uv_init(&inv->runtime, &inv->loop, 1, 0);
-    const struct http_options options = {.user_agent = "trimtab/" TRIMTAB_VERSION};
-    inv->http = http_new(&inv->loop, &options);
-    if (catalogue_open(NULL, &inv->catalogue, &err) != ERR_NONE)
-        fprintf(stderr, "trimtab: no catalogue of instance types, so sizes may be missing: %s\n", err.message);
-}
-
 static void on_adapter_closed(void *ctx) {
     struct inventory *inv = ctx;
     inv->adapters_open--;
-}
-
-static void on_http_closed(void *ctx) {
-    struct inventory *inv = ctx;
-    http_free(inv->http);
-    runtime_uv_close(&inv->runtime);
 }
 
 static void inventory_close(struct inventory *inv) {
     for (size_t i = 0; i < inv->adapter_count; i++)
         inv->adapters[i]->ops->close(inv->adapters[i], on_adapter_closed, inv);
     while (inv->adapters_open > 0)
-        uv_run(&inv->loop, UV_RUN_ONCE);
-    http_close(inv->http, on_http_closed, inv);
-    uv_run(&inv->loop, UV_RUN_DEFAULT);
-    runtime_uv_release(&inv->runtime);
-    int rc = uv_loop_close(&inv->loop);
-    ASSERT(rc == 0);
-    catalogue_free(inv->catalogue);
+        uv_run(&inv->clouds.loop, UV_RUN_ONCE);
+    cli_clouds_close(&inv->clouds);
     for (size_t i = 0; i < inv->listing_count; i++) {
         arena_release(&inv->listings[i]->arena);
         mem_free(inv->listings[i]);
@@ -206,7 +132,7 @@ static void inventory_close(struct inventory *inv) {
 
 static struct inventory_view *view_of(struct inventory *inv) {
     struct inventory_view *view = arena_alloc(&inv->arena, sizeof(*view));
-    view->as_of_ms = runtime_wall_ms(&inv->runtime.base);
+    view->as_of_ms = runtime_wall_ms(inv->clouds.env.runtime);
     for (size_t i = 0; i < inv->listing_count; i++) {
         const struct listing *it = inv->listings[i];
         const struct adapter_reply *reply = &it->call.reply;
@@ -227,33 +153,26 @@ static struct inventory_view *view_of(struct inventory *inv) {
     return view;
 }
 
-/* -1: go on. */
 static int manifests_check(const struct inventory *inv, const char *path) {
-    bool is_unreadable = false;
     size_t provider_count = 0;
-    for (size_t i = 0; i < inv->set.problem_count; i++) {
-        const struct manifest_problem *it = &inv->set.problems[i];
-        is_unreadable |= it->unreadable;
-        fprintf(stderr, "%s:%d: %s%s%s\n", it->file, it->line, it->path, *it->path ? ": " : "", it->message);
-    }
+    int code = cli_manifests_check(&inv->set);
     for (size_t i = 0; i < inv->set.entry_count; i++)
         provider_count += inv->set.entries[i].object->kind == OBJECT_PROVIDER;
-    if (inv->set.problem_count == 0 && provider_count == 0)
-        fprintf(stderr, "trimtab: there is no Provider in %s\n", path);
-    if (is_unreadable)
-        return CLI_FAILED;
-    return inv->set.problem_count > 0 || provider_count == 0 ? CLI_FAULTS : CLI_GO_ON;
+    if (code != CLI_GO_ON || provider_count > 0)
+        return code;
+    fprintf(stderr, "trimtab: there is no Provider in %s\n", path);
+    return CLI_FAULTS;
 }
 
 static int inventory(struct inventory *inv, const char *output) {
     struct buf out = {0};
-    inventory_open(inv);
+    cli_clouds_open(&inv->clouds);
     for (size_t i = 0; i < inv->set.entry_count; i++) {
         if (inv->set.entries[i].object->kind == OBJECT_PROVIDER)
             provider_start(inv, inv->set.entries[i].object);
     }
     while (inv->listings_open > 0)
-        uv_run(&inv->loop, UV_RUN_ONCE);
+        uv_run(&inv->clouds.loop, UV_RUN_ONCE);
     struct inventory_view *view = view_of(inv);
     if (str_eq(output, "json"))
         inventory_print_json(view, &out);
@@ -295,11 +214,11 @@ int cli_inventory(int argc, char **argv) {
     if (!file)
         return cli_usage_error(&syntax, "--file is missing");
     manifest_load(&file, 1, namespace, false, &inv.set);
+    inv.secrets.set = &inv.set;
     code = manifests_check(&inv, file);
     if (code == CLI_GO_ON)
         code = inventory(&inv, output);
     manifest_set_release(&inv.set);
-    if (inv.has_beside)
-        manifest_set_release(&inv.beside);
+    cli_secrets_release(&inv.secrets);
     return code;
 }

@@ -26,6 +26,8 @@ static const char usage[] =
     "  --socket PATH             unix socket of a local run, for `--local` verbs\n"
     "  --listen ADDR             probes and metrics (:8081; local run 127.0.0.1:0)\n"
     "  --catalogue F             price list (the installed one)\n"
+    "  --record DIR              keep the latest plan of each policy with its inputs as DIR/NAMESPACE.NAME.json,\n"
+    "                            for `trimtab plan --snapshot` and --replay (off)\n"
     "  --speed N                 local run: time runs N times as fast (1)\n"
     "  --start TIME              local run: wall time at the start, RFC 3339 (now)\n"
     "  --for DURATION            end by itself after so much of that time\n"
@@ -54,6 +56,7 @@ enum run_flag {
     RUN_SOCKET,
     RUN_LISTEN,
     RUN_CATALOGUE,
+    RUN_RECORD,
     RUN_SPEED,
     RUN_START,
     RUN_FOR,
@@ -83,6 +86,7 @@ static const struct option long_options[] = {
     {"socket", required_argument, NULL, RUN_SOCKET},
     {"listen", required_argument, NULL, RUN_LISTEN},
     {"catalogue", required_argument, NULL, RUN_CATALOGUE},
+    {"record", required_argument, NULL, RUN_RECORD},
     {"speed", required_argument, NULL, RUN_SPEED},
     {"start", required_argument, NULL, RUN_START},
     {"for", required_argument, NULL, RUN_FOR},
@@ -203,6 +207,8 @@ static const char **text_of(struct instance_options *o, int flag) {
         return &o->listen;
     case RUN_CATALOGUE:
         return &o->catalogue;
+    case RUN_RECORD:
+        return &o->record;
     case RUN_NAMESPACE:
         return &o->namespace;
     case RUN_LEASE_NAME:

@@ -198,7 +198,8 @@ static enum err_class read_token(const char *path, char **ret, struct error *err
         else
             *ret = mem_strdup(buf_text(&text));
     } else {
-        err->class = class = ERR_PERMISSION; /* No credential: that is how callers are to react. */
+        class = ERR_PERMISSION; /* No credential: that is how callers are to react. */
+        err->class = class;
     }
     if (text.data)
         mem_wipe(text.data, text.capacity);

@@ -46,7 +46,8 @@ struct kube_client {
     struct kube_auth *auth;
     struct metrics *metrics;
     char *server, *unix_socket, *namespace, *host;
-    char *impersonate_header;
+    char *impersonate[1 + KUBE_IMPERSONATE_GROUPS_MAX]; /* Headers: the user, then each group. */
+    size_t impersonate_count;
     uint32_t in_flight_max;
     size_t calls_in_flight;
     struct exchange_list lists[EXCHANGE_STATE_COUNT];
@@ -174,8 +175,8 @@ static void send_now(struct kube_exchange *exchange) {
     exchange->auth_header = mem_strdup(authorization);
     if (exchange->auth_header)
         http->headers[count++] = exchange->auth_header;
-    if (client->impersonate_header)
-        http->headers[count++] = client->impersonate_header;
+    for (size_t i = 0; i < client->impersonate_count; i++)
+        http->headers[count++] = client->impersonate[i];
     http->headers[count] = NULL;
     http->method = exchange->method;
     http->url = exchange->url;
@@ -440,6 +441,15 @@ static char *host_of(const char *server) {
     return mem_strndup(start, strcspn(start, "/"));
 }
 
+static void take_impersonation(struct kube_client *client, const struct kube_config *config) {
+    if (!config->impersonate_user)
+        return;
+    client->impersonate[client->impersonate_count++] = mem_printf("Impersonate-User: %s", config->impersonate_user);
+    for (size_t i = 0; config->impersonate_groups && config->impersonate_groups[i]; i++)
+        client->impersonate[client->impersonate_count++] =
+            mem_printf("Impersonate-Group: %s", config->impersonate_groups[i]);
+}
+
 struct kube_client *kube_client_new(struct runtime *rt, struct http *http, uv_loop_t *loop,
                                     const struct kube_config *config, const struct kube_client_options *options) {
     struct kube_client *client = mem_alloc(sizeof(*client));
@@ -450,8 +460,7 @@ struct kube_client *kube_client_new(struct runtime *rt, struct http *http, uv_lo
     client->unix_socket = mem_strdup(config->unix_socket);
     client->namespace = mem_strdup(config->namespace ? config->namespace : "default");
     client->host = host_of(config->server);
-    client->impersonate_header =
-        config->impersonate_user ? mem_printf("Impersonate-User: %s", config->impersonate_user) : NULL;
+    take_impersonation(client, config);
     client->in_flight_max = options && options->in_flight_max ? options->in_flight_max : IN_FLIGHT_MAX;
     client->metrics = options ? options->metrics : NULL;
     return client;
@@ -484,7 +493,8 @@ void kube_client_free(struct kube_client *client) {
     mem_free(client->unix_socket);
     mem_free(client->namespace);
     mem_free(client->host);
-    mem_free(client->impersonate_header);
+    for (size_t i = 0; i < client->impersonate_count; i++)
+        mem_free(client->impersonate[i]);
     mem_free(client);
 }
 

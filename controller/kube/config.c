@@ -23,6 +23,7 @@
 #include "kube/config_internal.h"
 
 #define FILES_MAX 32
+#define DEPTH_MAX 64
 #define LIST_MAX 1024 /* Arguments or variables of a plugin. */
 
 struct source {
@@ -110,40 +111,62 @@ static void check_keys(struct loader *l, struct source *source, yaml_node_t *nod
     map_release(&keys);
 }
 
-/* An alias shows as a node that two parents have, or as a root that has one: that would allow cycles. */
-static void count_use(struct loader *l, struct source *source, unsigned char *uses, int index) {
-    if (uses[index]++ > 0 || index == 1)
-        fail(l, (struct place){source, yaml_document_get_node(&source->document, index)}, "aliases are not taken");
-    uses[index] = 1;
-}
-
 static void check_document(struct loader *l, struct source *source) {
     yaml_document_t *document = &source->document;
-    size_t count = (size_t)(document->nodes.top - document->nodes.start);
-    unsigned char *uses = mem_alloc(count + 1);
     for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++) {
         if (node->type == YAML_SCALAR_NODE && strlen((const char *)node->data.scalar.value) != node->data.scalar.length)
             fail(l, (struct place){source, node}, "a string contains a NUL character");
-        if (node->type == YAML_SEQUENCE_NODE)
-            for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++)
-                count_use(l, source, uses, *i);
-        if (node->type == YAML_MAPPING_NODE) {
+        if (node->type == YAML_MAPPING_NODE)
             check_keys(l, source, node);
-            for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
-                count_use(l, source, uses, p->key);
-                count_use(l, source, uses, p->value);
-            }
-        }
     }
-    mem_free(uses);
 }
 
-static bool load_document(struct loader *l, struct source *source, yaml_parser_t *parser, yaml_document_t *ret) {
-    if (yaml_parser_load(parser, ret))
-        return true;
-    fail(l, (struct place){.source = source}, "line %zu: %s", parser->problem_mark.line + 1,
-         parser->problem ? parser->problem : "not valid YAML");
-    return false;
+static void fail_line(struct loader *l, struct source *source, size_t line, const char *problem) {
+    fail(l, (struct place){.source = source}, "line %zu: %s", line + 1, problem);
+}
+
+static void fail_parser(struct loader *l, struct source *source, const yaml_parser_t *parser) {
+    fail_line(l, source, parser->problem_mark.line, parser->problem ? parser->problem : "not valid YAML");
+}
+
+/* What the document API would take, at a price: libyaml needs time quadratic in the depth, and aliases would make of
+ * the tree a graph, with cycles. So the events are looked at first. */
+static bool check_event(struct loader *l, struct source *source, const yaml_event_t *event, int *depth,
+                        int *document_count) {
+    size_t line = event->start_mark.line;
+    if (event->type == YAML_ALIAS_EVENT)
+        fail_line(l, source, line, "aliases are not taken");
+    if (event->type == YAML_DOCUMENT_START_EVENT && ++*document_count > 1)
+        fail_line(l, source, line, "more than one document");
+    if (event->type == YAML_SEQUENCE_START_EVENT || event->type == YAML_MAPPING_START_EVENT)
+        ++*depth;
+    if (event->type == YAML_SEQUENCE_END_EVENT || event->type == YAML_MAPPING_END_EVENT)
+        --*depth;
+    if (*depth > DEPTH_MAX)
+        fail_line(l, source, line, "nested too deeply");
+    return l->class == ERR_NONE && event->type != YAML_STREAM_END_EVENT;
+}
+
+static void parser_open(yaml_parser_t *parser, struct bytes text) {
+    if (!yaml_parser_initialize(parser))
+        abort(); /* Out of memory, as in base/mem.h. */
+    yaml_parser_set_input_string(parser, (const unsigned char *)(text.data ? text.data : ""), text.size);
+}
+
+static void check_events(struct loader *l, struct source *source, struct bytes text) {
+    yaml_parser_t parser;
+    yaml_event_t event;
+    int depth = 0, document_count = 0;
+    parser_open(&parser, text);
+    for (bool goes_on = true; goes_on;) {
+        if (!yaml_parser_parse(&parser, &event)) {
+            fail_parser(l, source, &parser);
+            break;
+        }
+        goes_on = check_event(l, source, &event, &depth, &document_count);
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
 }
 
 /* ---- Look-ups ---- */
@@ -254,14 +277,14 @@ static struct place find_named(struct loader *l, const char *list_key, const cha
 /* ---- Certificates and paths ---- */
 
 static const char *get_path(struct loader *l, struct place object, const char *key) {
-    const char *path = get_text(l, object, key);
+    const char *path = get_text(l, object, key), *dir = object.source ? object.source->dir : NULL;
     if (!path)
         return NULL;
-    if (!object.source->dir) {
+    if (!dir) {
         fail(l, get(l, object, key), "%s names a file; put its content here instead", key);
         return NULL;
     }
-    return *path == '/' ? path : arena_printf(l->arena, "%s%s", object.source->dir, path);
+    return *path == '/' ? path : arena_printf(l->arena, "%s%s", dir, path);
 }
 
 static const char *checked_pem(struct loader *l, struct place at, const struct buf *pem, const char *key) {
@@ -447,26 +470,22 @@ static void add_source(struct loader *l, struct bytes text, const char *origin, 
         fail(l, at, "larger than 1 MiB");
         return;
     }
+    check_events(l, source, text);
+    if (l->class != ERR_NONE)
+        return;
     yaml_parser_t parser;
-    yaml_document_t second;
-    if (!yaml_parser_initialize(&parser))
-        abort();
-    yaml_parser_set_input_string(&parser, (const unsigned char *)(text.data ? text.data : ""), text.size);
-    if (load_document(l, source, &parser, &source->document)) {
+    parser_open(&parser, text);
+    if (yaml_parser_load(&parser, &source->document))
         l->count++;
-        struct place root = root_of(source);
-        if (root.node && load_document(l, source, &parser, &second)) {
-            if (yaml_document_get_root_node(&second))
-                fail(l, at, "more than one document");
-            yaml_document_delete(&second);
-        }
-        check_document(l, source);
-        const char *kind = root.node ? get_text(l, root, "kind") : NULL;
-        const char *version = root.node ? get_text(l, root, "apiVersion") : NULL;
-        if ((kind && !str_eq(kind, "Config")) || (version && !str_eq(version, "v1")))
-            fail(l, at, "this is a %s of %s, not a Config of v1", kind ? kind : "Config", version ? version : "v1");
-    }
+    else
+        fail_parser(l, source, &parser);
     yaml_parser_delete(&parser);
+    if (l->class == ERR_NONE)
+        check_document(l, source);
+    struct place root = l->class == ERR_NONE ? root_of(source) : at;
+    const char *kind = get_text(l, root, "kind"), *version = get_text(l, root, "apiVersion");
+    if ((kind && !str_eq(kind, "Config")) || (version && !str_eq(version, "v1")))
+        fail(l, at, "this is a %s of %s, not a Config of v1", kind ? kind : "Config", version ? version : "v1");
 }
 
 static void add_file(struct loader *l, const char *path, bool may_be_missing) {

@@ -10,7 +10,6 @@
 #include <math.h>
 
 #include "base/str.h"
-#include "forecast/compute.h"
 #include "loop/loop_internal.h"
 
 static const struct metric metric_plans = {"trimtab_plans_total", "Plans computed.", METRIC_COUNTER, NULL, NULL};
@@ -41,15 +40,7 @@ static void stop_at(struct loop *loop, struct workqueue_item *item, const struct
 
 static void job_run(struct work *work) {
     struct policy_job *job = work->ctx;
-    const struct policy *policy = job->input.policy;
-    double quantiles[FORECAST_QUANTILES_MAX];
-    struct forecast_options options = {.quantile_count = plan_quantiles(policy, quantiles), .quantiles = quantiles};
-    for (size_t i = 0; i < job->snapshot->resource_count; i++) {
-        const struct history_series *history = &job->snapshot->resources[i].history;
-        options.steps = plan_steps(policy, history->step_ms);
-        forecast_compute(history, &options, &job->arena, &job->forecasts[i]);
-    }
-    plan_compute(&job->input, &job->arena, &job->plan);
+    evaluate_policy(&job->input, &job->arena, &job->plan);
 }
 
 /* ---- the loop's thread ---- */
@@ -59,7 +50,7 @@ static const struct forecast *largest_forecast(const struct policy_job *job) {
     for (size_t i = 1; i < job->plan.resource_count; i++)
         if (job->plan.resources[i].demand > job->plan.resources[best].demand)
             best = i;
-    return job->snapshot->resource_count ? &job->forecasts[best] : NULL;
+    return job->snapshot->resource_count ? &job->input.forecasts[best] : NULL;
 }
 
 /* The figures of metrics and of the live table; the job itself goes. */
@@ -165,6 +156,8 @@ static void job_done(struct work *work) {
         loop_finish(loop, item, false);
         return;
     }
+    if (loop->options.on_plan)
+        loop->options.on_plan(loop->options.plan_ctx, object, &job->input, &job->plan);
     admit_plan(loop, object, &job->plan);
     publish(loop, job);
     struct status_condition more[] = {
@@ -179,7 +172,7 @@ static void job_done(struct work *work) {
                              job->snapshot->sources[i].region,
                              job->snapshot->sources[i].message[0] ? job->snapshot->sources[i].message : "not fresh")};
     for (size_t i = 0; i < job->snapshot->resource_count; i++)
-        if (job->forecasts[i].basis == FORECAST_BASIS_NONE)
+        if (job->input.forecasts[i].basis == FORECAST_BASIS_NONE)
             more[1] =
                 (struct status_condition){CONDITION_FORECASTED, CONDITION_FALSE, "NoHistory",
                                           arena_printf(&job->arena, "%s has no demand history yet; it is left as it is",
@@ -228,7 +221,7 @@ static void mark_claims(struct loop *loop, const struct object *object, struct p
 static bool job_observe(struct loop *loop, const struct object *object, struct policy_job *job,
                         struct status_summary *ret_summary) {
     const struct policy *policy = object->as.policy;
-    struct observe_scope scopes[SCOPES_MAX];
+    struct observe_scope scopes[EVALUATE_SCOPES_MAX];
     size_t scope_count = 0;
     policy_select(loop, object); /* Also without permission: then nothing is claimed any more. */
     if (!policy_scopes(loop, object, &job->arena, scopes, &scope_count, ret_summary))
@@ -275,9 +268,7 @@ void cycle_policy(struct loop *loop, struct workqueue_item *item) {
     }
     job->item = item;
     job->object = store_hold(object);
-    job->forecasts = arena_alloc_array(&job->arena, job->snapshot->resource_count, sizeof(*job->forecasts));
-    job->input =
-        (struct plan_input){.policy = object->as.policy, .snapshot = job->snapshot, .forecasts = job->forecasts};
+    job->input = (struct plan_input){.policy = object->as.policy, .snapshot = job->snapshot};
     job->work = (struct work){.run = job_run, .done = job_done, .ctx = job};
     loop->in_flight++;
     runtime_work(loop->runtime, &job->work);

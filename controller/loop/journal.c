@@ -280,14 +280,10 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     if (policy && !policy->deleting && !policy->fault[0])
         in.policy = policy->as.policy;
     in.suspended = store_is_suspended(loop->store, object) || (policy && store_is_suspended(loop->store, policy));
-    in.suspended = in.suspended || provider_is_suspended(loop, r->target.provider);
-    char *slash = strchr(r->target.provider, '/');
-    if (slash) {
-        char *namespace = mem_strndup(r->target.provider, (size_t)(slash - r->target.provider));
-        const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
-        in.provider_gone = !provider || provider->deleting;
-        mem_free(namespace);
-    }
+    const struct object *provider = provider_object(loop, r->target.provider);
+    in.provider_gone = !provider || provider->deleting;
+    /* A suspended Provider is a switch too. */
+    in.suspended = in.suspended || (provider && store_is_suspended(loop->store, provider));
     char *key = claims_key(r->target.provider, r->target.region, r->target.kind, r->target.id);
     char *own = mem_printf("%s/%s", object->namespace, r->policy_name);
     in.claimed_twice = claims_other(loop, key, own) != NULL;

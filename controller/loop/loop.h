@@ -20,6 +20,8 @@
 #include "store/store.h"
 
 struct loop;
+struct plan;
+struct plan_input;
 
 struct loop_options {
     struct adapter_env env;
@@ -36,6 +38,9 @@ struct loop_options {
     uint32_t action_timeout_ms;    /* Longest request of an effect: 8 s; below the lease's duration. */
     size_t concurrency;            /* Reconciles in flight: 128 */
     size_t finished_max;           /* Finished Recommendations kept for a policy: 10 */
+    /* Each plan as it is made, with what it was made from, before anything is done about it. NULL: nobody asks. */
+    void (*on_plan)(void *ctx, const struct object *policy, const struct plan_input *input, const struct plan *plan);
+    void *plan_ctx;
 };
 
 struct loop *loop_new(const struct loop_options *options);

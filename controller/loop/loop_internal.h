@@ -9,12 +9,11 @@
 #include "account/status.h"
 #include "act/step.h"
 #include "base/mem.h"
+#include "loop/evaluate.h"
 #include "loop/loop.h"
 #include "loop/workqueue.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
-
-#define SCOPES_MAX 32
 
 /* What a policy's cycle computes on another thread. */
 struct policy_job {
@@ -24,7 +23,6 @@ struct policy_job {
     const struct object *object; /* Held. */
     struct arena arena;
     struct snapshot *snapshot;
-    struct forecast *forecasts;
     struct plan_input input;
     struct plan plan;
 };
@@ -148,6 +146,7 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 void provider_state_free(struct provider_state *state);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */
+const struct object *provider_object(const struct loop *loop, const char *key); /* "namespace/name"; NULL: none. */
 bool provider_is_suspended(const struct loop *loop, const char *key);
 void budget_reconcile(struct loop *loop, struct workqueue_item *item);
 

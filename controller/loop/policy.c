@@ -46,22 +46,14 @@ static bool problem(struct status_summary *ret, enum status_progress progress, c
 
 static bool scope_of(struct loop *loop, const struct object *policy, const struct object_ref *ref, struct arena *arena,
                      struct observe_scope *ret, struct status_summary *why) {
-    const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, ref->namespace, ref->name);
-    ret->provider = arena_printf(arena, "%s/%s", ref->namespace, ref->name);
-    if (!provider)
-        return problem(why, PROGRESS_STALLED, "ProviderNotFound",
-                       arena_printf(arena, "Provider %s does not exist; create it or change spec.selector.providers",
-                                    ret->provider));
-    if (provider->fault[0])
-        return problem(why, PROGRESS_STALLED, "ProviderInvalid",
-                       arena_printf(arena, "Provider %s cannot be used: %s", ret->provider, provider->fault));
-    const struct object *namespace = store_get(loop->store, OBJECT_NAMESPACE, "", policy->namespace);
-    if (!observe_permit(provider, policy->namespace, namespace ? namespace->labels : NULL,
-                        namespace ? namespace->label_count : 0, ret))
-        return problem(why, PROGRESS_STALLED, "ProviderNotShared",
-                       arena_printf(arena,
-                                    "Provider %s is not shared with namespace %s; its owner can add spec.sharing",
-                                    ret->provider, policy->namespace));
+    const struct evaluate_access access = {
+        .policy = policy,
+        .ref = ref,
+        .provider = store_get(loop->store, OBJECT_PROVIDER, ref->namespace, ref->name),
+        .namespace = store_get(loop->store, OBJECT_NAMESPACE, "", policy->namespace),
+    };
+    if (!evaluate_scope(&access, arena, ret, why))
+        return false;
     struct observe_report report;
     observe_provider_report(loop->observe, ref->namespace, ref->name, &report);
     const struct provider_state *state = map_get(&loop->providers, ret->provider);
@@ -79,7 +71,7 @@ bool policy_scopes(struct loop *loop, const struct object *policy, struct arena 
                    size_t *ret_count, struct status_summary *why) {
     const struct policy *spec = policy->as.policy;
     size_t count = spec->selector.provider_count;
-    if (count > SCOPES_MAX)
+    if (count > EVALUATE_SCOPES_MAX)
         return problem(why, PROGRESS_STALLED, "InvalidSpec", "spec.selector.providers names more than 32");
     for (size_t i = 0; i < count; i++)
         if (!scope_of(loop, policy, &spec->selector.providers[i], arena, &ret[i], why))

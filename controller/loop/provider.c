@@ -35,13 +35,18 @@ void provider_state_free(struct provider_state *state) {
     mem_free(state);
 }
 
-bool provider_is_suspended(const struct loop *loop, const char *key) {
+const struct object *provider_object(const struct loop *loop, const char *key) {
     const char *slash = strchr(key, '/');
     if (!slash)
-        return false;
+        return NULL;
     char *namespace = mem_strndup(key, (size_t)(slash - key));
     const struct object *provider = store_get(loop->store, OBJECT_PROVIDER, namespace, slash + 1);
     mem_free(namespace);
+    return provider;
+}
+
+bool provider_is_suspended(const struct loop *loop, const char *key) {
+    const struct object *provider = provider_object(loop, key);
     return provider && store_is_suspended(loop->store, provider);
 }
 

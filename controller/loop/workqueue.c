@@ -167,7 +167,7 @@ struct workqueue_item *workqueue_take(struct workqueue *queue) {
 }
 
 static uint64_t backoff_ns(struct workqueue *queue, uint32_t failures) {
-    uint64_t ms = failures < 18 ? (uint64_t)BACKOFF_BASE_MS << (failures - 1) : BACKOFF_MAX_MS;
+    uint64_t ms = failures < 19 ? (uint64_t)BACKOFF_BASE_MS << (failures - 1) : BACKOFF_MAX_MS;
     if (ms > BACKOFF_MAX_MS)
         ms = BACKOFF_MAX_MS;
     return ms * NS_PER_MS + runtime_jitter(queue->runtime, ms * NS_PER_MS / 2);

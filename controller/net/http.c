@@ -11,6 +11,7 @@
 #include "net/http_internal.h"
 
 #define POOL_MAX 256
+#define CONNECTIONS_PER_HOST 8
 
 static struct http_transfer *transfer_acquire(struct http *http) {
     struct http_transfer *transfer;
@@ -75,8 +76,9 @@ static bool method_is_safe(const char *method) {
  * So after a silent time-out new requests go elsewhere, once per set of connections. */
 static void suspect_connections(const struct http_transfer *transfer, CURLcode code) {
     bool silent = transfer->idle_expired || (code == CURLE_OPERATION_TIMEDOUT && transfer->header_size == 0);
-    if (silent && transfer->engine && transfer->engine == transfer->http->engine && !transfer->http->closing) {
-        http_forget_connections(transfer->http);
+    struct http *http = transfer->http;
+    if (silent && (transfer->engine == http->engine || transfer->engine == http->stream_engine)) {
+        http_forget_connections(http);
     }
 }
 
@@ -142,7 +144,7 @@ static void transfer_start(struct http_transfer *transfer) {
     }
     curl_easy_setopt(transfer->easy, CURLOPT_PREREQFUNCTION, on_before_send);
     curl_easy_setopt(transfer->easy, CURLOPT_PREREQDATA, transfer);
-    transfer->engine = http->engine;
+    transfer->engine = request->on_data ? http->stream_engine : http->engine;
     transfer->state = TRANSFER_RUNNING;
     transfer->engine->running++;
     if (request->idle_timeout_ms > 0) {
@@ -158,7 +160,7 @@ static void engines_prune(struct http *http) {
     while (link != &http->engines) {
         struct http_engine *engine = CONTAINER_OF(link, struct http_engine, link);
         link = link->next;
-        if (engine != http->engine && engine->running == 0) {
+        if (engine != http->engine && engine != http->stream_engine && engine->running == 0) {
             http_engine_close(engine);
         }
     }
@@ -175,7 +177,7 @@ static void handles_close(struct http *http) {
         http_link_remove(&transfer->ready);
         transfer_free(transfer);
     }
-    http->engine = NULL;
+    http->engine = http->stream_engine = NULL;
     engines_prune(http);
     http_handle_close(http, (uv_handle_t *)&http->idle, on_idle_closed);
 }
@@ -205,6 +207,12 @@ void http_flush(struct http *http) {
     }
 }
 
+static void engines_renew(struct http *http) {
+    uint32_t per_host = http->options.connections_per_host_max;
+    http->engine = http_engine_new(http, per_host ? per_host : CONNECTIONS_PER_HOST);
+    http->stream_engine = http_engine_new(http, 0);
+}
+
 struct http *http_new(uv_loop_t *loop, const struct http_options *options) {
     ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     struct http *http = mem_alloc(sizeof(*http));
@@ -222,7 +230,7 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options) {
     http_link_init(&http->pool);
     uv_idle_init(loop, &http->idle);
     http->handle_count++;
-    http->engine = http_engine_new(http);
+    engines_renew(http);
     return http;
 }
 
@@ -288,8 +296,8 @@ void http_forget_connections(struct http *http) {
     if (http->closing) {
         return;
     }
-    http->engine = http_engine_new(http);
-    uv_idle_start(&http->idle, on_idle); /* The old one may be idle already. */
+    engines_renew(http);
+    uv_idle_start(&http->idle, on_idle); /* The old ones may be idle already. */
 }
 
 void http_append_escaped(struct buf *out, const char *text, const char *keep) {

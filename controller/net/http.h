@@ -1,7 +1,7 @@
 /*
  * HTTP requests on libcurl's multi interface driven by libuv: one loop thread, HTTP/2 where the peer offers it,
- * connections reused and multiplexed. TLS is always verified; there is no switch for it. curl.h is included only in
- * this folder.
+ * connections reused and multiplexed; a stream (on_data) has an HTTP/1.1 connection of its own. TLS is always verified;
+ * there is no switch for it. curl.h is included only in this folder.
  *
  * Exactly once, later: `done` runs once for each http_send, on the loop thread, never from inside http_send or
  * http_cancel, also for an unusable URL. The caller embeds the request and keeps it in place until then.
@@ -77,7 +77,7 @@ struct http_request {
 };
 
 struct http_options {
-    uint32_t connections_per_host_max; /* 0: 8. With HTTP/2 requests are multiplexed on few of them. */
+    uint32_t connections_per_host_max; /* 0: 8; streams do not count. With HTTP/2 requests are multiplexed on few. */
     const char *user_agent;            /* "trimtab/0.1.0" */
 };
 

@@ -6,7 +6,6 @@
  */
 #include "net/http_internal.h"
 
-#define CONNECTIONS_PER_HOST 8
 #define CONNECTIONS_KEPT 64L
 #define STREAMS_PER_CONNECTION 250L
 
@@ -118,20 +117,19 @@ static int on_curl_timer(CURLM *multi, long timeout_ms, void *ctx) {
     return 0;
 }
 
-struct http_engine *http_engine_new(struct http *http) {
+struct http_engine *http_engine_new(struct http *http, uint32_t per_host_max) {
     struct http_engine *engine = mem_alloc(sizeof(*engine));
     engine->http = http;
     uv_timer_init(http->loop, &engine->timer);
     http->handle_count++;
     engine->multi = curl_multi_init();
     ASSERT(engine->multi);
-    uint32_t per_host = http->options.connections_per_host_max;
     curl_multi_setopt(engine->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
     curl_multi_setopt(engine->multi, CURLMOPT_SOCKETDATA, engine);
     curl_multi_setopt(engine->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
     curl_multi_setopt(engine->multi, CURLMOPT_TIMERDATA, engine);
     curl_multi_setopt(engine->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
-    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, per_host ? (long)per_host : CONNECTIONS_PER_HOST);
+    curl_multi_setopt(engine->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)per_host_max);
     curl_multi_setopt(engine->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
     curl_multi_setopt(engine->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_PER_CONNECTION);
     http_link_append(&http->engines, &engine->link);

@@ -52,15 +52,16 @@ struct http_engine {
     CURLM *multi;
     uv_timer_t timer;
     size_t running;
-    struct http_link link; /* In http.engines; the newest serves new requests, the others run dry. */
+    struct http_link link; /* In http.engines; the newest two serve new requests, the others run dry. */
 };
 
 struct http {
     uv_loop_t *loop;
     struct http_options options;
     char *user_agent;
-    CURLSH *share; /* TLS sessions, for resumption by any engine. */
-    struct http_engine *engine;
+    CURLSH *share;                     /* TLS sessions, for resumption by any engine. */
+    struct http_engine *engine;        /* Requests. */
+    struct http_engine *stream_engine; /* Streams: a connection each. */
     struct http_link engines;
     struct http_link live;  /* Transfers with a request. */
     struct http_link ready; /* The queue described above. */
@@ -97,7 +98,7 @@ struct http_transfer {
 };
 
 /* http_engine.c */
-struct http_engine *http_engine_new(struct http *http);
+struct http_engine *http_engine_new(struct http *http, uint32_t per_host_max); /* 0: no limit. */
 void http_engine_close(struct http_engine *engine); /* Frees itself after its handles have closed. */
 void http_handle_close(struct http *http, uv_handle_t *handle, uv_close_cb closed);
 void http_handle_closed(struct http *http); /* To be called by each close callback. */

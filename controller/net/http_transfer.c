@@ -75,7 +75,11 @@ static void setup_connection(struct http_transfer *transfer) {
     CURL *easy = transfer->easy;
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    /* A stream has a connection of its own: libcurl 7.88 can leave data of a multiplexed stream lying until the
+     * stream's next frame, which for a watch may be never (seen under load), and a slow reader would hold up all
+     * others. */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+                     request->on_data ? (long)CURL_HTTP_VERSION_1_1 : (long)CURL_HTTP_VERSION_2TLS);
     /* Rather wait to share a connection than open more. Not without TLS: there curl would wait for the first reply. */
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -187,6 +187,17 @@ void observe_provider_report(const struct observe *observe, const char *namespac
     }
 }
 
+bool observe_has_looked(const struct observe *observe) {
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&observe->providers, &i));) {
+        const struct observe_provider *provider = entry->value;
+        for (size_t k = 0; k < provider->region_count; k++)
+            if (!provider->regions[k].tried || provider->regions[k].busy)
+                return false;
+    }
+    return true;
+}
+
 struct adapter *observe_adapter(const struct observe *observe, const char *provider) {
     const struct observe_provider *found = map_get(&observe->providers, provider);
     return found ? found->adapter : NULL;

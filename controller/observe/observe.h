@@ -65,6 +65,9 @@ struct observe_report { /* Of one provider, for its status. Strings are valid un
 void observe_provider_report(const struct observe *observe, const char *namespace, const char *name,
                              struct observe_report *ret);
 
+/* Whether the first listing of every region of every open provider has ended, well or not, with the prices for it. */
+bool observe_has_looked(const struct observe *observe);
+
 /* NULL when not open. Act uses it for apply and poll. */
 struct adapter *observe_adapter(const struct observe *observe, const char *provider);
 

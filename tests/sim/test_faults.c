@@ -6,6 +6,7 @@
  */
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "scenario.h"
 
@@ -20,6 +21,8 @@ static void run_seed(uint64_t seed, const char *faults) {
     sim_cloud_faults(&s.world.cloud, (struct sim_faults){.latency_ms = 200});
     scenario_settle(&s, 12 * SIM_HOUR);
     cr_assert_gt(s.world.cloud.effect_count, 0, "seed %llu", (unsigned long long)seed);
+    if (!strstr(faults, "staleRead")) /* Who is told what was, does it again: to the same absolute size. */
+        cr_assert_eq(s.world.cloud.repeat_count, 0, "seed %llu: sent again", (unsigned long long)seed);
     scenario_stop(&s);
 }
 

@@ -52,6 +52,7 @@ struct flight { /* The cloud's side. */
     struct arena arena;
     struct cloud_action action;
     char token[24];
+    struct timer way; /* An apply's, on the cloud's clock. */
     struct flight *next;
 };
 
@@ -222,10 +223,28 @@ static void link_usage(struct adapter *self, struct adapter_call *call, const st
         flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call, query);
 }
 
+/* Blindly repeated: whoever had read before writing would have known, or should have waited. */
+static bool is_repeat(const struct sim_cloud_provider *provider, const struct cloud_action *action) {
+    const struct sim_cloud *cloud = provider->cloud;
+    for (const struct flight *f = provider->flights; f; f = f->next)
+        if (f->action.id && str_eq(f->token, action->token))
+            return true;
+    for (size_t i = 0; i < cloud->effect_count; i++)
+        if (str_eq(cloud->effects[i].token, action->token))
+            return true;
+    return false;
+}
+
+static void arrive(struct timer *timer) {
+    struct flight *flight = timer->ctx;
+    flight->provider->adapter->ops->apply(flight->provider->adapter, &flight->call, &flight->action);
+}
+
 static void link_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
     struct sim_cloud_link *link = CONTAINER_OF(self, struct sim_cloud_link, base);
     struct sim_cloud *cloud = link->provider->cloud;
     cloud->apply_count += !link->cut;
+    cloud->repeat_count += !link->cut && is_repeat(link->provider, action);
     if (cloud->apply_error_count > 0 && !link->cut) {
         cloud->apply_error_count--;
         struct link_call *caller = caller_new(link, call);
@@ -241,7 +260,10 @@ static void link_apply(struct adapter *self, struct adapter_call *call, const st
     flight->action.id = arena_strdup(&flight->arena, action->id);
     (void)str_copy(flight->token, sizeof(flight->token), action->token);
     flight->action.token = cloud->takes_tokens ? flight->token : "";
-    flight->provider->adapter->ops->apply(flight->provider->adapter, &flight->call, &flight->action);
+    if (cloud->apply_way_ns)
+        timer_start(&cloud->runtime.base, &flight->way, cloud->apply_way_ns, arrive, flight);
+    else
+        arrive(&(struct timer){.ctx = flight});
 }
 
 static void link_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
@@ -368,6 +390,8 @@ void sim_cloud_stop(struct sim_cloud *cloud) {
     for (struct sim_cloud_provider *p = cloud->providers, *next; p; p = next) {
         bool closed = false;
         next = p->next;
+        while (p->flights && runtime_virtual_step(&cloud->runtime, UINT64_MAX))
+            continue;
         p->adapter->ops->close(p->adapter, set_flag, &closed);
         while (!closed && runtime_virtual_step(&cloud->runtime, cloud->runtime.now_ns + NS_PER_S))
             ;

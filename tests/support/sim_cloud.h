@@ -24,12 +24,14 @@ struct sim_effect { /* A size that changed. */
 struct sim_cloud {
     struct runtime_virtual runtime;
     const struct catalogue *catalogue;
-    bool takes_tokens; /* false: tokens are dropped on the way, as most clouds take none. */
+    bool takes_tokens;     /* false: tokens are dropped on the way, as most clouds take none. */
+    uint64_t apply_way_ns; /* How much longer an apply is under way than the reads beside it. */
     struct sim_cloud_provider *providers;
     struct sim_cloud_link *links; /* Of the process that lives. */
     struct sim_effect *effects;
     size_t effect_count;
     size_t apply_count, list_count; /* Requests that arrived or will. */
+    size_t repeat_count;            /* Of apply: its effect was there already, or its like was under way. */
     /* Scripted: the next calls of this kind fail with it, without an effect. */
     struct error apply_error;
     size_t apply_error_count;

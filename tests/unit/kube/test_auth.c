@@ -177,7 +177,8 @@ Test(kube_auth, a_refresh_reads_a_token_file_at_once_and_keeps_the_last_token_on
 
 /* ---- Plugin ---- */
 
-#define REPLY(status) "echo '{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\",\"status\":{" status "}}'\n"
+#define REPLY(status)                                                                                                  \
+    "printf '%s\\n' '{\"apiVersion\":\"" V1 "\",\"kind\":\"ExecCredential\",\"status\":{" status "}}'\n"
 
 Test(kube_auth, a_plugin_gives_a_token_and_sees_what_it_is_asked) {
     static const char *const args[] = {"get", "a b", "", NULL}, *const env[] = {"COLOUR=green", "HOME=/elsewhere",

@@ -236,6 +236,7 @@ Test(kube_config, a_megabyte_of_keys_or_of_depth_ends_soon) {
     while (text.size < KUBE_CONFIG_SIZE_MAX - 64)
         buf_putc(&text, '[');
     cr_assert_eq(kube_config_parse(text.data, text.size, "x", NULL, &arena, &config, &err), ERR_PERMANENT);
+    cr_assert(strstr(err.message, "nested too deeply"), "%s", err.message);
     buf_release(&text);
 }
 

@@ -330,6 +330,29 @@ Test(http, hundreds_at_once_share_few_connections) {
     cr_assert_eq(server->request_count, 400);
 }
 
+Test(http, streams_do_not_take_the_places_of_requests) {
+    static struct probe streams[12];
+    SERVE({.text = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc", .end = SCRIPTED_HANG});
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        probe_stream(&streams[i]);
+        probe_send(&streams[i]);
+    }
+    bool never = false;
+    for (int i = 0; i < 100 && server->request_count < ARRAY_LEN(streams); i++)
+        scripted_run_until(&loop, &never, 20);
+    cr_assert_eq(server->connection_count, ARRAY_LEN(streams), "each has a connection");
+    scripted_server_rescript(server, &(const struct scripted_reply){.text = OK_HELLO}, 1);
+    probe_init(&a);
+    probe_run(&a);
+    cr_assert_eq(a.request.status, 200, "%s", a.request.error.message);
+    probe_release(&a);
+    for (size_t i = 0; i < ARRAY_LEN(streams); i++) {
+        http_cancel(&streams[i].request);
+        probe_wait(&streams[i]);
+        probe_release(&streams[i]);
+    }
+}
+
 Test(http, speaks_over_a_unix_socket) {
     char path[64];
     (void)snprintf(path, sizeof(path), "/tmp/trimtab-net-%d.sock", (int)getpid());

@@ -1,0 +1,445 @@
+/*
+ * See snapshot_json.h. Printing and reading stand side by side, part for part, so that a field cannot be added to one
+ * alone. The first fault of a document sticks: what is read after it does not matter.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "observe/snapshot_json.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/timefmt.h"
+
+#define STEP_MAX_MS INT64_C(86400000)
+#define PRICE_DECIMALS 6
+#define NUMBER_TEXT_MAX 32
+
+static const char *const basis_names[] = {"Recorded", "Assumed"};
+
+/* ---- writing: pieces ---- */
+
+static void put_text(struct json_writer *w, const char *key, const char *text) {
+    jw_put_string(w, key, text ? text : "");
+}
+
+static void put_time(struct json_writer *w, const char *key, int64_t unix_ms) {
+    char text[TIME_TEXT_MAX];
+    jw_key(w, key);
+    if (unix_ms > 0)
+        time_format_micro(unix_ms, text);
+    jw_string(w, unix_ms > 0 ? text : NULL);
+}
+
+/* The shortest text that reads back, through a double as json_double gives it, as the same float. */
+static void print_float(struct json_writer *w, float value) {
+    char text[NUMBER_TEXT_MAX] = "-0.0"; /* As "-0" it would be an integer, which has no negative zero. */
+    float magnitude = fabsf(value);
+    bool is_subnormal = magnitude > 0 && magnitude < FLT_MIN;
+    for (int digits = is_subnormal ? 1 : FLT_DIG; (value != 0 || !signbit(value)) && digits <= FLT_DECIMAL_DIG;
+         digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        if ((float)strtod(text, NULL) == value)
+            break;
+    }
+    jw_raw(w, text);
+}
+
+/* ---- reading: pieces ---- */
+
+struct reader {
+    struct arena *arena;
+    struct error *err;
+    bool failed;
+    char at[96]; /* Where we are: "resources[2].offer". */
+};
+
+static void fault(struct reader *r, const char *key, const char *what) {
+    if (!r->failed)
+        (void)error_set(r->err, ERR_PERMANENT, "%s%s%s: %s", r->at, r->at[0] && key[0] ? "." : "", key, what);
+    r->failed = true;
+}
+
+static const char *take_text(struct reader *r, const struct json *object, const char *key) {
+    const char *text = json_string(json_get(object, key), NULL);
+    if (!text)
+        fault(r, key, "a string is expected");
+    else if (strlen(text) > SNAPSHOT_TEXT_MAX)
+        fault(r, key, "the string is too long");
+    else
+        return arena_strdup(r->arena, text);
+    return "";
+}
+
+static int64_t take_int(struct reader *r, const struct json *object, const char *key, int64_t min, int64_t max) {
+    const struct json *node = json_get(object, key);
+    int64_t value = json_int(node, 0);
+    if (json_type(node) != JSON_INT)
+        fault(r, key, "a whole number is expected");
+    else if (value < min || value > max)
+        fault(r, key, "the number is out of range");
+    else
+        return value;
+    return min;
+}
+
+static int64_t take_time(struct reader *r, const struct json *object, const char *key) {
+    const struct json *node = json_get(object, key);
+    int64_t unix_ms = 0;
+    if (json_type(node) == JSON_NULL)
+        return 0;
+    if (!time_parse(json_string(node, NULL), &unix_ms) || unix_ms < 0) {
+        fault(r, key, "a time like 2026-01-31T09:00:00Z, or null, is expected");
+        return 0;
+    }
+    return unix_ms;
+}
+
+/* An enumeration by its names; count of them. */
+static int take_name(struct reader *r, const struct json *object, const char *key, const char *(*name)(int),
+                     int count) {
+    const char *text = json_string(json_get(object, key), NULL);
+    for (int i = 0; i < count; i++)
+        if (str_eq(text, name(i)))
+            return i;
+    fault(r, key, "the name is not known");
+    return 0;
+}
+
+static size_t take_array(struct reader *r, const struct json *object, const char *key, size_t max,
+                         const struct json **ret) {
+    *ret = json_get(object, key);
+    size_t count = json_array_count(*ret);
+    if (json_type(*ret) != JSON_ARRAY)
+        fault(r, key, "an array is expected");
+    else if (count > max)
+        fault(r, key, "the array is too long");
+    else
+        return count;
+    return 0;
+}
+
+static const char *source_name(int value) {
+    return source_state_name((enum source_state)value);
+}
+
+static const char *kind_name(int value) {
+    return cloud_kind_name((enum cloud_kind)value);
+}
+
+static const char *state_name(int value) {
+    return cloud_state_name((enum cloud_state)value);
+}
+
+static const char *basis_name(int value) {
+    return basis_names[value];
+}
+
+/* ---- sources ---- */
+
+static void print_source(const struct snapshot_source *source, struct json_writer *w) {
+    jw_open(w, '{');
+    put_text(w, "provider", source->provider);
+    put_text(w, "region", source->region);
+    jw_put_string(w, "state", source_state_name(source->state));
+    put_time(w, "asOf", source->as_of_ms);
+    put_text(w, "message", source->message);
+    jw_close(w, '}');
+}
+
+static struct snapshot_source read_source(struct reader *r, const struct json *json) {
+    return (struct snapshot_source){
+        .provider = take_text(r, json, "provider"),
+        .region = take_text(r, json, "region"),
+        .state = (enum source_state)take_name(r, json, "state", source_name, SOURCE_MISSING + 1),
+        .as_of_ms = take_time(r, json, "asOf"),
+        .message = take_text(r, json, "message"),
+    };
+}
+
+/* ---- history ---- */
+
+static void print_history(const struct history_series *history, struct json_writer *w) {
+    jw_open(w, '{');
+    put_time(w, "start", history->start_ms);
+    jw_put_int(w, "stepMs", history->step_ms);
+    jw_put_string(w, "basis", basis_names[history->basis]);
+    jw_key(w, "demand");
+    jw_open(w, '[');
+    for (size_t i = 0; i < history->count; i++) {
+        if (isfinite(history->demand[i]))
+            print_float(w, history->demand[i]);
+        else
+            jw_string(w, NULL);
+    }
+    jw_close(w, ']');
+    jw_key(w, "saturated");
+    jw_open(w, '[');
+    for (size_t i = 0; i < history->count; i++)
+        if (history_is_saturated(history, i))
+            jw_int(w, (int64_t)i);
+    jw_close(w, ']');
+    jw_close(w, '}');
+}
+
+static float read_sample(struct reader *r, const struct json *node, size_t i) {
+    enum json_type type = json_type(node);
+    if (type == JSON_NULL)
+        return NAN;
+    double value = json_double(node, -1);
+    if ((type == JSON_INT || type == JSON_DOUBLE) && value >= 0 && isfinite((float)value))
+        return (float)value;
+    char key[48];
+    snprintf(key, sizeof(key), "demand[%zu]", i);
+    fault(r, key, "a demand of zero or more, or null, is expected");
+    return NAN;
+}
+
+static const uint8_t *read_saturated(struct reader *r, const struct json *json, size_t count) {
+    const struct json *slots;
+    size_t slot_count = take_array(r, json, "saturated", count, &slots);
+    if (slot_count == 0)
+        return NULL;
+    uint8_t *bits = arena_alloc(r->arena, count / 8 + 1);
+    for (size_t i = 0; i < slot_count; i++) {
+        int64_t slot = json_int(json_array_at(slots, i), -1);
+        if (slot < 0 || slot >= (int64_t)count) {
+            fault(r, "saturated", "the number of a sample is expected");
+            return NULL;
+        }
+        bits[slot / 8] = (uint8_t)(bits[slot / 8] | 1u << slot % 8);
+    }
+    return bits;
+}
+
+static struct history_series read_history(struct reader *r, const struct json *json) {
+    const struct json *samples;
+    struct history_series history = {
+        .start_ms = take_time(r, json, "start"),
+        .step_ms = take_int(r, json, "stepMs", 1, STEP_MAX_MS),
+        .basis = (enum history_basis)take_name(r, json, "basis", basis_name, ARRAY_LEN(basis_names)),
+    };
+    if (history.start_ms % history.step_ms)
+        fault(r, "start", "it is not a multiple of stepMs");
+    size_t count = take_array(r, json, "demand", JSON_SIZE_MAX, &samples);
+    if (count == 0)
+        return history;
+    float *demand = arena_alloc_array(r->arena, count, sizeof(*demand));
+    for (size_t i = 0; i < count && !r->failed; i++)
+        demand[i] = read_sample(r, json_array_at(samples, i), i);
+    history.count = count;
+    history.demand = demand;
+    history.saturated = read_saturated(r, json, count);
+    return history;
+}
+
+/* ---- offers ---- */
+
+static void print_offer(const struct cloud_offer *offer, struct json_writer *w) {
+    char price[MONEY_TEXT_MAX];
+    jw_open(w, '{');
+    put_text(w, "region", offer->region);
+    put_text(w, "type", offer->type);
+    jw_put_int(w, "vcpuMilli", offer->vcpu_milli);
+    jw_put_int(w, "memoryMiB", offer->memory_mib);
+    jw_key(w, "priceHourly");
+    if (offer->price_hourly >= 0)
+        money_format(offer->price_hourly, PRICE_DECIMALS, price);
+    jw_string(w, offer->price_hourly >= 0 ? price : NULL);
+    put_time(w, "asOf", offer->as_of_ms);
+    put_text(w, "source", offer->source);
+    jw_close(w, '}');
+}
+
+static money_micros take_price(struct reader *r, const struct json *json) {
+    const struct json *node = json_get(json, "priceHourly");
+    const char *text = json_string(node, NULL);
+    money_micros price = -1;
+    if (json_type(node) != JSON_NULL && (!text || !money_parse(text, &price) || price < 0))
+        fault(r, "priceHourly", "a price like 0.096, or null, is expected");
+    return price;
+}
+
+static struct cloud_offer read_offer(struct reader *r, const struct json *json) {
+    return (struct cloud_offer){
+        .region = take_text(r, json, "region"),
+        .type = take_text(r, json, "type"),
+        .vcpu_milli = take_int(r, json, "vcpuMilli", 0, INT64_MAX),
+        .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
+        .price_hourly = take_price(r, json),
+        .as_of_ms = take_time(r, json, "asOf"),
+        .source = take_text(r, json, "source"),
+    };
+}
+
+/* ---- resources ---- */
+
+static void print_cloud_resource(const struct cloud_resource *resource, struct json_writer *w) {
+    put_text(w, "region", resource->region);
+    put_text(w, "zone", resource->zone);
+    jw_put_string(w, "kind", cloud_kind_name(resource->kind));
+    put_text(w, "id", resource->id);
+    put_text(w, "name", resource->name);
+    put_text(w, "type", resource->type);
+    jw_put_string(w, "state", cloud_state_name(resource->state));
+    jw_put_int(w, "count", resource->count);
+    jw_put_int(w, "countMin", resource->count_min);
+    jw_put_int(w, "countMax", resource->count_max);
+    jw_put_int(w, "serving", resource->serving);
+    jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
+    jw_put_int(w, "memoryMiB", resource->memory_mib);
+    put_time(w, "createdAt", resource->created_at_ms);
+    jw_key(w, "tags");
+    jw_open(w, '{');
+    for (size_t i = 0; i < resource->tag_count; i++)
+        put_text(w, resource->tags[i].key, resource->tags[i].value);
+    jw_close(w, '}');
+}
+
+static void read_tags(struct reader *r, const struct json *json, struct cloud_resource *ret) {
+    size_t count = json_object_count(json);
+    if (json_type(json) != JSON_OBJECT || count > SNAPSHOT_TAGS_MAX) {
+        fault(r, "tags", "an object of few strings is expected");
+        return;
+    }
+    struct cloud_tag *tags = arena_alloc_array(r->arena, count, sizeof(*tags));
+    for (struct json_iter it = json_iter(json); json_iter_next(&it);) {
+        const char *value = json_string(it.value, NULL);
+        if (!value || strlen(value) > SNAPSHOT_TEXT_MAX || strlen(it.key) > SNAPSHOT_TEXT_MAX) {
+            fault(r, "tags", "an object of short strings is expected");
+            return;
+        }
+        tags[ret->tag_count++] = (struct cloud_tag){arena_strdup(r->arena, it.key), arena_strdup(r->arena, value)};
+    }
+    if (count)
+        qsort(tags, count, sizeof(*tags), cloud_tag_cmp);
+    ret->tags = tags;
+}
+
+static struct cloud_resource read_cloud_resource(struct reader *r, const struct json *json) {
+    struct cloud_resource resource = {
+        .region = take_text(r, json, "region"),
+        .zone = take_text(r, json, "zone"),
+        .kind = (enum cloud_kind)take_name(r, json, "kind", kind_name, CLOUD_KIND_COUNT),
+        .id = take_text(r, json, "id"),
+        .name = take_text(r, json, "name"),
+        .type = take_text(r, json, "type"),
+        .state = (enum cloud_state)take_name(r, json, "state", state_name, CLOUD_STATE_COUNT),
+        .count = take_int(r, json, "count", 0, INT64_MAX),
+        .count_min = take_int(r, json, "countMin", 0, INT64_MAX),
+        .count_max = take_int(r, json, "countMax", 0, INT64_MAX),
+        .serving = take_int(r, json, "serving", 0, INT64_MAX),
+        .vcpu_milli = take_int(r, json, "vcpuMilli", 0, INT64_MAX),
+        .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
+        .created_at_ms = take_time(r, json, "createdAt"),
+    };
+    read_tags(r, json_get(json, "tags"), &resource);
+    return resource;
+}
+
+static void print_resource(const struct snapshot_resource *entry, struct json_writer *w) {
+    jw_open(w, '{');
+    put_text(w, "provider", entry->provider);
+    jw_put_int(w, "source", (int64_t)entry->source);
+    print_cloud_resource(&entry->resource, w);
+    jw_put_int(w, "capacityPerMachine", entry->capacity_per_machine);
+    jw_key(w, "claimedBy");
+    jw_string(w, entry->claimed_by);
+    jw_key(w, "offer");
+    if (entry->has_offer)
+        print_offer(&entry->offer, w);
+    else
+        jw_string(w, NULL);
+    jw_key(w, "history");
+    print_history(&entry->history, w);
+    jw_close(w, '}');
+}
+
+/* Goes to the part under a key, which is an object. The caller cuts r->at back to what it was. */
+static const struct json *enter(struct reader *r, const struct json *json, const char *key) {
+    const struct json *part = json_get(json, key);
+    size_t size = strlen(r->at);
+    if (json_type(part) != JSON_OBJECT)
+        fault(r, key, "an object is expected");
+    (void)snprintf(r->at + size, sizeof(r->at) - size, ".%s", key);
+    return part;
+}
+
+static struct snapshot_resource read_resource(struct reader *r, const struct json *json,
+                                              const struct snapshot *snapshot) {
+    size_t at_size = strlen(r->at);
+    struct snapshot_resource entry = {
+        .provider = take_text(r, json, "provider"),
+        .source = (size_t)take_int(r, json, "source", 0, SNAPSHOT_SOURCES_MAX),
+        .resource = read_cloud_resource(r, json),
+        .capacity_per_machine = take_int(r, json, "capacityPerMachine", 0, INT64_MAX),
+    };
+    if (json_type(json_get(json, "claimedBy")) != JSON_NULL)
+        entry.claimed_by = take_text(r, json, "claimedBy");
+    if (entry.source >= snapshot->source_count)
+        fault(r, "source", "there is no such source");
+    else if (!str_eq(snapshot->sources[entry.source].provider, entry.provider) ||
+             !str_eq(snapshot->sources[entry.source].region, entry.resource.region))
+        fault(r, "source", "it is of another provider or region");
+    entry.has_offer = json_type(json_get(json, "offer")) != JSON_NULL;
+    if (entry.has_offer) {
+        entry.offer = read_offer(r, enter(r, json, "offer"));
+        r->at[at_size] = '\0';
+    }
+    entry.history = read_history(r, enter(r, json, "history"));
+    r->at[at_size] = '\0';
+    return entry;
+}
+
+/* ---- the whole ---- */
+
+void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_open(w, '{');
+    put_time(w, "asOf", snapshot->as_of_ms);
+    jw_key(w, "sources");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->source_count; i++)
+        print_source(&snapshot->sources[i], w);
+    jw_close(w, ']');
+    jw_key(w, "resources");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->resource_count; i++)
+        print_resource(&snapshot->resources[i], w);
+    jw_close(w, ']');
+    jw_close(w, '}');
+}
+
+enum err_class snapshot_read_json(const struct json *json, struct arena *arena, struct snapshot *ret,
+                                  struct error *err) {
+    struct reader r = {.arena = arena, .err = err};
+    const struct json *array;
+    if (json_type(json) != JSON_OBJECT)
+        fault(&r, "snapshot", "an object is expected");
+    struct snapshot snapshot = {.as_of_ms = take_time(&r, json, "asOf")};
+    size_t count = take_array(&r, json, "sources", SNAPSHOT_SOURCES_MAX, &array);
+    struct snapshot_source *sources = arena_alloc_array(arena, count, sizeof(*sources));
+    for (size_t i = 0; i < count && !r.failed; i++) {
+        snprintf(r.at, sizeof(r.at), "sources[%zu]", i);
+        sources[i] = read_source(&r, json_array_at(array, i));
+    }
+    r.at[0] = '\0';
+    snapshot.sources = sources;
+    snapshot.source_count = count;
+    count = take_array(&r, json, "resources", SNAPSHOT_RESOURCES_MAX, &array);
+    struct snapshot_resource *resources = arena_alloc_array(arena, count, sizeof(*resources));
+    for (size_t i = 0; i < count && !r.failed; i++) {
+        snprintf(r.at, sizeof(r.at), "resources[%zu]", i);
+        resources[i] = read_resource(&r, json_array_at(array, i), &snapshot);
+    }
+    if (r.failed)
+        return err->class;
+    snapshot.resources = resources;
+    snapshot.resource_count = count;
+    *ret = snapshot;
+    return ERR_NONE;
+}

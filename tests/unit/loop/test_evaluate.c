@@ -1,0 +1,138 @@
+/*
+ * The stages of a cycle as one function: the same snapshot gives the same plan, also when it has been through a file;
+ * and who may use which Provider.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "loop/evaluate.h"
+#include "observe/snapshot_json.h"
+
+#define STEP_MS INT64_C(300000)
+#define SAMPLES 4032 /* 14 days */
+#define START_MS (STEP_MS * 5900000)
+
+static float demand[SAMPLES];
+
+static struct policy policy_make(void) {
+    struct policy policy = {.mode = MODE_ENFORCE, .actions = 1u << ACTION_SCALE};
+    policy.sla.target_utilization_percent = 65;
+    policy.sla.max_violation_per_mille = 10;
+    policy.sla.lead_time_ms = 2 * STEP_MS;
+    policy.capacity.max = INT64_MAX;
+    policy.disruption.max_change_percent = 25;
+    policy.disruption.max_concurrent = 1;
+    return policy;
+}
+
+static const struct snapshot_source source = {.provider = "p/a", .region = "r", .message = ""};
+
+/* A day's wave, with a gap. */
+static struct snapshot_resource resource_make(void) {
+    for (size_t i = 0; i < SAMPLES; i++)
+        demand[i] = i > 100 && i < 130 ? NAN : (float)(20 + 9.7 * sin((double)i * 2 * 3.14159265 / 288));
+    return (struct snapshot_resource){
+        .provider = "p/a",
+        .resource = {.kind = CLOUD_INSTANCE_GROUP,
+                     .state = CLOUD_RUNNING,
+                     .region = "r",
+                     .zone = "",
+                     .id = "web",
+                     .name = "web",
+                     .type = "m5.large",
+                     .count = 40,
+                     .count_max = 60,
+                     .serving = 40,
+                     .vcpu_milli = 2000,
+                     .memory_mib = 8192},
+        .has_offer = true,
+        .offer = {.region = "r", .type = "m5.large", .price_hourly = 96000, .source = "test"},
+        .history = {.start_ms = START_MS, .step_ms = STEP_MS, .count = SAMPLES, .demand = demand},
+        .capacity_per_machine = 2000,
+    };
+}
+
+static char *plan_text(const struct policy *policy, const struct snapshot *snapshot) {
+    struct plan_input input = {.policy = policy, .snapshot = snapshot};
+    struct arena arena = {0};
+    struct plan plan = {0};
+    struct buf out = {0};
+    evaluate_policy(&input, &arena, &plan);
+    cr_assert_not_null(input.forecasts);
+    plan_print_json(&plan, &out);
+    arena_release(&arena);
+    return buf_take(&out);
+}
+
+Test(evaluate, a_snapshot_gives_the_same_plan_after_it_has_been_through_json) {
+    struct policy policy = policy_make();
+    struct snapshot_resource resource = resource_make();
+    struct snapshot back, snapshot = {.as_of_ms = START_MS + SAMPLES * STEP_MS + 1234,
+                                      .sources = &source,
+                                      .source_count = 1,
+                                      .resources = &resource,
+                                      .resource_count = 1};
+    struct buf text = {0};
+    struct json_writer w = {.out = &text};
+    struct arena arena = {0};
+    struct json *json;
+    struct error err;
+    snapshot_print_json(&snapshot, &w);
+    cr_assert_eq(json_parse(buf_bytes(&text), &json, &err), ERR_NONE);
+    cr_assert_eq(snapshot_read_json(json, &arena, &back, &err), ERR_NONE);
+    char *before = plan_text(&policy, &snapshot), *after = plan_text(&policy, &back);
+    cr_assert_str_eq(before, after);
+    cr_assert(strstr(before, "\"action\":\"Scale\""), "%s", before);
+    mem_free(before);
+    mem_free(after);
+    json_free(json);
+    buf_release(&text);
+    arena_release(&arena);
+}
+
+Test(evaluate, a_plan_depends_on_the_time_of_its_snapshot_alone) {
+    struct policy policy = policy_make();
+    struct snapshot_resource resource = resource_make();
+    struct snapshot snapshot = {.as_of_ms = START_MS + SAMPLES * STEP_MS,
+                                .sources = &source,
+                                .source_count = 1,
+                                .resources = &resource,
+                                .resource_count = 1};
+    char *first = plan_text(&policy, &snapshot), *second = plan_text(&policy, &snapshot);
+    cr_assert_str_eq(first, second);
+    snapshot.as_of_ms += INT64_C(3600000) * 6; /* Six hours of the wave later. */
+    char *later = plan_text(&policy, &snapshot);
+    cr_assert_str_neq(first, later);
+    mem_free(first);
+    mem_free(second);
+    mem_free(later);
+}
+
+static const char *refused(const struct object *provider, const struct object *namespace, const char *tenant) {
+    const struct object policy = {.namespace = tenant, .name = "web"};
+    const struct object_ref ref = {"platform", "aws"};
+    const struct evaluate_access access = {&policy, &ref, provider, namespace};
+    static struct arena arena;
+    struct observe_scope scope;
+    struct status_summary why = {.reason = "?"};
+    arena_release(&arena);
+    return evaluate_scope(&access, &arena, &scope, &why) ? NULL : why.reason;
+}
+
+Test(evaluate, a_provider_is_used_only_where_it_exists_is_valid_and_is_shared) {
+    const struct tag label = {"team", "shop"};
+    const struct provider_sharing sharing = {.namespace_labels = &label, .namespace_label_count = 1};
+    const struct provider spec = {.sharing = &sharing, .sharing_count = 1};
+    struct object provider = {.namespace = "platform", .name = "aws", .fault = "", .as.provider = &spec};
+    const struct object namespace = {.name = "shop", .labels = &label, .label_count = 1};
+    cr_assert_str_eq(refused(NULL, NULL, "shop"), "ProviderNotFound");
+    cr_assert_str_eq(refused(&provider, NULL, "shop"), "ProviderNotShared");
+    cr_assert_null(refused(&provider, &namespace, "shop"));
+    cr_assert_null(refused(&provider, NULL, "platform"));
+    provider.fault = "spec.type: is required";
+    cr_assert_str_eq(refused(&provider, &namespace, "shop"), "ProviderInvalid");
+}

@@ -1,0 +1,360 @@
+/*
+ * Snapshots as JSON: exact there and back, the same bytes each time, faults told with their path.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "observe/snapshot_json.h"
+
+#define SAMPLES_MAX 70
+#define STEP_MS INT64_C(300000)
+
+static uint64_t random_state;
+
+static uint64_t next_random(void) { /* splitmix64 */
+    uint64_t z = random_state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static int64_t below(int64_t limit) {
+    return (int64_t)(next_random() % (uint64_t)limit);
+}
+
+static bool one_in(int64_t n) {
+    return below(n) == 0;
+}
+
+/* Any bit pattern of a finite float that is not negative, or a gap. */
+static float any_demand(void) {
+    uint32_t bits = (uint32_t)next_random() & 0x7fffffffu;
+    float value;
+    memcpy(&value, &bits, sizeof(value));
+    if (one_in(8))
+        return NAN;
+    if (one_in(2))
+        return (float)below(100000) / 1000;
+    return isfinite(value) ? value : 0;
+}
+
+static const char *any_text(struct arena *arena) {
+    static const char *const pieces[] = {"", "web", "結", "\"\\/", "a\nb\x01", "é", " ", "𝄞"};
+    return arena_printf(arena, "%s%s%lld", pieces[below(ARRAY_LEN(pieces))], pieces[below(ARRAY_LEN(pieces))],
+                        (long long)below(1000));
+}
+
+static int64_t any_time(void) {
+    return one_in(4) ? 0 : 1 + below(INT64_C(253402300799999));
+}
+
+static int64_t any_count(void) {
+    return one_in(8) ? INT64_MAX : below(1000);
+}
+
+static struct history_series any_history(struct arena *arena) {
+    size_t count = (size_t)below(SAMPLES_MAX);
+    float *demand = arena_alloc_array(arena, count + 1, sizeof(*demand));
+    uint8_t *saturated = arena_alloc(arena, count / 8 + 1);
+    for (size_t i = 0; i < count; i++) {
+        demand[i] = any_demand();
+        if (one_in(3))
+            saturated[i / 8] = (uint8_t)(saturated[i / 8] | 1u << i % 8);
+    }
+    return (struct history_series){.start_ms = (1 + below(6000000)) * STEP_MS,
+                                   .step_ms = STEP_MS,
+                                   .count = count,
+                                   .demand = demand,
+                                   .saturated = one_in(4) ? NULL : saturated,
+                                   .basis = (enum history_basis)below(2)};
+}
+
+static struct cloud_resource any_cloud_resource(struct arena *arena, const char *region) {
+    size_t tag_count = (size_t)below(4);
+    struct cloud_tag *tags = arena_alloc_array(arena, tag_count + 1, sizeof(*tags));
+    for (size_t i = 0; i < tag_count; i++)
+        tags[i] = (struct cloud_tag){arena_printf(arena, "k%zu%s", i, any_text(arena)), any_text(arena)};
+    return (struct cloud_resource){.kind = (enum cloud_kind)below(CLOUD_KIND_COUNT),
+                                   .state = (enum cloud_state)below(CLOUD_STATE_COUNT),
+                                   .region = region,
+                                   .zone = any_text(arena),
+                                   .id = any_text(arena),
+                                   .name = any_text(arena),
+                                   .type = any_text(arena),
+                                   .count = any_count(),
+                                   .count_min = any_count(),
+                                   .count_max = any_count(),
+                                   .serving = any_count(),
+                                   .vcpu_milli = any_count(),
+                                   .memory_mib = any_count(),
+                                   .created_at_ms = any_time(),
+                                   .tags = tags,
+                                   .tag_count = tag_count};
+}
+
+static struct snapshot_resource any_resource(struct arena *arena, const struct snapshot *snapshot) {
+    size_t source = (size_t)below((int64_t)snapshot->source_count);
+    struct snapshot_resource entry = {
+        .provider = snapshot->sources[source].provider,
+        .source = source,
+        .resource = any_cloud_resource(arena, snapshot->sources[source].region),
+        .has_offer = one_in(2),
+        .history = any_history(arena),
+        .capacity_per_machine = any_count(),
+        .claimed_by = one_in(3) ? any_text(arena) : NULL,
+    };
+    if (entry.has_offer)
+        entry.offer = (struct cloud_offer){.region = any_text(arena),
+                                           .type = any_text(arena),
+                                           .vcpu_milli = any_count(),
+                                           .memory_mib = any_count(),
+                                           .price_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
+                                           .as_of_ms = any_time(),
+                                           .source = any_text(arena)};
+    return entry;
+}
+
+static struct snapshot any_snapshot(struct arena *arena) {
+    struct snapshot snapshot = {.as_of_ms = any_time(), .source_count = 1 + (size_t)below(3)};
+    struct snapshot_source *sources = arena_alloc_array(arena, snapshot.source_count, sizeof(*sources));
+    for (size_t i = 0; i < snapshot.source_count; i++)
+        sources[i] = (struct snapshot_source){.provider = any_text(arena),
+                                              .region = any_text(arena),
+                                              .state = (enum source_state)below(4),
+                                              .as_of_ms = any_time(),
+                                              .message = any_text(arena)};
+    snapshot.sources = sources;
+    snapshot.resource_count = (size_t)below(4);
+    struct snapshot_resource *resources = arena_alloc_array(arena, snapshot.resource_count + 1, sizeof(*resources));
+    for (size_t i = 0; i < snapshot.resource_count; i++)
+        resources[i] = any_resource(arena, &snapshot);
+    snapshot.resources = resources;
+    return snapshot;
+}
+
+/* ---- comparing ---- */
+
+#define SAME_TEXT(a, b, field) cr_assert_str_eq((a)->field, (b)->field)
+#define SAME_INT(a, b, field) cr_assert_eq((a)->field, (b)->field, #field)
+
+static void check_history(const struct history_series *a, const struct history_series *b) {
+    SAME_INT(a, b, start_ms);
+    SAME_INT(a, b, step_ms);
+    SAME_INT(a, b, basis);
+    SAME_INT(a, b, count);
+    for (size_t i = 0; i < a->count; i++) {
+        cr_assert(isnan(a->demand[i]) ? isnan(b->demand[i]) : memcmp(&a->demand[i], &b->demand[i], 4) == 0,
+                  "sample %zu: %.9g became %.9g", i, (double)a->demand[i], (double)b->demand[i]);
+        cr_assert_eq(history_is_saturated(a, i), history_is_saturated(b, i));
+    }
+}
+
+static void check_cloud_resource(const struct cloud_resource *a, const struct cloud_resource *b) {
+    SAME_INT(a, b, kind);
+    SAME_INT(a, b, state);
+    SAME_TEXT(a, b, region);
+    SAME_TEXT(a, b, zone);
+    SAME_TEXT(a, b, id);
+    SAME_TEXT(a, b, name);
+    SAME_TEXT(a, b, type);
+    SAME_INT(a, b, count);
+    SAME_INT(a, b, count_min);
+    SAME_INT(a, b, count_max);
+    SAME_INT(a, b, serving);
+    SAME_INT(a, b, vcpu_milli);
+    SAME_INT(a, b, memory_mib);
+    SAME_INT(a, b, created_at_ms);
+    SAME_INT(a, b, tag_count);
+    for (size_t i = 0; i < a->tag_count; i++)
+        cr_assert_str_eq(cloud_resource_tag(b, a->tags[i].key), a->tags[i].value);
+}
+
+static void check_resource(const struct snapshot_resource *a, const struct snapshot_resource *b) {
+    SAME_TEXT(a, b, provider);
+    SAME_INT(a, b, source);
+    check_cloud_resource(&a->resource, &b->resource);
+    SAME_INT(a, b, has_offer);
+    if (a->has_offer) {
+        SAME_TEXT(a, b, offer.region);
+        SAME_TEXT(a, b, offer.type);
+        SAME_TEXT(a, b, offer.source);
+        SAME_INT(a, b, offer.vcpu_milli);
+        SAME_INT(a, b, offer.memory_mib);
+        SAME_INT(a, b, offer.price_hourly);
+        SAME_INT(a, b, offer.as_of_ms);
+    }
+    check_history(&a->history, &b->history);
+    SAME_INT(a, b, capacity_per_machine);
+    cr_assert(str_eq(a->claimed_by, b->claimed_by));
+}
+
+static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
+    SAME_INT(a, b, as_of_ms);
+    SAME_INT(a, b, source_count);
+    SAME_INT(a, b, resource_count);
+    for (size_t i = 0; i < a->source_count; i++) {
+        SAME_TEXT(a, b, sources[i].provider);
+        SAME_TEXT(a, b, sources[i].region);
+        SAME_TEXT(a, b, sources[i].message);
+        SAME_INT(a, b, sources[i].state);
+        SAME_INT(a, b, sources[i].as_of_ms);
+    }
+    for (size_t i = 0; i < a->resource_count; i++)
+        check_resource(&a->resources[i], &b->resources[i]);
+}
+
+static void print(const struct snapshot *snapshot, struct buf *out) {
+    struct json_writer w = {.out = out};
+    snapshot_print_json(snapshot, &w);
+}
+
+static enum err_class read(const char *text, struct arena *arena, struct snapshot *ret, struct error *err) {
+    struct json *json;
+    if (json_parse(bytes_of(text), &json, err) != ERR_NONE)
+        return err->class;
+    enum err_class class = snapshot_read_json(json, arena, ret, err);
+    json_free(json);
+    return class;
+}
+
+/* ---- there and back ---- */
+
+Test(snapshot_json, what_is_read_back_is_the_same_and_prints_the_same_bytes) {
+    for (random_state = 1; random_state < 400; random_state++) {
+        struct arena arena = {0};
+        struct buf first = {0}, second = {0};
+        struct snapshot back;
+        struct error err;
+        uint64_t seed = random_state;
+        struct snapshot snapshot = any_snapshot(&arena);
+        print(&snapshot, &first);
+        cr_assert_eq(read(buf_text(&first), &arena, &back, &err), ERR_NONE, "seed %llu: %s", (unsigned long long)seed,
+                     err.message);
+        print(&back, &second);
+        cr_assert_str_eq(buf_text(&first), buf_text(&second));
+        check_snapshot(&snapshot, &back);
+        buf_release(&first);
+        buf_release(&second);
+        arena_release(&arena);
+        random_state = seed;
+    }
+}
+
+Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) {
+    static const float values[] = {0.1f, 26.5f, 16777216.0f, 1e-45f, 3.40282347e38f, 1.17549435e-38f, 100, 0};
+    float demand[ARRAY_LEN(values)];
+    memcpy(demand, values, sizeof(values));
+    struct snapshot_source source = {.provider = "p/a", .region = "r", .message = ""};
+    struct snapshot_resource resource = {
+        .provider = "p/a",
+        .resource = {.region = "r"},
+        .history = {.start_ms = STEP_MS, .step_ms = STEP_MS, .count = ARRAY_LEN(values), .demand = demand}};
+    struct snapshot snapshot = {.sources = &source, .source_count = 1, .resources = &resource, .resource_count = 1};
+    struct buf out = {0};
+    print(&snapshot, &out);
+    cr_assert(strstr(buf_text(&out), "\"demand\":[0.1,26.5,16777216,1e-45,3.4028235e+38,1.1754944e-38,100,0]"), "%s",
+              buf_text(&out));
+    buf_release(&out);
+}
+
+/* ---- faults ---- */
+
+#define SOURCES                                                                                                        \
+    "\"sources\":[{\"provider\":\"p/a\",\"region\":\"r\",\"state\":\"Fresh\",\"asOf\":null,\"message\":\"\"}]"
+#define RESOURCE_HEAD                                                                                                  \
+    "\"provider\":\"p/a\",\"region\":\"r\",\"zone\":\"\",\"kind\":\"InstanceGroup\",\"id\":\"i\",\"name\":\"\","       \
+    "\"type\":\"t\",\"state\":\"running\",\"count\":1,\"countMin\":0,\"countMax\":9,\"serving\":1,\"vcpuMilli\":1,"    \
+    "\"memoryMiB\":1,\"createdAt\":null,\"capacityPerMachine\":1,\"claimedBy\":null"
+#define HISTORY_HEAD "\"start\":\"2026-01-01T00:00:00Z\",\"basis\":\"Recorded\""
+#define HISTORY "\"history\":{" HISTORY_HEAD ",\"stepMs\":300000,\"demand\":[1,null],\"saturated\":[]}"
+#define ONE(rest) "{\"asOf\":null," SOURCES ",\"resources\":[{" RESOURCE_HEAD "," rest "}]}"
+#define OFFER(price)                                                                                                   \
+    "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"priceHourly\":" price                \
+    ",\"asOf\":null,\"source\":\"\"}"
+
+struct fault {
+    const char *text, *message;
+};
+
+static const struct fault faults[] = {
+    {"[]", "snapshot: an object is expected"},
+    {"{\"asOf\":null,\"resources\":[]}", "sources: an array is expected"},
+    {"{\"asOf\":1,\"sources\":[],\"resources\":[]}", "asOf: a time"},
+    {"{\"asOf\":\"1969-12-31T23:59:59Z\",\"sources\":[],\"resources\":[]}", "asOf: a time"},
+    {"{\"asOf\":null,\"sources\":[{\"provider\":\"p/a\",\"region\":\"r\",\"state\":\"fresh\"}],\"resources\":[]}",
+     "sources[0].state: the name is not known"},
+    {"{\"asOf\":null," SOURCES ",\"resources\":[{}]}", "resources[0].provider: a string is expected"},
+    {ONE("\"source\":1,\"tags\":{},\"offer\":null," HISTORY), "resources[0].source: there is no such source"},
+    {ONE("\"source\":-1,\"tags\":{},\"offer\":null," HISTORY), "resources[0].source: the number is out of range"},
+    {ONE("\"source\":0.5,\"tags\":{},\"offer\":null," HISTORY), "resources[0].source: a whole number is expected"},
+    {ONE("\"source\":0,\"tags\":[],\"offer\":null," HISTORY), "resources[0].tags: an object"},
+    {ONE("\"source\":0,\"tags\":{\"a\":1},\"offer\":null," HISTORY), "resources[0].tags: an object"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":7," HISTORY), "resources[0].offer: an object is expected"},
+    {ONE("\"source\":0,\"tags\":{}," OFFER("0.1") "," HISTORY), "resources[0].offer.priceHourly: a price"},
+    {ONE("\"source\":0,\"tags\":{}," OFFER("\"-0.1\"") "," HISTORY), "resources[0].offer.priceHourly: a price"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null"), "resources[0].history: an object is expected"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":0,\"demand\":[],\"saturated\":[]}"),
+     "resources[0].history.stepMs: the number is out of range"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":70001,\"demand\":[],\"saturated\":[]}"),
+     "resources[0].history.start: it is not a multiple"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[1,-1],\"saturated\":[]}"),
+     "resources[0].history.demand[1]: a demand"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[1e39],\"saturated\":[]}"),
+     "resources[0].history.demand[0]: a demand"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[\"1\"],\"saturated\":[]}"),
+     "resources[0].history.demand[0]: a demand"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[1],\"saturated\":[1]}"),
+     "resources[0].history.saturated: the number of a sample"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[1],\"saturated\":[0,0]}"),
+     "resources[0].history.saturated: the array is too long"},
+};
+
+Test(snapshot_json, a_fault_is_told_with_its_path) {
+    for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+        struct arena arena = {0};
+        struct snapshot snapshot = {.as_of_ms = 77};
+        struct error err = {0};
+        cr_assert_eq(read(faults[i].text, &arena, &snapshot, &err), ERR_PERMANENT, "%s", faults[i].text);
+        cr_assert(str_has_prefix(err.message, faults[i].message), "%zu: %s", i, err.message);
+        cr_assert_eq(snapshot.as_of_ms, 77, "an output is written on success only");
+        arena_release(&arena);
+    }
+}
+
+Test(snapshot_json, what_a_newer_version_adds_is_passed_over) {
+    struct arena arena = {0};
+    struct snapshot snapshot;
+    struct error err = {0};
+    cr_assert_eq(read(ONE("\"source\":0,\"tags\":{},\"more\":[1]," OFFER("null") "," HISTORY), &arena, &snapshot, &err),
+                 ERR_NONE, "%s", err.message);
+    cr_assert_eq(snapshot.resource_count, 1);
+    cr_assert_eq(snapshot.resources[0].offer.price_hourly, -1);
+    cr_assert_eq(snapshot.resources[0].history.count, 2);
+    cr_assert(isnan(snapshot.resources[0].history.demand[1]));
+    arena_release(&arena);
+}
+
+Test(snapshot_json, a_resource_must_be_of_the_provider_of_its_source) {
+    struct arena arena = {0};
+    struct snapshot snapshot;
+    struct error err = {0};
+    const char *text =
+        "{\"asOf\":null,\"sources\":[{\"provider\":\"p/b\",\"region\":\"r\",\"state\":\"Fresh\",\"asOf\":null,"
+        "\"message\":\"\"}],\"resources\":[{" RESOURCE_HEAD ",\"source\":0,\"tags\":{},\"offer\":null," HISTORY "}]}";
+    cr_assert_eq(read(text, &arena, &snapshot, &err), ERR_PERMANENT);
+    cr_assert_str_eq(err.message, "resources[0].source: it is of another provider or region");
+    arena_release(&arena);
+}
