@@ -32,22 +32,30 @@ class KubeApi:
         return {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **more}
 
     def request(self, method, path, body=None, content_type="application/json"):
-        """The decoded reply; each thread has a connection of its own."""
+        """The decoded reply; each thread has a connection of its own. Where the server says later, it is asked later."""
         data = json.dumps(body).encode() if body is not None else None
+        headers = self.headers(**({"Content-Type": content_type} if data else {}))
+        for _ in range(20):
+            status, text = self._exchange(method, path, data, headers)
+            if status != 429:
+                break
+            time.sleep(0.5)
+        if status >= 300:
+            raise RuntimeError(f"{method} {path}: {status} {text[:500]!r}")
+        return json.loads(text)
+
+    def _exchange(self, method, path, data, headers):
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self.connect()
         try:
-            connection.request(method, path, data, self.headers(**({"Content-Type": content_type} if data else {})))
+            connection.request(method, path, data, headers)
             reply = connection.getresponse()
-            text = reply.read()
+            return reply.status, reply.read()
         except (OSError, http.client.HTTPException):
             self._local.connection = None
             connection.close()
             raise
-        if reply.status >= 300:
-            raise RuntimeError(f"{method} {path}: {reply.status} {text[:500]!r}")
-        return json.loads(text)
 
     def get(self, path):
         return self.request("GET", path)
@@ -100,6 +108,8 @@ class KubeWatch:
         try:
             connection.request("GET", self._path + query, headers=self._api.headers())
             reply = connection.getresponse()
+            if reply.status == 429:
+                raise ConnectionError("later")
             if reply.status != 200:
                 raise RuntimeError(f"watch {self._path}: {reply.status} {reply.read()[:500]!r}")
             while line := reply.readline():
