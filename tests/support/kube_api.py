@@ -32,14 +32,20 @@ class KubeApi:
         return {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **more}
 
     def request(self, method, path, body=None, content_type="application/json"):
-        """The decoded reply; each thread has a connection of its own. Where the server says later, it is asked later."""
+        """The decoded reply; each thread has a connection of its own. Where the server says later, it is asked later, and
+        again on a new connection where it has closed the old one: what is asked here may come twice."""
         data = json.dumps(body).encode() if body is not None else None
         headers = self.headers(**({"Content-Type": content_type} if data else {}))
         for _ in range(20):
-            status, text = self._exchange(method, path, data, headers)
-            if status != 429:
+            try:
+                status, text = self._exchange(method, path, data, headers)
+            except (OSError, http.client.HTTPException) as error:
+                status, text = 0, str(error).encode()
+            if status not in (0, 429):
                 break
-            time.sleep(0.5)
+            time.sleep(0.5 if status else 0.05)
+        if status == 0:
+            raise ConnectionError(f"{method} {path}: {text.decode()}")
         if status >= 300:
             raise RuntimeError(f"{method} {path}: {status} {text[:500]!r}")
         return json.loads(text)
