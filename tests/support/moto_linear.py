@@ -60,9 +60,11 @@ def terminate_instances(self, instance_ids):
     ended = original_terminate(self, instance_ids)
     gone = {instance.id for instance, _ in ended}
     for key, reservation in list(self.reservations.items()):
-        reservation.instances = [i for i in reservation.instances if i.id not in gone]
-        if not reservation.instances:
+        left = [i for i in reservation.instances if i.id not in gone]
+        if not left and reservation.instances:  # An empty one is being filled by another request just now.
             del self.reservations[key]
+        elif len(left) < len(reservation.instances):
+            reservation.instances = left
     return ended
 
 
