@@ -30,10 +30,10 @@ static void copy_message(char *to, size_t to_size, const char *from) {
 static void put_condition(struct json_writer *w, const struct object *object, const struct status_condition *condition,
                           int64_t now_ms) {
     const struct object_condition *before = &object->conditions[condition->type];
-    bool kept = before->present && before->status == condition->status && before->last_transition_ms > 0;
+    bool kept = before->present && before->status == condition->status && before->last_transition_s > 0;
     char time[TIME_TEXT_MAX];
     char message[MESSAGE_MAX];
-    time_format(kept ? before->last_transition_ms : now_ms, time);
+    time_format(kept ? (int64_t)before->last_transition_s * 1000 : now_ms, time);
     copy_message(message, sizeof(message), condition->message);
     jw_open(w, '{');
     jw_put_string(w, "lastTransitionTime", time);

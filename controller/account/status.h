@@ -35,6 +35,9 @@ struct status_summary {
     const char *message;
     const struct status_condition *more; /* Further conditions, not those three. */
     size_t more_count;
+    /* This process has not looked yet: no news of an object that has a status of its generation. So a new leader does
+     * not turn every Ready to False and back. */
+    bool is_passing;
 };
 
 struct policy_status {

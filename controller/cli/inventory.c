@@ -92,9 +92,12 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .base_dir = spec->base_dir,
     };
     enum err_class class = ERR_NONE;
-    if (!ops)
-        class = error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);
-    if (class == ERR_NONE && spec->parameters_json)
+    if (!ops) {
+        (void)error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);
+        complain(inv, key, NULL, NULL, &err);
+        return;
+    }
+    if (spec->parameters_json)
         class = json_parse(bytes_of(spec->parameters_json), &parameters, &err);
     config.parameters = parameters;
     if (class == ERR_NONE)

@@ -116,7 +116,7 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
     }
     if (store_is_suspended(loop->store, object))
         return (struct status_summary){PROGRESS_READY, "Suspended", "suspended: plans are made, nothing is changed",
-                                       NULL, 0};
+                                       NULL,           0,           false};
     for (size_t i = 0; i < job->plan.action_count; i++) {
         const char *provider = job->plan.actions[i].provider;
         if (provider_is_suspended(loop, provider))
@@ -126,20 +126,25 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
                 .message = arena_printf(&job->arena, "Provider %s is suspended: nothing of it is changed", provider)};
     }
     if (is_under_way(loop, object))
-        return (struct status_summary){PROGRESS_RECONCILING, "Acting",
-                                       "the size is being changed to what the plan wants", NULL, 0};
+        return (struct status_summary){
+            PROGRESS_RECONCILING, "Acting", "the size is being changed to what the plan wants", NULL, 0, false};
     if (job->plan.actual == job->plan.desired)
-        return (struct status_summary){PROGRESS_READY, "InTrim", "the size is what the plan wants", NULL, 0};
+        return (struct status_summary){PROGRESS_READY, "InTrim", "the size is what the plan wants", NULL, 0, false};
     if (object->as.policy->mode == MODE_OBSERVE)
-        return (struct status_summary){PROGRESS_READY, "Observing",
-                                       "mode Observe: the plan is shown, nothing is changed", NULL, 0};
+        return (struct status_summary){
+            PROGRESS_READY, "Observing", "mode Observe: the plan is shown, nothing is changed", NULL, 0, false};
     if (object->as.policy->mode == MODE_RECOMMEND)
-        return (struct status_summary){PROGRESS_READY, "Recommending",
-                                       "mode Recommend: changes wait for a decision on their Recommendation", NULL, 0};
+        return (struct status_summary){PROGRESS_READY,
+                                       "Recommending",
+                                       "mode Recommend: changes wait for a decision on their Recommendation",
+                                       NULL,
+                                       0,
+                                       false};
     if (job->plan.action_count == 0)
-        return (struct status_summary){PROGRESS_READY, "Holding", "held back; status.whyNot tells by what", NULL, 0};
-    return (struct status_summary){PROGRESS_RECONCILING, "Acting", "the size is being changed to what the plan wants",
-                                   NULL, 0};
+        return (struct status_summary){PROGRESS_READY, "Holding", "held back; status.whyNot tells by what",
+                                       NULL,           0,         false};
+    return (struct status_summary){
+        PROGRESS_RECONCILING, "Acting", "the size is being changed to what the plan wants", NULL, 0, false};
 }
 
 static void job_done(struct work *work) {
@@ -229,17 +234,24 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
     job->snapshot = observe_snapshot(loop->observe, policy, scopes, scope_count, &job->arena);
     if (job->snapshot->resource_count == 0) {
         *ret_summary = (struct status_summary){
-            PROGRESS_STALLED, "NothingSelected",
+            PROGRESS_STALLED,
+            "NothingSelected",
             "no resource matches spec.selector; check kinds and tags, and that the tags are on the groups themselves",
-            NULL, 0};
+            NULL,
+            0,
+            false};
         return false;
     }
     struct error error = {0};
     if (!is_history_there(loop, policy, job->snapshot, &error)) {
         bool failed = error.class != ERR_NONE;
-        *ret_summary = (struct status_summary){
-            PROGRESS_RECONCILING, failed ? "UtilizationUnavailable" : "CollectingHistory",
-            failed ? arena_strdup(&job->arena, error.message) : "utilisation history is being read", NULL, 0};
+        *ret_summary = (struct status_summary){PROGRESS_RECONCILING,
+                                               failed ? "UtilizationUnavailable" : "CollectingHistory",
+                                               failed ? arena_strdup(&job->arena, error.message)
+                                                      : "utilisation history is being read",
+                                               NULL,
+                                               0,
+                                               !failed};
         return false;
     }
     mark_claims(loop, object, job);
@@ -254,7 +266,7 @@ void cycle_policy(struct loop *loop, struct workqueue_item *item) {
         return;
     }
     if (object->fault[0]) {
-        struct status_summary summary = {PROGRESS_STALLED, "InvalidSpec", object->fault, NULL, 0};
+        struct status_summary summary = {PROGRESS_STALLED, "InvalidSpec", object->fault, NULL, 0, false};
         stop_at(loop, item, object, &summary);
         return;
     }

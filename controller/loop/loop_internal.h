@@ -156,6 +156,8 @@ void budget_reconcile(struct loop *loop, struct workqueue_item *item);
 typedef void write_done_fn(struct loop *loop, void *ctx, bool wrote, const struct error *error);
 void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced,
                   write_done_fn *done, void *ctx);
+/* Whether the status that the object has stands until there is something to say. */
+bool write_is_passing(const struct object *object, const struct status_summary *summary);
 void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
                   const struct buf *body, write_done_fn *done, void *ctx);
 void write_delete(struct loop *loop, const struct object *object);

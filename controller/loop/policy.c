@@ -60,10 +60,13 @@ static bool scope_of(struct loop *loop, const struct object *policy, const struc
     if (!report.listed && state && state->error.class != ERR_NONE)
         return problem(why, PROGRESS_STALLED, "ProviderNotReady",
                        arena_printf(arena, "Provider %s cannot be opened: %s", ret->provider, state->error.message));
-    if (!report.listed)
-        return problem(why, PROGRESS_RECONCILING, "Listing",
-                       arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,
-                                    report.error.class != ERR_NONE ? ": " : "", report.error.message));
+    if (!report.listed) {
+        (void)problem(why, PROGRESS_RECONCILING, "Listing",
+                      arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,
+                                   report.error.class != ERR_NONE ? ": " : "", report.error.message));
+        why->is_passing = report.error.class == ERR_NONE;
+        return false;
+    }
     return true;
 }
 
@@ -215,6 +218,10 @@ void policy_write_status(struct loop *loop, struct workqueue_item *item, const s
                          const struct policy_status *status) {
     struct policy_state *state = policy_state_get(loop, object->namespace, object->name, false);
     int64_t now_ms = loop_now_ms(loop);
+    if (write_is_passing(object, &status->summary)) {
+        loop_finish(loop, item, false);
+        return;
+    }
     bool reason_changed = state && !str_eq(state->reason, status->summary.reason);
     note_transition(loop, object, state, &status->summary);
     if (!is_urgent(object, state, status, reason_changed)) {

@@ -151,25 +151,30 @@ static void open_begin(struct loop *loop, struct provider_state *state, const st
 static struct status_summary summarise(const struct provider_state *state, const struct observe_report *report,
                                        struct arena *arena) {
     if (state->error.class != ERR_NONE)
-        return (struct status_summary){PROGRESS_STALLED, "CannotOpen", arena_strdup(arena, state->error.message), NULL,
-                                       0};
+        return (struct status_summary){
+            PROGRESS_STALLED, "CannotOpen", arena_strdup(arena, state->error.message), NULL, 0, false};
     if (!report->open)
-        return (struct status_summary){PROGRESS_RECONCILING, "Opening", "credentials are being read", NULL, 0};
+        return (struct status_summary){PROGRESS_RECONCILING, "Opening", "credentials are being read", NULL, 0, true};
     if (report->error.class != ERR_NONE) {
         bool stalled = report->error.class == ERR_PERMISSION || report->error.class == ERR_PERMANENT;
         const char *what_to_do = report->error.class == ERR_PERMISSION ? "; check the credentials and their permissions"
                                                                        : "; it is tried again";
         return (struct status_summary){
-            stalled ? PROGRESS_STALLED : PROGRESS_RECONCILING, error_class_name(report->error.class),
-            arena_printf(arena, "%s: %s%s", report->error_region, report->error.message, what_to_do), NULL, 0};
+            stalled ? PROGRESS_STALLED : PROGRESS_RECONCILING,
+            error_class_name(report->error.class),
+            arena_printf(arena, "%s: %s%s", report->error_region, report->error.message, what_to_do),
+            NULL,
+            0,
+            false};
     }
     if (!report->listed)
-        return (struct status_summary){PROGRESS_RECONCILING, "Listing", "the first listing is under way", NULL, 0};
+        return (struct status_summary){
+            PROGRESS_RECONCILING, "Listing", "the first listing is under way", NULL, 0, true};
     if (report->truncated)
-        return (struct status_summary){PROGRESS_READY, "Truncated",
-                                       "more resources than the limit: the listing is cut, and nothing shrinks on it",
-                                       NULL, 0};
-    return (struct status_summary){PROGRESS_READY, "Listed", "every region is listed", NULL, 0};
+        return (struct status_summary){
+            PROGRESS_READY, "Truncated", "more resources than the limit: the listing is cut, and nothing shrinks on it",
+            NULL,           0,           false};
+    return (struct status_summary){PROGRESS_READY, "Listed", "every region is listed", NULL, 0, report->account_busy};
 }
 
 static void note_transition(struct loop *loop, struct provider_state *state, const struct object *object,
@@ -210,7 +215,7 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
     if (object->fault[0]) {
         observe_provider_close(loop->observe, item->namespace, item->name);
         state->opened_hash = 0;
-        status.summary = (struct status_summary){PROGRESS_STALLED, "InvalidSpec", object->fault, NULL, 0};
+        status.summary = (struct status_summary){PROGRESS_STALLED, "InvalidSpec", object->fault, NULL, 0, false};
     } else {
         open_begin(loop, state, object);
         struct observe_report report;
@@ -220,6 +225,11 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
         status.listed = report.listed;
         for (size_t i = 0; i < CLOUD_KIND_COUNT; i++)
             status.counts[i] = report.counts[i];
+    }
+    if (write_is_passing(object, &status.summary)) {
+        loop_finish(loop, item, false);
+        arena_release(&arena);
+        return;
     }
     note_transition(loop, state, object, &status.summary);
     status_print_provider(object, &status, loop_now_ms(loop), &body);

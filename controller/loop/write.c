@@ -19,6 +19,8 @@ struct write_op {
     struct loop *loop;
     write_done_fn *done;
     void *ctx;
+    struct arena arena;  /* Copies of what the write points to: the object may go before it ends. */
+    struct json *status; /* STATUS only. */
 };
 
 static void write_ended(struct store_write *write) {
@@ -33,14 +35,24 @@ static void write_ended(struct store_write *write) {
         metrics_add(loop->options.metrics, &metric_writes, METRIC_LABELS(kind), 1);
     else
         metrics_add(loop->options.metrics, &metric_errors, METRIC_LABELS(kind, error_class_name(error.class)), 1);
+    json_free(op->status);
+    arena_release(&op->arena);
     mem_free(op);
     if (done)
         done(loop, ctx, error.class == ERR_NONE, &error);
 }
 
-static void submit(struct loop *loop, struct store_write write, write_done_fn *done, void *ctx) {
+/* Takes status. */
+static void submit(struct loop *loop, struct store_write write, struct json *status, write_done_fn *done, void *ctx) {
     struct write_op *op = mem_alloc(sizeof(*op));
     op->write = write;
+    op->status = status;
+    op->write.status = status;
+    op->write.namespace = arena_strdup(&op->arena, write.namespace);
+    op->write.name = arena_strdup(&op->arena, write.name);
+    op->write.resource_version = arena_strdup(&op->arena, write.resource_version);
+    if (write.body.size)
+        op->write.body.data = arena_memdup(&op->arena, write.body.data, write.body.size);
     op->write.done = write_ended;
     op->write.ctx = op;
     op->loop = loop;
@@ -50,20 +62,20 @@ static void submit(struct loop *loop, struct store_write write, write_done_fn *d
     store_write(loop->store, &op->write);
 }
 
-static uint64_t hash_of(const struct buf *body) {
+static struct json *parse(const struct buf *body) {
     struct json *root;
     struct error err;
     if (json_parse_trusted(buf_bytes(body), &root, &err) != ERR_NONE)
         ASSERT(!"our own status is JSON");
-    uint64_t hash = json_hash(root);
-    json_free(root);
-    return hash;
+    return root;
 }
 
 void write_status(struct loop *loop, const struct object *object, const struct buf *body, bool fenced,
                   write_done_fn *done, void *ctx) {
     static const struct error none;
-    if (hash_of(body) == object->status_hash) {
+    struct json *status = parse(body);
+    if (json_hash(status) == object->status_hash) {
+        json_free(status);
         if (done)
             done(loop, ctx, false, &none);
         return;
@@ -75,7 +87,12 @@ void write_status(struct loop *loop, const struct object *object, const struct b
                                 .name = object->name,
                                 .body = buf_bytes(body),
                                 .resource_version = fenced ? object->resource_version : NULL},
-           done, ctx);
+           status, done, ctx);
+}
+
+bool write_is_passing(const struct object *object, const struct status_summary *summary) {
+    return summary->is_passing && object->observed_generation == object->generation &&
+           object->conditions[CONDITION_READY].present;
 }
 
 void write_create(struct loop *loop, enum object_kind kind, const char *namespace, const char *name,
@@ -83,7 +100,7 @@ void write_create(struct loop *loop, enum object_kind kind, const char *namespac
     submit(loop,
            (struct store_write){
                .type = STORE_WRITE_CREATE, .kind = kind, .namespace = namespace, .name = name, .body = buf_bytes(body)},
-           done, ctx);
+           NULL, done, ctx);
 }
 
 void write_delete(struct loop *loop, const struct object *object) {
@@ -93,7 +110,7 @@ void write_delete(struct loop *loop, const struct object *object) {
                                 .namespace = object->namespace,
                                 .name = object->name,
                                 .resource_version = object->resource_version},
-           NULL, NULL);
+           NULL, NULL, NULL);
 }
 
 static void finish_after_write(struct loop *loop, void *ctx, bool wrote, const struct error *error) {

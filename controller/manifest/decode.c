@@ -79,13 +79,15 @@ void object_take_status(const struct json *status, struct object *object) {
         if (type < 0)
             continue;
         const char *word = json_string(json_get(it, "status"), "");
-        struct object_condition *condition = &object->conditions[type];
-        condition->present = true;
-        condition->status = str_eq(word, "True")    ? CONDITION_TRUE
-                            : str_eq(word, "False") ? CONDITION_FALSE
-                                                    : CONDITION_UNKNOWN;
-        if (!time_parse(json_string(json_get(it, "lastTransitionTime"), ""), &condition->last_transition_ms))
-            condition->last_transition_ms = 0;
+        int64_t time_ms = 0; /* Stays when there is none that can be read. */
+        (void)time_parse(json_string(json_get(it, "lastTransitionTime"), ""), &time_ms);
+        bool fits = time_ms > 0 && time_ms / 1000 <= UINT32_MAX;
+        object->conditions[type] =
+            (struct object_condition){.present = true,
+                                      .status = str_eq(word, "True")    ? CONDITION_TRUE
+                                                : str_eq(word, "False") ? CONDITION_FALSE
+                                                                        : CONDITION_UNKNOWN,
+                                      .last_transition_s = fits ? (uint32_t)(time_ms / 1000) : 0};
     }
 }
 

@@ -174,6 +174,7 @@ void observe_provider_report(const struct observe *observe, const char *namespac
     ret->open = true;
     ret->listed = true;
     ret->account = provider->account;
+    ret->account_busy = provider->account_busy;
     for (size_t i = 0; i < provider->region_count; i++) {
         const struct observe_region *region = &provider->regions[i];
         ret->listed = ret->listed && region->as_of_ms > 0;

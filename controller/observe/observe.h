@@ -58,6 +58,7 @@ struct observe_report { /* Of one provider, for its status. Strings are valid un
     bool listed; /* Every region has been listed at least once. */
     bool truncated;
     const char *account; /* "" unknown */
+    bool account_busy;   /* It is being asked for. */
     int64_t counts[CLOUD_KIND_COUNT];
     struct error error; /* The latest failure that still holds; class NONE: none. */
     const char *error_region;

@@ -202,16 +202,11 @@ static void op_free(struct cluster_op *op) {
 static void take_version(struct cluster *cluster, const struct store_write *write, struct bytes text) {
     struct bytes version = kube_text_resource_version(text);
     char resource_version[OBJECT_VERSION_MAX];
-    struct json *status;
-    struct error err;
     if (version.size == 0 || version.size >= sizeof(resource_version))
         return; /* The watch brings it. */
     memcpy(resource_version, version.data, version.size);
     resource_version[version.size] = '\0';
-    if (json_parse_trusted(write->body, &status, &err) != ERR_NONE)
-        return;
-    store_status_written(&cluster->base, write->kind, write->namespace, write->name, status, resource_version);
-    json_free(status);
+    store_status_written(&cluster->base, write->kind, write->namespace, write->name, write->status, resource_version);
     cluster->own_versions[hash_of(version) % OWN_VERSIONS] = hash_of(version);
 }
 

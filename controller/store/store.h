@@ -37,15 +37,16 @@ enum store_write_type {
     STORE_WRITE_DELETE,
 };
 
-/* Embedded by the caller, which keeps it until done. done runs once, later. On success the cache has the result
- * already. */
+/* Embedded by the caller, which keeps it and what it points to until done. done runs once, later. On success the cache
+ * has the result already. */
 struct store_write {
     enum store_write_type type;
     enum object_kind kind;
-    const char *namespace, *name; /* Copied at submit. */
-    struct bytes body;            /* Copied at submit. */
+    const char *namespace, *name;
+    struct bytes body;
+    const struct json *status; /* STATUS: the body as a tree. */
     /* The fence: write only if the object still has this version, else ERR_CONFLICT. NULL: whatever it has. */
-    const char *resource_version; /* Copied at submit. */
+    const char *resource_version;
     void (*done)(struct store_write *write);
     void *ctx;
     struct error error;

@@ -1,12 +1,9 @@
 """The CRDs on a real API server: they install, the examples and the valid manifests apply, what the decoder refuses
 and a schema can see is refused by the server too, and the status fields that the controller writes are kept.
 
-Needs KUBECONFIG (a server that may be changed) and kubectl (KUBECTL, or on the path); skipped without KUBECONFIG.
-
 SPDX-License-Identifier: Apache-2.0
 """
 import json
-import os
 import pathlib
 import re
 import subprocess
@@ -15,14 +12,13 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "tests" / "data" / "manifests"
-KUBECTL = os.environ.get("KUBECTL", "kubectl")
 PLURALS = ["providers", "resourcepolicies", "budgets", "recommendations"]
 
-pytestmark = pytest.mark.skipif(not os.environ.get("KUBECONFIG"), reason="KUBECONFIG is not set")
+command = []  # kubectl for this run's API server; the fixture below fills it.
 
 
 def kubectl(*arguments, stdin=None, good=True):
-    result = subprocess.run([KUBECTL, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([*command, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
     if good:
         assert result.returncode == 0, f"{arguments}: {result.stdout}{result.stderr}"
     return result
@@ -44,7 +40,8 @@ def recommendation(name, **more):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def crds():
+def crds(cluster):
+    command[:] = [str(cluster.kubectl_path), f"--kubeconfig={cluster.kubeconfig}"]
     kubectl("apply", "-k", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", "--timeout=30s",
             *[f"crd/{plural}.trimtab.dev" for plural in PLURALS])

@@ -61,8 +61,10 @@ def test_it_runs_on_a_read_only_root_and_ends_on_sigterm(podman, repo, tmp_path)
     port = ports.claim_port()
     name = f"trimtab-test-{os.getpid()}"
     argv = ["podman", "run", "--rm", "--name", name, "--network=host", "--read-only", "--cap-drop=all"]
-    argv += ["--security-opt=no-new-privileges", "-v", f"{repo}/deploy/examples/local:/manifests:ro", TAG]
-    argv += ["run", "--manifests", "/manifests", "--listen", f"127.0.0.1:{port}"]
+    argv += ["--security-opt=no-new-privileges", "-v", f"{repo}:/repo:ro"]
+    # A local run keeps its state on disk: the one place that it may write to is given to it.
+    argv += ["--tmpfs", "/state:mode=1777", "-e", "XDG_STATE_HOME=/state", "-e", "XDG_RUNTIME_DIR=/state", TAG]
+    argv += ["run", "--manifests", "/repo/deploy/examples/local", "--listen", f"127.0.0.1:{port}"]
     process = procs.Process(argv, tmp_path / "podman.log", env=podman.env)
     try:
         process.wait_for("/readyz answers", lambda: procs.http_get(f"http://127.0.0.1:{port}/readyz")[0] == 200, 60)

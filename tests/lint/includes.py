@@ -58,7 +58,7 @@ LIBRARIES = {
     "uv.h": {"base", "net", "kube", "store", "serve", "loop", "cli", "main"},
     "curl/": {"net"},
     "json-c/": {"base"},
-    "yaml.h": {"manifest", "kube"},
+    "yaml.h": {"manifest", "kube"},  # Manifests, and a kubeconfig.
     "openssl/": {"adapters/common", "net"},
     "microhttpd.h": {"serve"},
     "sqlite3.h": {"history", "store", "account"},

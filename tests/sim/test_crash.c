@@ -42,9 +42,15 @@ static void run_seed(uint64_t seed) {
     scenario_stop(&s);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#define SEEDS 25
+#else
+#define SEEDS 100
+#endif
+
 /* SIM_SEED=n runs one, SIM_SEEDS=n so many. */
 Test(sim_crash, an_effect_happens_once_whenever_the_process_is_killed, .timeout = 600) {
-    uint64_t first = number("SIM_SEED", 0), count = getenv("SIM_SEED") ? 1 : number("SIM_SEEDS", 100);
+    uint64_t first = number("SIM_SEED", 0), count = getenv("SIM_SEED") ? 1 : number("SIM_SEEDS", SEEDS);
     for (uint64_t i = 0; i < count; i++)
         run_seed(first ? first : i + 1);
 }

@@ -238,6 +238,60 @@ Test(sim_invariants, a_provider_that_is_deleted_gets_no_more, .timeout = 120) {
     sweep(provider_goes, 20 * SIM_MINUTE);
 }
 
+/* ---- a tenant on a shared Provider ---- */
+
+static void namespace_label(struct scenario *s, const char *team) {
+    char *text = mem_printf("{\"apiVersion\":\"v1\",\"kind\":\"Namespace\",\"metadata\":{\"name\":\"shop\","
+                            "\"labels\":{\"team\":\"%s\"}}}",
+                            team);
+    sim_world_apply(&s->world, text);
+    mem_free(text);
+}
+
+/* The policy web lives in shop, which may use what bears the tag. */
+static void begin_shared(struct scenario *s, const char *tag) {
+    begin(s, NULL, GROWS);
+    sim_world_delete(&s->world, OBJECT_POLICY, "default", "web");
+    char *sharing = mem_printf("{\"spec\":{\"sharing\":[{\"namespaceSelector\":{\"matchLabels\":{\"team\":\"shop\"}},"
+                               "\"requireTags\":{\"app\":\"%s\"}}]}}",
+                               tag);
+    sim_world_patch(&s->world, OBJECT_PROVIDER, "default", "sim", sharing);
+    mem_free(sharing);
+    namespace_label(s, "shop");
+    sim_world_apply(&s->world,
+                    "{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":"
+                    "\"web\",\"namespace\":\"shop\"},\"spec\":{\"selector\":{\"providers\":[\"default/sim\"],"
+                    "\"kinds\":[\"InstanceGroup\"],\"tags\":{\"app\":\"web\"}},\"mode\":\"Enforce\",\"actions\":"
+                    "[\"Scale\"],\"capacity\":{\"min\":4,\"max\":24}}}");
+}
+
+Test(sim_invariants, a_tenant_acts_on_what_its_owner_shares_and_on_nothing_else) {
+    struct scenario s;
+    begin_shared(&s, "web");
+    sim_world_run(&s.world, 20 * SIM_MINUTE);
+    cr_assert_gt(scenario_size(&s, "web-a"), 6);
+    scenario_stop(&s);
+    begin_shared(&s, "other");
+    sim_world_run(&s.world, 20 * SIM_MINUTE);
+    cr_assert_eq(scenario_size(&s, "web-a"), 6);
+    scenario_stop(&s);
+}
+
+Test(sim_invariants, sharing_that_is_revoked_stops_what_was_not_sent, .timeout = 120) {
+    for (size_t steps = 0, sent = 0; !sent; steps++) {
+        struct scenario s;
+        begin_shared(&s, "web");
+        (void)await_phase(&s, "Approved", SIM_HOUR);
+        for (size_t i = 0; i < steps; i++)
+            cr_assert(sim_world_step(&s.world, SIM_HOUR));
+        sent = s.world.cloud.apply_count;
+        namespace_label(&s, "elsewhere");
+        sim_world_run(&s.world, 20 * SIM_MINUTE);
+        cr_assert(sent || scenario_size(&s, "web-a") == 6, "after %zu steps", steps);
+        scenario_stop(&s);
+    }
+}
+
 Test(sim_invariants, a_lower_maximum_stops_what_was_not_sent, .timeout = 120) {
     bool sent = false;
     for (size_t steps = 0; !sent; steps++) {

@@ -95,10 +95,16 @@ static void connection_end(struct http_script_connection *connection, enum http_
         on_shut(request, UV_ENOTCONN);
 }
 
-static bool fits(const struct http_script_step *step, const char *method, const char *target, const char *body) {
-    return str_eq(method, step->method ? step->method : "GET") && strstr(target, step->target) &&
+struct parsed_request {
+    const char *method, *target, *headers, *body; /* method or target NULL: no HTTP. */
+};
+
+static bool fits(const struct http_script_step *step, const struct parsed_request *request) {
+    const char *target = request->target;
+    return str_eq(request->method, step->method ? step->method : "GET") && strstr(target, step->target) &&
            (!step->target2 || strstr(target, step->target2)) && (!step->lacks || !strstr(target, step->lacks)) &&
-           (!step->body_has || strstr(body, step->body_has));
+           (!step->head_has || strstr(request->headers, step->head_has)) &&
+           (!step->body_has || strstr(request->body, step->body_has));
 }
 
 static void answer(struct http_script_connection *connection, const struct http_script_step *step) {
@@ -115,27 +121,27 @@ static void answer(struct http_script_connection *connection, const struct http_
 }
 
 /* NULL: the request does not fit the script. Moves past a repeating step when the next one fits. */
-static const struct http_script_step *current_step(struct http_script *server, const char *method, const char *target,
-                                                   const char *body) {
+static const struct http_script_step *current_step(struct http_script *server, const struct parsed_request *request) {
     const struct http_script_step *steps = server->steps;
     size_t at = server->step_index;
-    if (!method || !target || at == server->step_count)
+    if (!request->method || !request->target || at == server->step_count)
         return NULL;
-    if (steps[at].repeats && at + 1 < server->step_count && fits(&steps[at + 1], method, target, body))
+    if (steps[at].repeats && at + 1 < server->step_count && fits(&steps[at + 1], request))
         at = ++server->step_index;
-    return fits(&steps[at], method, target, body) ? &steps[at] : NULL;
+    return fits(&steps[at], request) ? &steps[at] : NULL;
 }
 
 static void take_request(struct http_script_connection *connection, char *head, const char *body) {
     static const struct http_script_step off_script = {.target = "", .status = 599, .pieces = {"{}"}};
     struct http_script *server = connection->server;
     char *save = NULL;
-    const char *method = strtok_r(head, " ", &save);
-    const char *target = strtok_r(NULL, " ", &save);
+    struct parsed_request request = {.method = strtok_r(head, " ", &save), .body = body};
+    request.target = strtok_r(NULL, " ", &save);
+    request.headers = save ? save : "";
     connection->is_answered = true;
     buf_clear(&server->last_body);
     buf_puts(&server->last_body, body);
-    const struct http_script_step *step = current_step(server, method, target, body);
+    const struct http_script_step *step = current_step(server, &request);
     if (step) {
         server->step_index += !step->repeats;
         answer(connection, step);
@@ -143,7 +149,7 @@ static void take_request(struct http_script_connection *connection, char *head, 
     }
     if (!*server->complaint)
         snprintf(server->complaint, sizeof(server->complaint), "request %zu: %s %s %.150s, but the script says %s",
-                 server->step_index, method, target, body,
+                 server->step_index, request.method, request.target, body,
                  server->step_index < server->step_count ? server->steps[server->step_index].target
                                                          : "that it is over");
     answer(connection, &off_script);
@@ -170,7 +176,7 @@ static void on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *input) {
     end[2] = '\r';
     if (connection->request.size < head_size + body_size)
         return;
-    end[0] = '\0';
+    end[2] = '\0'; /* The last line keeps its end. */
     take_request(connection, connection->request.data, connection->request.data + head_size);
 }
 

@@ -24,6 +24,7 @@ struct http_script_step {
     const char *target;    /* The target must contain it. */
     const char *target2;   /* And this; NULL: nothing more. */
     const char *lacks;     /* And must not contain this. */
+    const char *head_has;  /* The header lines must contain it; NULL: anything. */
     const char *body_has;  /* So must the body; NULL: anything. */
     int status;            /* 0: 200 */
     const char *header;    /* One more header line, without its end; NULL: none. */

@@ -174,10 +174,10 @@ static const char *ready_after(enum status_progress progress, struct object_cond
 }
 
 Test(account_status, a_condition_keeps_its_transition_time_unless_it_flips) {
-    struct object_condition was_true = {true, CONDITION_TRUE, NOW_MS - HOUR_MS};
-    struct object_condition was_false = {true, CONDITION_FALSE, NOW_MS - HOUR_MS};
-    struct object_condition was_unknown = {true, CONDITION_UNKNOWN, NOW_MS - HOUR_MS};
-    struct object_condition without_time = {true, CONDITION_TRUE, 0}, absent = {false, CONDITION_TRUE, NOW_MS};
+    struct object_condition was_true = {(NOW_MS - HOUR_MS) / 1000, CONDITION_TRUE, true};
+    struct object_condition was_false = {(NOW_MS - HOUR_MS) / 1000, CONDITION_FALSE, true};
+    struct object_condition was_unknown = {(NOW_MS - HOUR_MS) / 1000, CONDITION_UNKNOWN, true};
+    struct object_condition without_time = {0, CONDITION_TRUE, true}, absent = {NOW_MS / 1000, CONDITION_TRUE, false};
     static const char hour_ago[] = "2026-09-27T23:00:00Z", now[] = "2026-09-28T00:00:00Z";
     cr_expect_str_eq(ready_after(PROGRESS_READY, was_true), hour_ago);
     cr_expect_str_eq(ready_after(PROGRESS_READY, was_false), now);
@@ -206,7 +206,7 @@ Test(account_status, the_same_state_later_gives_the_same_bytes) {
     struct object object = policy_object();
     struct policy_status status = policy_status(PROGRESS_READY);
     for (int i = 0; i < CONDITION_TYPE_COUNT; i++)
-        object.conditions[i] = (struct object_condition){true, CONDITION_TRUE, NOW_MS - HOUR_MS};
+        object.conditions[i] = (struct object_condition){(NOW_MS - HOUR_MS) / 1000, CONDITION_TRUE, true};
     object.conditions[CONDITION_OBSERVED].status = CONDITION_FALSE;
     struct buf one = {0}, two = {0};
     status_print_policy(&object, &status, NOW_MS, &one);
@@ -273,7 +273,7 @@ Test(account_status, a_provider_with_its_inventory) {
 
 Test(account_status, a_budget_that_is_not_counted) {
     struct object object = {.kind = OBJECT_BUDGET, .namespace = "shop", .name = "b", .generation = 2};
-    struct status_summary summary = {PROGRESS_STALLED, "ChargesUnavailable", "no charges", NULL, 0};
+    struct status_summary summary = {PROGRESS_STALLED, "ChargesUnavailable", "no charges", NULL, 0, false};
     struct buf out = {0};
     status_print_budget(&object, &summary, NOW_MS, &out);
     schema_check("budgets", "status", &out);

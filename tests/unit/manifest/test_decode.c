@@ -332,7 +332,7 @@ Test(decode, recommendation_journal_and_frame) {
     cr_expect_eq(object->status_hash, json_hash(json_get(rig.documents.items[0].root, "status")));
     cr_expect(object->conditions[CONDITION_READY].present);
     cr_expect_eq(object->conditions[CONDITION_READY].status, CONDITION_FALSE);
-    cr_expect_eq(object->conditions[CONDITION_READY].last_transition_ms, at("2026-11-24T10:00:30Z"));
+    cr_expect_eq(object->conditions[CONDITION_READY].last_transition_s, at("2026-11-24T10:00:30Z") / 1000);
     cr_expect_eq(object->conditions[CONDITION_STALLED].status, CONDITION_TRUE);
     cr_expect_eq(object->conditions[CONDITION_OBSERVED].status, CONDITION_UNKNOWN);
     cr_expect_not(object->conditions[CONDITION_RECONCILING].present);

@@ -141,8 +141,36 @@ type watcher struct {
 	ok   int // objects whose observed equals generation
 }
 
+// watch lists and follows the objects. The server may end a watch at any time, and does so soon after the kind was
+// installed: then it is listed and followed anew, else the stopwatch would never stop.
 func watch() *watcher {
 	w := &watcher{s: map[string]state{}, met: map[string]time.Time{}}
+	var stopped atomic.Bool
+	var mu sync.Mutex
+	body := w.open()
+	w.stop = func() {
+		stopped.Store(true)
+		mu.Lock()
+		defer mu.Unlock()
+		body.Close()
+	}
+	go func() {
+		for {
+			w.follow(body)
+			mu.Lock()
+			if stopped.Load() {
+				mu.Unlock()
+				return
+			}
+			body.Close()
+			body = w.open()
+			mu.Unlock()
+		}
+	}()
+	return w
+}
+
+func (w *watcher) open() io.ReadCloser {
 	b, code := do(clients[0], "GET", coll(), "", nil)
 	if code != 200 {
 		die("list: %d %.200s", code, b)
@@ -160,24 +188,24 @@ func watch() *watcher {
 	if err != nil {
 		die("watch: %v", err)
 	}
-	w.stop = func() { r.Body.Close() }
-	go func() {
-		rd := bufio.NewReaderSize(r.Body, 1<<20)
-		for {
-			line, err := rd.ReadBytes('\n')
-			if err != nil {
-				return
-			}
-			var e struct {
-				Type   string
-				Object obj
-			}
-			if json.Unmarshal(line, &e) == nil && (e.Type == "ADDED" || e.Type == "MODIFIED") {
-				w.put(e.Object)
-			}
+	return r.Body
+}
+
+func (w *watcher) follow(body io.Reader) {
+	rd := bufio.NewReaderSize(body, 1<<20)
+	for {
+		line, err := rd.ReadBytes('\n')
+		if err != nil {
+			return
 		}
-	}()
-	return w
+		var e struct {
+			Type   string
+			Object obj
+		}
+		if json.Unmarshal(line, &e) == nil && (e.Type == "ADDED" || e.Type == "MODIFIED") {
+			w.put(e.Object)
+		}
+	}
 }
 
 // obj decodes only what the stopwatch needs: the rest of an object is skipped, not built.

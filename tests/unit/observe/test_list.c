@@ -1,0 +1,359 @@
+/*
+ * Listings: cadence, back-off, states of a source, numbering, reopening; and prices.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "rig.h"
+
+static void set_groups(struct rig *rig, size_t region, size_t count) {
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    struct rig_region *r = &rig->regions[region];
+    mem_free(r->resources);
+    r->resources = mem_alloc_array(count, sizeof(*r->resources));
+    r->count = count;
+    for (size_t i = 0; i < count; i++)
+        r->resources[i] = rig_group(region ? "r2" : "r1", ids[i], "m5.xlarge", NULL, 0);
+}
+
+static enum source_state state_of(const struct rig *rig, uint64_t *sequence) {
+    int64_t seen_ms;
+    return observe_source(rig->observe, "platform/p", "r1", &seen_ms, sequence);
+}
+
+static struct observe_report report_of(const struct rig *rig) {
+    struct observe_report report;
+    observe_provider_report(rig->observe, "platform", "p", &report);
+    return report;
+}
+
+static uint64_t gap_ms(const struct rig *rig, size_t index) {
+    return (rig->list_at_ns[index + 1] - rig->list_at_ns[index]) / MS;
+}
+
+Test(observe_list, a_region_is_listed_at_its_period_less_a_little_jitter) {
+    struct rig rig;
+    rig_start(&rig);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 60 * MINUTE);
+    cr_assert_geq(rig.list_count, 60);
+    cr_assert_leq(rig.list_count, 68);
+    bool jittered = false;
+    for (size_t i = 0; i + 1 < rig.list_count; i++) {
+        cr_assert_geq(gap_ms(&rig, i), RIG_PERIOD_MS * 9 / 10);
+        cr_assert_leq(gap_ms(&rig, i), RIG_PERIOD_MS);
+        jittered = jittered || gap_ms(&rig, i) != gap_ms(&rig, 0);
+    }
+    cr_assert(jittered, "many regions would march in step");
+    rig_stop(&rig);
+}
+
+Test(observe_list, failures_back_off_to_ten_minutes_and_keep_the_last_good_listing) {
+    struct rig rig;
+    rig_start(&rig);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, SECOND);
+    error_set(&rig.regions[0].list_error, ERR_RETRYABLE, "unavailable");
+    size_t first = rig.list_count; /* The first that fails. */
+    rig_run(&rig, 60 * MINUTE);
+    uint64_t wanted_ms = RIG_PERIOD_MS;
+    for (size_t i = first; i + 1 < rig.list_count; i++) {
+        cr_assert_eq(gap_ms(&rig, i), wanted_ms, "after %zu failures", i - first + 1);
+        wanted_ms = wanted_ms * 2 < 600000 ? wanted_ms * 2 : 600000;
+    }
+    cr_assert_eq(wanted_ms, 600000);
+    const struct cloud_resource *found;
+    cr_assert(observe_find(rig.observe, "platform/p", "r1", CLOUD_INSTANCE_GROUP, "b", &found));
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_STALE);
+    cr_assert_eq(report_of(&rig).error.class, ERR_RETRYABLE);
+    cr_assert_str_eq(report_of(&rig).error_region, "r1");
+    cr_assert(report_of(&rig).listed);
+    rig.regions[0].list_error = (struct error){0};
+    rig_run(&rig, 11 * MINUTE);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    cr_assert_eq(report_of(&rig).error.class, ERR_NONE);
+    cr_assert_leq(gap_ms(&rig, rig.list_count - 2), RIG_PERIOD_MS, "a success forgets the failures");
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_delay_that_the_cloud_names_is_kept) {
+    struct rig rig;
+    rig_start(&rig);
+    error_set(&rig.regions[0].list_error, ERR_THROTTLED, "slow down");
+    rig.regions[0].list_error.retry_after_ms = 200000;
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(gap_ms(&rig, 0), 200000);
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_source_is_missing_then_fresh_then_stale_or_truncated) {
+    struct rig rig;
+    rig_start(&rig);
+    rig.latency_ns = SECOND;
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_MISSING);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 100 * MS);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_MISSING);
+    cr_assert_not(report_of(&rig).listed);
+    rig_run(&rig, 3 * SECOND);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    cr_assert_str_eq(report_of(&rig).account, "account-1");
+    rig.regions[0].truncated = true;
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_TRUNCATED);
+    cr_assert(report_of(&rig).truncated);
+    error_set(&rig.regions[0].list_error, ERR_PERMISSION, "denied");
+    rig_run(&rig, 3 * MINUTE);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_TRUNCATED, "not older than five periods");
+    rig_run(&rig, 4 * MINUTE);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_STALE);
+    cr_assert_eq(observe_source(rig.observe, "platform/p", "r9", &(int64_t){0}, NULL), SOURCE_MISSING);
+    rig_stop(&rig);
+}
+
+Test(observe_list, one_bad_region_leaves_the_others_alone) {
+    struct rig rig;
+    rig_start(&rig);
+    set_groups(&rig, 0, 1);
+    set_groups(&rig, 1, 3);
+    error_set(&rig.regions[0].list_error, ERR_PERMISSION, "denied");
+    rig_open(&rig, "p", true, 1);
+    rig_run(&rig, MINUTE);
+    int64_t seen_ms;
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_MISSING);
+    cr_assert_eq(observe_source(rig.observe, "platform/p", "r2", &seen_ms, NULL), SOURCE_FRESH);
+    cr_assert_eq(report_of(&rig).counts[CLOUD_INSTANCE_GROUP], 3);
+    cr_assert_not(report_of(&rig).listed, "not every region is");
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_step_of_the_wall_clock_makes_nothing_stale) {
+    struct rig rig;
+    rig_start(&rig);
+    set_groups(&rig, 0, 1);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, SECOND);
+    rig.runtime.wall_origin_ms += 3600000;
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    rig.runtime.wall_origin_ms -= 2 * 3600000;
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    rig_run(&rig, 5 * MINUTE);
+    cr_assert_geq(rig.list_count, 5);
+    rig_stop(&rig);
+}
+
+/* ---- numbers ---- */
+
+Test(observe_list, only_a_listing_that_begins_later_has_a_higher_number) {
+    struct rig rig;
+    uint64_t seen;
+    rig_start(&rig);
+    rig.latency_ns = 5 * SECOND;
+    set_groups(&rig, 0, 1);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 11 * SECOND);
+    (void)state_of(&rig, &seen);
+    cr_assert_eq(seen, observe_sequence(rig.observe));
+    observe_refresh(rig.observe, "platform/p", "r1");
+    rig_run(&rig, SECOND); /* It is under way. */
+    uint64_t floor = observe_sequence(rig.observe);
+    cr_assert_gt(floor, seen);
+    rig_run(&rig, 5 * SECOND);
+    (void)state_of(&rig, &seen);
+    cr_assert_eq(seen, floor, "it began before the floor was taken: no news");
+    observe_refresh(rig.observe, "platform/p", "r1");
+    rig_run(&rig, 6 * SECOND);
+    (void)state_of(&rig, &seen);
+    cr_assert_gt(seen, floor);
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_refresh_lists_at_once_and_one_listing_at_a_time) {
+    struct rig rig;
+    rig_start(&rig);
+    rig.latency_ns = 5 * SECOND;
+    set_groups(&rig, 0, 1);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 11 * SECOND);
+    cr_assert_eq(rig.list_count, 1);
+    for (int i = 0; i < 10; i++) {
+        observe_refresh(rig.observe, "platform/p", "r1");
+        rig_run(&rig, 100 * MS);
+    }
+    cr_assert_eq(rig.list_count, 2);
+    observe_refresh(rig.observe, "platform/none", "r1");
+    observe_refresh(rig.observe, "platform/p", "r9");
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_refresh_does_not_cut_a_back_off_short) {
+    struct rig rig;
+    rig_start(&rig);
+    error_set(&rig.regions[0].list_error, ERR_THROTTLED, "slow down");
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, SECOND);
+    for (int i = 0; i < 30; i++) {
+        observe_refresh(rig.observe, "platform/p", "r1");
+        rig_run(&rig, SECOND);
+    }
+    cr_assert_eq(rig.list_count, 1);
+    rig_stop(&rig);
+}
+
+/* ---- events ---- */
+
+Test(observe_list, every_listing_is_told_but_only_a_change_is_called_one) {
+    struct rig rig;
+    rig_start(&rig);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, SECOND);
+    cr_assert_eq(rig.changed_events, 1);
+    size_t events = rig.provider_events;
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_geq(rig.provider_events, events + 9);
+    cr_assert_eq(rig.changed_events, 1);
+    rig.regions[0].resources[1].serving = 3;
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_eq(rig.changed_events, 2);
+    struct cloud_tag tag = {"app", "web"};
+    rig.regions[0].resources[1].tags = &tag;
+    rig.regions[0].resources[1].tag_count = 1;
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_eq(rig.changed_events, 3);
+    rig.regions[0].truncated = true;
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_eq(rig.changed_events, 4);
+    error_set(&rig.regions[0].list_error, ERR_RETRYABLE, "no");
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(rig.changed_events, 5, "the first failure is news, the second is not");
+    rig.regions[0].list_error = (struct error){0};
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(rig.changed_events, 6, "and so is its end");
+    rig_stop(&rig);
+}
+
+/* ---- opening and closing ---- */
+
+Test(observe_list, a_provider_that_is_reopened_starts_anew_and_late_answers_are_dropped) {
+    struct rig rig;
+    rig_start(&rig);
+    rig.latency_ns = 5 * SECOND;
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 2 * SECOND);
+    rig_open(&rig, "p", false, 2);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_MISSING);
+    rig_run(&rig, SECOND);
+    cr_assert_eq(rig.close_count, 1);
+    cr_assert_eq(rig.provider_events, 0, "the old one's cancelled calls are not told");
+    rig_run(&rig, 20 * SECOND);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_provider_that_is_closed_is_gone_at_once) {
+    struct rig rig;
+    rig_start(&rig);
+    rig.latency_ns = 5 * SECOND;
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", true, 1);
+    rig_run(&rig, 12 * SECOND);
+    cr_assert_not_null(observe_adapter(rig.observe, "platform/p"));
+    observe_refresh(rig.observe, "platform/p", "r1");
+    rig_run(&rig, SECOND);
+    observe_provider_close(rig.observe, "platform", "p");
+    cr_assert_null(observe_adapter(rig.observe, "platform/p"));
+    cr_assert_not(report_of(&rig).open);
+    size_t events = rig.provider_events, lists = rig.list_count;
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(rig.close_count, 1);
+    cr_assert_eq(rig.provider_events, events);
+    cr_assert_eq(rig.list_count, lists);
+    observe_provider_close(rig.observe, "platform", "p"); /* Again is nothing. */
+    rig_stop(&rig);
+}
+
+Test(observe_list, a_provider_that_cannot_be_opened_says_why_and_leaves_nothing) {
+    struct rig rig;
+    struct error err = {0};
+    static const char *const regions[] = {"r1"};
+    struct provider spec = {.type = PROVIDER_SIMULATED, .regions = regions, .region_count = 1};
+    struct object object = {.namespace = "platform", .name = "broken", .fault = "", .as.provider = &spec};
+    rig_start(&rig);
+    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, &err), ERR_PERMANENT);
+    cr_assert_str_eq(err.message, "no such account");
+    spec.type = PROVIDER_HUAWEI;
+    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, &err), ERR_PERMANENT);
+    cr_assert(strstr(err.message, "huawei"), "%s", err.message);
+    rig_stop(&rig);
+}
+
+/* ---- prices ---- */
+
+static const struct cloud_offer *offer_of(struct rig *rig, const char *id, struct arena *arena) {
+    struct policy policy = {.selector = {.kinds = 1u << CLOUD_INSTANCE_GROUP}, .forecast = {.history_ms = 3600000}};
+    struct observe_scope scope = {.provider = "platform/p"};
+    struct snapshot *snapshot = observe_snapshot(rig->observe, &policy, &scope, 1, arena);
+    for (size_t i = 0; i < snapshot->resource_count; i++)
+        if (strcmp(snapshot->resources[i].resource.id, id) == 0)
+            return snapshot->resources[i].has_offer ? &snapshot->resources[i].offer : NULL;
+    return NULL;
+}
+
+Test(observe_prices, are_asked_for_once_an_hour_and_when_a_type_is_new) {
+    struct rig rig;
+    struct arena arena = {0};
+    rig_start(&rig);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 50 * MINUTE);
+    cr_assert_eq(rig.prices_count, 1);
+    cr_assert_eq(offer_of(&rig, "a", &arena)->price_hourly, 192000);
+    rig.regions[0].resources[1].type = "c5.large";
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_eq(rig.prices_count, 2);
+    cr_assert_eq(offer_of(&rig, "b", &arena)->price_hourly, 192000);
+    rig_run(&rig, 125 * MINUTE);
+    cr_assert_eq(rig.prices_count, 4);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+Test(observe_prices, of_a_type_that_nobody_sells_are_unknown_and_not_asked_for_with_each_listing) {
+    struct rig rig;
+    struct arena arena = {0};
+    rig_start(&rig);
+    set_groups(&rig, 0, 1);
+    rig.regions[0].resources[0].type = "unpriced";
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 50 * MINUTE);
+    cr_assert_eq(rig.prices_count, 1);
+    cr_assert_eq(offer_of(&rig, "a", &arena)->price_hourly, -1);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+Test(observe_prices, that_cannot_be_read_do_not_fail_the_listing) {
+    struct rig rig;
+    struct arena arena = {0};
+    rig_start(&rig);
+    set_groups(&rig, 0, 1);
+    error_set(&rig.regions[0].prices_error, ERR_PERMISSION, "denied");
+    rig_open(&rig, "p", false, 1);
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    cr_assert_null(offer_of(&rig, "a", &arena));
+    rig.regions[0].prices_error = (struct error){0};
+    rig_run(&rig, 2 * MINUTE);
+    cr_assert_not_null(offer_of(&rig, "a", &arena));
+    arena_release(&arena);
+    rig_stop(&rig);
+}
