@@ -180,7 +180,7 @@ void policy_survey(struct loop *loop, const struct object *policy, const struct 
         struct status_summary why;
         if (scope_of(loop, policy, &spec->selector.providers[i], &arena, &scope, &why))
             observe_select(loop->observe, spec, &scope, 1, survey_one, &survey);
-        else if (str_eq(why.reason, "Observing") || str_eq(why.reason, "ProviderNotReady"))
+        else if (str_eq(why.reason, "Listing") || str_eq(why.reason, "ProviderNotReady"))
             in->others_known = false;
     }
     arena_release(&arena);

@@ -310,6 +310,24 @@ Test(sim_invariants, a_lower_maximum_stops_what_was_not_sent, .timeout = 120) {
     }
 }
 
+Test(sim_invariants, nothing_grows_while_what_another_provider_holds_is_not_known) {
+    struct scenario s;
+    begin(&s, NULL, GROWS);
+    sim_world_apply(&s.world,
+                    "{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"Provider\",\"metadata\":{\"name\":\"late\","
+                    "\"namespace\":\"default\"},\"spec\":{\"type\":\"simulated\",\"regions\":[\"us-east-1\"],"
+                    "\"simulated\":{\"faults\":{\"latency\":\"30m\"},\"groups\":[{\"name\":\"web-c\",\"region\":"
+                    "\"us-east-1\",\"instanceType\":\"m5.xlarge\",\"count\":10,\"min\":1,\"max\":30,"
+                    "\"tags\":{\"app\":\"web\"}}]}}}");
+    const char *name = await_phase(&s, "Approved", SIM_HOUR);
+    patch_policy(&s, "web", "{\"spec\":{\"selector\":{\"providers\":[\"sim\",\"late\"]}}}");
+    sim_world_run(&s.world, 20 * SIM_MINUTE);
+    cr_assert_str_eq(reason_of(&s, "web"), "Listing");
+    cr_assert_str_eq(phase_of(&s, name), "Approved");
+    cr_assert_eq(EFFECTS(&s), 0);
+    scenario_stop(&s);
+}
+
 /* ---- 9: stop means stop, and resume resumes ---- */
 
 static void resume(struct scenario *s, enum object_kind kind, const char *namespace, const char *name) {

@@ -51,8 +51,11 @@ class Rule:
 
 
 class AwsProxy:
-    def __init__(self, upstream):
+    """on_request(request) is called on the proxy's thread for each request before anything is done with it."""
+
+    def __init__(self, upstream, on_request=None):
         self.upstream = urllib.parse.urlsplit(upstream)
+        self.on_request = on_request
         self._lock = threading.Lock()
         self._log, self._rules, self._names = [], [], {}
         proxy = self
@@ -160,6 +163,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def setup(self):
+        super().setup()
+        self.sender = self.owner._sender_of(self.client_address[1])  # Before it sends, for it may end meanwhile.
+
     def _forward(self, body):
         upstream = self.owner.upstream
         connection = http.client.HTTPConnection(upstream.hostname, upstream.port, timeout=60)
@@ -191,6 +198,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.sender in (None, "?"):
             self.sender = self.owner._sender_of(self.client_address[1])
         request = Request(time.monotonic(), self.sender, params.get("Action", f"{self.command} {self.path}"), params)
+        if self.owner.on_request:
+            self.owner.on_request(request)
         rule = self.owner._begin(request)
         if rule.before:
             rule.before(request)

@@ -1,8 +1,10 @@
-"""moto_server whose GetMetricData takes time in proportion to the data, and not to data x periods x queries.
+"""moto_server that bears a long test: GetMetricData takes time in proportion to the data, and not to data x periods x
+queries, and DescribeInstances in proportion to the machines that there are, and not to all that ever were.
 
 moto walks over all data of the region once for each period of each query: two weeks of 40 metrics at five minutes take
 it hours. This is the same answer from one pass; what it does not know (expressions) is left to moto. test_parts.py
-holds the two against each other.
+holds the two against each other. Machines that have ended are forgotten at once; AWS shows them for an hour, moto for
+ever.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -12,8 +14,10 @@ from collections import defaultdict
 from datetime import timedelta
 
 from moto.cloudwatch import models
+from moto.ec2.models import EC2Backend
 
 original = models.CloudWatchBackend.get_metric_data
+original_terminate = EC2Backend.terminate_instances
 
 
 def _key(name, dimensions):
@@ -52,10 +56,23 @@ def get_metric_data(self, queries, start_time, end_time, scan_by="TimestampAscen
     return results
 
 
+def terminate_instances(self, instance_ids):
+    ended = original_terminate(self, instance_ids)
+    gone = {instance.id for instance, _ in ended}
+    for key, reservation in list(self.reservations.items()):
+        left = [i for i in reservation.instances if i.id not in gone]
+        if not left and reservation.instances:  # An empty one is being filled by another request just now.
+            del self.reservations[key]
+        elif len(left) < len(reservation.instances):
+            reservation.instances = left
+    return ended
+
+
 def main():
     from moto.server import main as moto_main
 
     models.CloudWatchBackend.get_metric_data = get_metric_data
+    EC2Backend.terminate_instances = terminate_instances
     sys.exit(moto_main(sys.argv[1:]))
 
 
