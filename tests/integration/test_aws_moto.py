@@ -145,7 +145,7 @@ def server(request, tmp_path_factory):
         env = {"AUTH": "true", "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": str(port),
                "S3_DATA_DIR": str(tmp_path_factory.mktemp("s3"))}
     if binary is None:
-        pytest.skip(f"{request.param} is not installed")
+        pytest.fail(f"{request.param} is not installed: make test installs it")
     process = start(request.param, binary, args, env, port)
     try:
         one = Server(request.param, port)
@@ -278,9 +278,9 @@ def test_wrong_session_token(server):
     assert error["class"] == "Permission" and "FwoG" not in error["message"]
 
 
+# Only moto has AssumeRoleWithWebIdentity with policies.
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
 def test_web_identity_reads_its_file_and_assumes_the_role(server, tmp_path):
-    if server.name != "moto":
-        pytest.skip("only moto has AssumeRoleWithWebIdentity with policies")
     server.verify(False)
     iam = server.client("iam")
     iam.create_role(RoleName="irsa", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
@@ -331,6 +331,8 @@ class Metadata(http.server.BaseHTTPRequestHandler):
         pass
 
 
+# Session keys without a role: only moto.
+@pytest.mark.parametrize("server", ["moto"], indirect=True)
 def test_instance_metadata(server):
     Metadata.keys = {"Code": "Success", "AccessKeyId": server.least["AWS_ACCESS_KEY_ID"],
                      "SecretAccessKey": server.least["AWS_SECRET_ACCESS_KEY"], "Token": "",
@@ -344,9 +346,7 @@ def test_instance_metadata(server):
         error = server.probe(where, "list", "InstanceGroup")["error"]
         assert "no complete credential" in error["message"]  # A role's key has a token, always.
         server.verify(False)
-        key = server.client("sts").get_session_token()["Credentials"] if server.name == "moto" else None
-        if key is None:
-            pytest.skip("session keys without a role: only moto")
+        key = server.client("sts").get_session_token()["Credentials"]
         Metadata.keys.update(AccessKeyId=key["AccessKeyId"], SecretAccessKey=key["SecretAccessKey"],
                              Token=key["SessionToken"])
         assert len(server.probe(where, "list", "InstanceGroup")["items"]) == GROUPS
