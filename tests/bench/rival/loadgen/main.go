@@ -1,20 +1,22 @@
-// Load generator and stopwatch for a controller against a real kube-apiserver.
+// Load generator and stopwatch for a controller of ResourcePolicy objects against a real kube-apiserver.
 //
-//	loadgen --kubeconfig F --n 10000 --controller 'CMD ARGS' STEP...
+//	loadgen --kubeconfig F --template policy.json --n 10000 --controller 'CMD ARGS' STEP...
 //
 // Steps, in the order given:
 //
 //	create     make objects until there are n            delete     remove all objects of the kind
 //	list       floor: plain list (bytes, seconds)         rawpatch   floor: server-side-apply status patches, 1/8/32 connections
+//	drift      controller down, all specs changed: whatever status another controller left is out of date
 //	colddrift  controller down, all specs changed, start it: time until every status is current
 //	coldsync   controller down, one spec changed, start it: time until that one is current
-//	idle       start, wait until synced, rest, print RSS
+//	idle       start, wait until all are synced, rest, print RSS
 //	burst      controller up, all specs changed at once: objects a second
 //	soak       controller up, --rounds times all specs changed: resident memory after each round
 //	latency    controller up, --rate changes a second for --seconds: spec write to status write
 //
-// A foreign controller with its own kind is measured by --group/--version/--plural, --template (an object as JSON,
-// with NAME and 12345 where the name and the value go), --spec-field and --observed-field.
+// The template is an object as JSON, with NAME and 12345 where the name and the value of spec.capacity.max go.
+//
+// SPDX-License-Identifier: Apache-2.0
 package main
 
 import (
@@ -42,17 +44,11 @@ import (
 
 var (
 	kubeconfig = flag.String("kubeconfig", os.Getenv("KUBECONFIG"), "")
-	group      = flag.String("group", "bench.dev", "")
-	version    = flag.String("version", "v1", "")
-	plural     = flag.String("plural", "widgets", "")
-	ns         = flag.String("namespace", "default", "")
 	n          = flag.Int("n", 1000, "objects")
 	conns      = flag.Int("conns", 8, "connections for writes")
 	ctl        = flag.String("controller", "", "controller command")
 	label      = flag.String("label", "", "printed with each result")
 	template   = flag.String("template", "", "file: object as JSON with NAME and 12345")
-	specField  = flag.String("spec-field", "spec.value", "dotted path of the field to change (a whole number)")
-	obsField   = flag.String("observed-field", "status.observedGeneration", "dotted path compared with metadata.generation")
 	rate       = flag.Float64("rate", 50, "latency: changes a second")
 	seconds    = flag.Int("seconds", 30, "latency: how long")
 	rounds     = flag.Int("rounds", 10, "soak: how often all specs are changed")
@@ -64,7 +60,13 @@ var (
 	base    string
 	clients []*http.Client
 	proc    *exec.Cmd
-	tpl     = `{"apiVersion":"bench.dev/v1","kind":"Widget","metadata":{"name":"NAME"},"spec":{"value":12345,"note":"a widget with a little text so that it is not tiny"}}`
+	tpl     string
+)
+
+const (
+	apiVersion = "trimtab.dev/v1alpha1"
+	coll       = "/apis/" + apiVersion + "/namespaces/default/resourcepolicies"
+	maxValue   = 1_000_000 // The kind's bound of spec.capacity.max.
 )
 
 func die(f string, a ...any) { fmt.Fprintf(os.Stderr, f+"\n", a...); stop(); os.Exit(1) }
@@ -84,29 +86,7 @@ func do(c *http.Client, method, path, ct string, body []byte) ([]byte, int) {
 	return b, r.StatusCode
 }
 
-func coll() string      { return "/apis/" + *group + "/" + *version + "/namespaces/" + *ns + "/" + *plural }
 func name(i int) string { return fmt.Sprintf("w-%06d", i) }
-
-func dig(m map[string]any, path string) (float64, bool) {
-	var v any = m
-	for _, k := range strings.Split(path, ".") {
-		mm, ok := v.(map[string]any)
-		if !ok {
-			return 0, false
-		}
-		v = mm[k]
-	}
-	f, ok := v.(float64)
-	return f, ok
-}
-
-func nest(path string, v any) map[string]any {
-	p := strings.Split(path, ".")
-	for i := len(p) - 1; i >= 0; i-- {
-		v = map[string]any{p[i]: v}
-	}
-	return v.(map[string]any)
-}
 
 // each runs f(i) for i in [0,n) over c connections.
 func each(c int, f func(*http.Client, int)) time.Duration {
@@ -171,7 +151,7 @@ func watch() *watcher {
 }
 
 func (w *watcher) open() io.ReadCloser {
-	b, code := do(clients[0], "GET", coll(), "", nil)
+	b, code := do(clients[0], "GET", coll, "", nil)
 	if code != 200 {
 		die("list: %d %.200s", code, b)
 	}
@@ -183,7 +163,7 @@ func (w *watcher) open() io.ReadCloser {
 	for _, o := range l.Items {
 		w.put(o)
 	}
-	req, _ := http.NewRequest("GET", base+coll()+"?watch=1&resourceVersion="+l.Metadata.ResourceVersion, nil)
+	req, _ := http.NewRequest("GET", base+coll+"?watch=1&resourceVersion="+l.Metadata.ResourceVersion, nil)
 	r, err := clients[len(clients)-1].Do(req)
 	if err != nil {
 		die("watch: %v", err)
@@ -214,31 +194,21 @@ type obj struct {
 		Name       string
 		Generation int64
 	}
-	Status json.RawMessage
+	Status struct{ ObservedGeneration int64 }
 }
 
 func (w *watcher) put(o obj) {
-	nm, g, ob := o.Metadata.Name, o.Metadata.Generation, int64(0)
-	if f, ok := strings.CutPrefix(*obsField, "status."); ok && !strings.Contains(f, ".") { // the common case: one level
-		var st map[string]json.RawMessage
-		json.Unmarshal(o.Status, &st)
-		ob, _ = strconv.ParseInt(string(st[f]), 10, 64)
-	} else if len(o.Status) > 0 {
-		var st map[string]any
-		json.Unmarshal(o.Status, &st)
-		v, _ := dig(map[string]any{"status": st}, *obsField)
-		ob = int64(v)
-	}
+	nm, g, ob := o.Metadata.Name, o.Metadata.Generation, o.Status.ObservedGeneration
 	now := time.Now()
 	w.mu.Lock()
 	old, had := w.s[nm]
 	if had && old.gen == old.obs {
 		w.ok--
 	}
-	w.s[nm] = state{int64(g), int64(ob)}
+	w.s[nm] = state{g, ob}
 	if g == ob {
 		w.ok++
-		if !had || old.gen != old.obs || old.gen != int64(g) {
+		if !had || old.gen != old.obs || old.gen != g {
 			w.met[nm] = now
 		}
 	}
@@ -324,8 +294,8 @@ func procStat() (cpu float64, rss, hwm int) {
 }
 
 func setSpec(c *http.Client, i int, v int64) int64 {
-	b, _ := json.Marshal(nest(*specField, v))
-	r, code := do(c, "PATCH", coll()+"/"+name(i), "application/merge-patch+json", b)
+	b := fmt.Sprintf(`{"spec":{"capacity":{"max":%d}}}`, v)
+	r, code := do(c, "PATCH", coll+"/"+name(i), "application/merge-patch+json", []byte(b))
 	if code != 200 {
 		die("patch: %d %.300s", code, r)
 	}
@@ -336,8 +306,8 @@ func setSpec(c *http.Client, i int, v int64) int64 {
 
 func changeAll() (map[string]int64, time.Duration) {
 	gens := make([]int64, *n)
-	v := (1 + rand.Int63n(999_999))
-	d := each(*conns, func(c *http.Client, i int) { gens[i] = setSpec(c, i, v+int64(i)) })
+	v := rand.Int63n(maxValue)
+	d := each(*conns, func(c *http.Client, i int) { gens[i] = setSpec(c, i, 1+(v+int64(i))%maxValue) })
 	want := map[string]int64{}
 	for i, g := range gens {
 		want[name(i)] = g
@@ -368,13 +338,11 @@ func main() {
 		die("kubeconfig: %v", err)
 	}
 	base = strings.TrimRight(cfg.Host, "/")
-	if *template != "" {
-		b, err := os.ReadFile(*template)
-		if err != nil {
-			die("%v", err)
-		}
-		tpl = string(b)
+	b, err := os.ReadFile(*template)
+	if err != nil {
+		die("%v", err)
 	}
+	tpl = string(b)
 	for i := 0; i < 40; i++ { // a transport each, so that each is a connection of its own
 		c := rest.CopyConfig(cfg)
 		c.Dial = nil
@@ -398,7 +366,7 @@ func run(step string) {
 	case "create":
 		d := each(*conns, func(c *http.Client, i int) {
 			b := strings.ReplaceAll(strings.ReplaceAll(tpl, "NAME", name(i)), "12345", strconv.Itoa(i+1))
-			r, code := do(c, "POST", coll(), "application/json", []byte(b))
+			r, code := do(c, "POST", coll, "application/json", []byte(b))
 			if code != 201 && code != 409 {
 				die("create: %d %.300s", code, r)
 			}
@@ -406,14 +374,14 @@ func run(step string) {
 		say(step, "seconds=%.2f per_s=%.0f", d.Seconds(), float64(*n)/d.Seconds())
 	case "delete":
 		t := time.Now()
-		do(clients[0], "DELETE", coll(), "application/json", []byte(`{"propagationPolicy":"Background"}`))
+		do(clients[0], "DELETE", coll, "application/json", []byte(`{"propagationPolicy":"Background"}`))
 		say(step, "seconds=%.2f", time.Since(t).Seconds())
 	case "list":
 		var ds []float64
 		size := 0
 		for k := 0; k < 5; k++ {
 			t := time.Now()
-			b, _ := do(clients[0], "GET", coll()+"?resourceVersion=0", "", nil)
+			b, _ := do(clients[0], "GET", coll+"?resourceVersion=0", "", nil)
 			ds = append(ds, time.Since(t).Seconds())
 			size = len(b)
 		}
@@ -422,7 +390,7 @@ func run(step string) {
 		t := time.Now()
 		cont, pages := "", 0
 		for {
-			b, _ := do(clients[0], "GET", coll()+"?limit=500&continue="+cont, "", nil)
+			b, _ := do(clients[0], "GET", coll+"?limit=500&continue="+cont, "", nil)
 			var l struct{ Metadata struct{ Continue string } }
 			json.Unmarshal(b, &l)
 			pages++
@@ -433,15 +401,15 @@ func run(step string) {
 		say("list-paged-floor", "pages=%d seconds=%.3f", pages, time.Since(t).Seconds())
 	case "rawpatch":
 		for _, c := range []int{1, 8, 32} {
-			v := (1 + rand.Int63n(999_999))
+			v := 1 + rand.Int63n(maxValue)
 			total := *n
 			if *n > 5000 {
 				*n = 5000
 			}
 			d := each(c, func(h *http.Client, i int) {
-				b := fmt.Sprintf(`{"apiVersion":"%s/%s","kind":"Widget","metadata":{"name":"%s"},"status":{"observedValue":%d,"conditions":[{"type":"Floor","status":"True","reason":"Reconciled","message":"","observedGeneration":%d,"lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
-					*group, *version, name(i), v, v)
-				r, code := do(h, "PATCH", coll()+"/"+name(i)+"/status?fieldManager=floor&force=true", "application/apply-patch+yaml", []byte(b))
+				b := fmt.Sprintf(`{"apiVersion":"%s","kind":"ResourcePolicy","metadata":{"name":"%s"},"status":{"conditions":[{"type":"Floor","status":"True","reason":"Reconciled","message":"","observedGeneration":%d,"lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`,
+					apiVersion, name(i), v)
+				r, code := do(h, "PATCH", coll+"/"+name(i)+"/status?fieldManager=floor&force=true", "application/apply-patch+yaml", []byte(b))
 				if code != 200 {
 					die("apply: %d %.300s", code, r)
 				}
@@ -449,6 +417,10 @@ func run(step string) {
 			say("rawpatch-floor", "conns=%d patches=%d per_s=%.0f", c, *n, float64(*n)/d.Seconds())
 			*n = total
 		}
+	case "drift":
+		stop()
+		_, d := changeAll()
+		say(step, "seconds=%.2f per_s=%.0f", d.Seconds(), float64(*n)/d.Seconds())
 	case "colddrift":
 		stop()
 		_, pd := changeAll()
@@ -466,7 +438,7 @@ func run(step string) {
 		var ds, cs []float64
 		for k := 0; k < 3; k++ {
 			stop()
-			g := setSpec(clients[0], *n-1, (1 + rand.Int63n(999_999)))
+			g := setSpec(clients[0], *n-1, 1+rand.Int63n(maxValue))
 			w := watch()
 			t := time.Now()
 			start()
@@ -485,11 +457,10 @@ func run(step string) {
 	case "idle":
 		stop()
 		start()
-		g := int64(0)
 		if *n > 0 {
-			g = setSpec(clients[0], *n-1, (1 + rand.Int63n(999_999)))
+			setSpec(clients[0], *n-1, 1+rand.Int63n(maxValue))
 			w := watch()
-			w.wait(map[string]int64{name(*n - 1): g})
+			w.wait(nil)
 			w.stop()
 		}
 		time.Sleep(*rest5)
@@ -564,7 +535,7 @@ func run(step string) {
 			go func() {
 				defer wg.Done()
 				s := time.Now()
-				g := setSpec(h, perm[k], (1 + rand.Int63n(999_999)))
+				g := setSpec(h, perm[k], 1+rand.Int63n(maxValue))
 				evs[k] = ev{name(perm[k]), g, s, time.Now()}
 				sem <- h
 			}()
