@@ -97,7 +97,7 @@ crash: all ## Kill the leader at random moments, CRASH_KILLS=200 times
 asan: ## Every Criterion suite, the fuzz corpora and the integration tests under ASan, LSan and UBSan
 	@rm -rf $(BUILD)/asan/log && mkdir -p $(BUILD)/asan/log
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=asan tests-built $(BUILD)/asan/trimtab
-	@status=0; ASAN_OPTIONS=log_path=$(CURDIR)/$(BUILD)/asan/log/asan UBSAN_OPTIONS=print_stacktrace=1 OUT=$(BUILD)/asan \
+	@status=0; LSAN_OPTIONS=suppressions=$(CURDIR)/tests/support/lsan.supp:print_suppressions=0 ASAN_OPTIONS=log_path=$(CURDIR)/$(BUILD)/asan/log/asan UBSAN_OPTIONS=print_stacktrace=1 OUT=$(BUILD)/asan \
 	    TRIMTAB_BIN=$(CURDIR)/$(BUILD)/asan/trimtab PYTEST_ARGS="-m 'not image' $(PYTEST_ARGS)" \
 	    python3 tests/support/run_tests.py $(or $(ASAN_STAGES),$(sort $(STAGES)) fuzz integration) || status=1; \
 	    sh tests/support/asan_logs.sh $(BUILD)/asan/log || status=1; exit $$status
