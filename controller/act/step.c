@@ -146,6 +146,8 @@ static struct act_step step_approved(const struct act_input *in) {
         return dropped;
     if (in->suspended || in->claimed_twice || !in->may_act)
         return in->suspended || in->claimed_twice ? idle() : wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
+    if (in->target_busy)
+        return wait_until(in->now_ms + VERIFY_PERIOD_MS, "TargetBusy");
     if (in->source == SOURCE_MISSING || (in->source != SOURCE_FRESH && (act_shrinks(r) || !in->resource)))
         return look_again(in, "StaleObservation");
     if (!in->resource)

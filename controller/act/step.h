@@ -46,6 +46,7 @@ struct act_input {
     int64_t retry_at_ms;     /* Back-off after a failed try; 0: now. */
 
     /* The rest of the policy. */
+    bool target_busy;         /* Another of its Recommendations is changing the same target. */
     int64_t active;           /* Its other Recommendations that shrink and are Running or Verifying. */
     int64_t last_finished_ms; /* Of its finished actions on this target; 0: none. */
     /* The least and the most that its other groups may sum up to, with all that is begun: what is reserved. */

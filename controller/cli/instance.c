@@ -228,8 +228,10 @@ static void on_lease_change(void *ctx, bool is_leader) {
     }
     if (self->stopping)
         return;
-    /* Another may act now: nothing more may be sent, not even to tidy up. The pod is started again. */
+    /* Another may act now: nothing more may be sent, not even to tidy up. The pod is started again. The event loop ends
+     * its turn first, with replies that may be waiting: they must not start anything. */
     log_error("the lease is lost; exiting");
+    loop_abandon(self->loop);
     self->exit_code = CLI_FAILED;
     uv_stop(&self->uv);
 }

@@ -21,6 +21,7 @@
 #include "loop/loop_internal.h"
 
 #define NAME_PREFIX_MAX 200
+#define CREATE_WAIT_MS 5000 /* Before what could not be created is planned again. */
 #define FAILED_WAIT_MS (INT64_C(60) * 1000)
 #define FAILED_WAIT_MAX_MS (INT64_C(60) * 60 * 1000)
 
@@ -181,18 +182,42 @@ static void make_name(const struct object *policy, const struct plan_action *act
 
 struct creation {
     struct buf status;
-    char *namespace, *name;
+    char *namespace, *name, *policy;
+    char *key; /* In loop->creations. */
     bool approved;
+    bool is_awaited; /* A newer plan for the target came meanwhile. */
 };
+
+static char *creation_key(const struct object *policy, const struct plan_action *action) {
+    char *target = claims_key(action->provider, action->region, action->kind, action->id);
+    char *key = mem_printf("%s/%s %s", policy->namespace, policy->name, target);
+    mem_free(target);
+    return key;
+}
+
+/* The cache does not show yet what has been sent to be created: without this a second plan would make a second one. */
+static bool is_being_created(struct loop *loop, const struct object *policy, const struct plan_action *action) {
+    char *key = creation_key(policy, action);
+    struct creation *creation = map_get(&loop->creations, key);
+    mem_free(key);
+    if (creation)
+        creation->is_awaited = true;
+    return creation != NULL;
+}
 
 static void creation_free(struct loop *loop, struct creation *creation) {
     struct recommendation_state *state = journal_state(loop, creation->namespace, creation->name, false);
     if (state)
         state->writing = false;
     loop_wake(loop, OBJECT_RECOMMENDATION, creation->namespace, creation->name);
+    if (creation->is_awaited)
+        loop_wake(loop, OBJECT_POLICY, creation->namespace, creation->policy);
+    (void)map_remove(&loop->creations, creation->key);
     buf_release(&creation->status);
     mem_free(creation->namespace);
     mem_free(creation->name);
+    mem_free(creation->policy);
+    mem_free(creation->key);
     mem_free(creation);
 }
 
@@ -214,6 +239,7 @@ static void object_created(struct loop *loop, void *ctx, bool wrote, const struc
         log_warn("recommendation not created", LOG_STR("namespace", creation->namespace),
                  LOG_STR("name", creation->name), LOG_ERR(error));
     if (!wrote || !object) {
+        workqueue_add_after(&loop->queue, OBJECT_POLICY, creation->namespace, creation->policy, CREATE_WAIT_MS);
         creation_free(loop, creation);
         return;
     }
@@ -228,6 +254,9 @@ static void create(struct loop *loop, const struct object *policy, const struct 
     creation->approved = policy->as.policy->mode == MODE_ENFORCE;
     creation->namespace = mem_strdup(policy->namespace);
     creation->name = mem_strdup(name);
+    creation->policy = mem_strdup(policy->name);
+    creation->key = creation_key(policy, action);
+    (void)map_put(&loop->creations, creation->key, creation);
     status_print_recommendation_new(action, creation->approved, loop_now_ms(loop), &creation->status);
     status_print_recommendation_object(policy, name, action, attempt, creation->approved, &body);
     /* The journal leaves it alone until its first status is there. */
@@ -238,28 +267,6 @@ static void create(struct loop *loop, const struct object *policy, const struct 
              LOG_STR("why", action->why_count ? action->why[0] : ""));
     write_create(loop, OBJECT_RECOMMENDATION, policy->namespace, name, &body, object_created, creation);
     buf_release(&body);
-}
-
-/* ---- superseding ---- */
-
-static void superseded(struct loop *loop, void *ctx, bool wrote, const struct error *error) {
-    struct recommendation_state *state = ctx;
-    (void)wrote;
-    (void)error; /* A conflict: it moved on; its next step tells. */
-    state->writing = false;
-    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
-}
-
-static bool supersede(struct loop *loop, const struct object *object, const char *message) {
-    struct recommendation_state *state = journal_state(loop, object->namespace, object->name, true);
-    if (state->writing || state->sending)
-        return false;
-    struct buf body = {0};
-    status_print_recommendation(object, PHASE_SUPERSEDED, "PlanChanged", message, NULL, 0, loop_now_ms(loop), &body);
-    state->writing = true;
-    write_status(loop, object, &body, true, superseded, state);
-    buf_release(&body);
-    return true;
 }
 
 static bool is_begun(const struct recommendation *r) {
@@ -291,27 +298,35 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
     return true;
 }
 
+/* One open Recommendation for a target: a new one is made when the end of the old one is recorded, which wakes the
+ * policy. Were both on their way at once, a crash could keep the new one and lose the end of the old one. */
 static void admit_action(struct loop *loop, const struct object *policy, const struct plan_action *action) {
     struct standing standing = standing_of(loop, policy, action);
-    if (standing.open) {
-        const struct recommendation *r = standing.open->as.recommendation;
-        if (is_begun(r) || (r->from_count == action->from_count && r->to_count == action->to_count))
-            return;
-        if (!supersede(loop, standing.open, "a newer plan wants another size"))
-            return;
-    }
-    if (is_held_back(loop, policy, action, &standing))
+    if (standing.open || is_being_created(loop, policy, action) || is_held_back(loop, policy, action, &standing))
         return;
     create(loop, policy, action, standing.attempt_max + 1);
 }
 
-static bool plan_has(const struct plan *plan, const struct recommendation *r) {
+static bool plan_has(const struct plan *plan, const struct recommendation *r, bool *ret_other_size) {
     for (size_t i = 0; i < plan->action_count; i++) {
         const struct plan_action *action = &plan->actions[i];
-        if (r->action == (int)action->type && is_target(r, action->provider, action->region, action->kind, action->id))
-            return true;
+        if (r->action != (int)action->type || !is_target(r, action->provider, action->region, action->kind, action->id))
+            continue;
+        *ret_other_size = r->from_count != action->from_count || r->to_count != action->to_count;
+        return true;
     }
     return false;
+}
+
+static void supersede_unwanted(struct loop *loop, const struct object *object, const struct plan *plan) {
+    const struct recommendation *r = object->as.recommendation;
+    bool other_size = false;
+    if (recommendation_phase_is_final(r->phase) || is_begun(r))
+        return;
+    if (!plan_has(plan, r, &other_size))
+        journal_supersede(loop, object, "the plan no longer wants it");
+    else if (other_size)
+        journal_supersede(loop, object, "a newer plan wants another size");
 }
 
 static int by_finished(const void *a, const void *b) {
@@ -360,11 +375,8 @@ void admit_plan(struct loop *loop, const struct object *policy, const struct pla
     const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
     for (size_t i = 0; i < names->count; i++) {
         const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
-        if (!object || object->fault[0])
-            continue;
-        const struct recommendation *r = object->as.recommendation;
-        if (!recommendation_phase_is_final(r->phase) && !is_begun(r) && !plan_has(plan, r))
-            (void)supersede(loop, object, "the plan no longer wants it");
+        if (object && !object->fault[0])
+            supersede_unwanted(loop, object, plan);
     }
     trim_finished(loop, policy);
     if (policy->as.policy->mode == MODE_OBSERVE || store_is_suspended(loop->store, policy))

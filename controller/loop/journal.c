@@ -11,6 +11,8 @@
 #include "base/str.h"
 #include "loop/loop_internal.h"
 
+#define BUSY_WAIT_MS 200
+
 static const char *const phase_names[] = {"phase", "reason", NULL};
 static const struct metric metric_phases = {"trimtab_recommendation_phases_total",
                                             "Phases that Recommendations went through.", METRIC_COUNTER, phase_names,
@@ -98,6 +100,9 @@ static void recorded(struct loop *loop, void *ctx, bool wrote, const struct erro
     } else {
         loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
     }
+    if (!wrote && recording->phase == PHASE_SUPERSEDED && object && !object->fault[0])
+        workqueue_add_after(&loop->queue, OBJECT_POLICY, object->namespace, object->as.recommendation->policy_name,
+                            BUSY_WAIT_MS); /* Its plan still wants something else. */
     mem_free(recording);
 }
 
@@ -113,6 +118,15 @@ static void record(struct loop *loop, struct recommendation_state *state, const 
     status_print_recommendation(object, phase, reason, message, operation, state->tries, loop_now_ms(loop), &body);
     write_status(loop, object, &body, true, recorded, recording);
     buf_release(&body);
+}
+
+void journal_supersede(struct loop *loop, const struct object *object, const char *message) {
+    struct recommendation_state *state = journal_state(loop, object->namespace, object->name, true);
+    if (state->writing || state->sending)
+        workqueue_add_after(&loop->queue, OBJECT_POLICY, object->namespace, object->as.recommendation->policy_name,
+                            BUSY_WAIT_MS);
+    else
+        record(loop, state, object, PHASE_SUPERSEDED, "PlanChanged", message, NULL);
 }
 
 /* ---- send ---- */
@@ -255,11 +269,15 @@ static void look_at_siblings(struct loop *loop, const struct object *object, str
         const struct recommendation *r = other->as.recommendation;
         const struct recommendation_state *state = journal_state(loop, other->namespace, other->name, false);
         bool is_starting = r->phase == PHASE_APPROVED && state && state->writing;
-        if ((r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING || is_starting) && act_shrinks(r))
+        bool is_begun = r->phase == PHASE_RUNNING || r->phase == PHASE_VERIFYING || is_starting;
+        bool is_same_target = r->target.kind == own->target.kind && str_eq(r->target.id, own->target.id) &&
+                              str_eq(r->target.region, own->target.region) &&
+                              str_eq(r->target.provider, own->target.provider);
+        if (is_begun && act_shrinks(r))
             in->active++;
+        in->target_busy = in->target_busy || (is_begun && is_same_target);
         if ((r->phase == PHASE_SUCCEEDED || r->phase == PHASE_FAILED) && r->finished_at_ms > in->last_finished_ms &&
-            str_eq(r->target.id, own->target.id) && str_eq(r->target.region, own->target.region) &&
-            str_eq(r->target.provider, own->target.provider))
+            is_same_target)
             in->last_finished_ms = r->finished_at_ms;
     }
 }

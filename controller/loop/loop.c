@@ -300,6 +300,13 @@ void loop_stop(struct loop *loop, void (*stopped)(void *ctx), void *ctx) {
     timer_start(loop->runtime, &loop->stop_check, 0, check_stopped, loop);
 }
 
+void loop_abandon(struct loop *loop) {
+    loop->leading = false;
+    loop->stopping = true;
+    timer_stop(loop->runtime, &loop->drain);
+    timer_stop(loop->runtime, &loop->resync);
+}
+
 static void free_states(struct loop *loop) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&loop->recommendations, &i));)
@@ -327,6 +334,7 @@ void loop_free(struct loop *loop) {
     map_release(&loop->providers);
     map_release(&loop->policies);
     map_release(&loop->by_policy);
+    map_release(&loop->creations);
     workqueue_release(&loop->queue);
     observe_free(loop->observe);
     mem_free(loop);

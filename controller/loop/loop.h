@@ -51,6 +51,8 @@ void loop_start(struct loop *loop, struct store *store);
 /* This replica leads now. There is no way back: who loses the lease exits. wait_ms: the longest request of the leader
  * before; no effect before it is over. */
 void loop_lead(struct loop *loop, int64_t wait_ms);
+/* The lease is lost: from now on nothing is begun and nobody is heard out. */
+void loop_abandon(struct loop *loop);
 /* Stop intake, let what is in flight end (bounded by its time-outs), then stopped. */
 void loop_stop(struct loop *loop, void (*stopped)(void *ctx), void *ctx);
 void loop_free(struct loop *loop);

@@ -80,6 +80,7 @@ struct loop {
     struct map providers;       /* key -> struct provider_state * */
     struct map claims;          /* resource key -> struct claim * */
     struct map by_policy;       /* policy key -> struct name_set * of its Recommendations */
+    struct map creations;       /* policy and resource key -> struct creation * under way */
     bool leading, stopping, synced;
     uint64_t act_from_ns; /* Monotonic: no effect before. */
     size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
@@ -139,6 +140,8 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
 void journal_recommendation(struct loop *loop, struct workqueue_item *item);
 struct recommendation_state *journal_state(struct loop *loop, const char *namespace, const char *name, bool make);
 void journal_state_free(struct recommendation_state *state);
+/* Records it as Superseded; its end wakes the policy. Where it is busy just now, the policy is woken to try again. */
+void journal_supersede(struct loop *loop, const struct object *object, const char *message);
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message);
 

@@ -305,6 +305,19 @@ def find_changes(world):
     return rows
 
 
+def check_one_open(world):
+    """At no time had a target two Recommendations that were not final: two plans for it would be carried out at once."""
+    open_of = {group: {} for group in GROUPS}
+    for event in world.recommendations.events():  # In the order in which the API server has them.
+        item = event.object
+        group, uid = item["spec"]["target"]["id"], item["metadata"]["uid"]
+        if event.type == "DELETED" or item.get("status", {}).get("phase") in FINAL:
+            open_of[group].pop(uid, None)
+        else:
+            open_of[group][uid] = item["metadata"]["name"]
+        assert len(open_of[group]) <= 1, (open_of[group], item)
+
+
 def check_journal(world):
     """Each change has its intent, each intent at most one change, and none is forgotten."""
     rows, lives = find_changes(world), world.lives()
@@ -383,6 +396,7 @@ def test_crash_of_the_leader_repeats_nothing_and_forgets_nothing(cluster, namesp
             world.change(group, capacity={"min": size, "max": size})
         procs.wait_until("all is in trim again", lambda: replicas.leader() and world.is_settled(), 60, 0.5)
         check_sizes(world)
+        check_one_open(world)
         result = check_journal(world)
         result["senders unknown"] = check_one_actor(world, ended)
     except BaseException:

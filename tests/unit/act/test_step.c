@@ -124,6 +124,7 @@ Test(act_step, approved_starts_when_its_gates_are_open) {
     BOTH(PHASE_APPROVED, w.in.selected = false, "RECORD Superseded NotSelected");
     BOTH(PHASE_APPROVED, w.in.suspended = true, "IDLE");
     BOTH(PHASE_APPROVED, w.in.claimed_twice = true, "IDLE");
+    BOTH(PHASE_APPROVED, w.in.target_busy = true, "WAIT TargetBusy");
     BOTH(PHASE_APPROVED, w.in.may_act = false, "WAIT Fence");
     BOTH(PHASE_APPROVED, w.in.others_known = false, "WAIT OthersUnknown");
     BOTH(PHASE_APPROVED, w.in.floor_sequence = 100, "RECORD Running Started"); /* Read again before the effect. */
@@ -309,6 +310,7 @@ static void world_random(struct world *w, uint64_t *s) {
     w->in.selected = !coin(s, 8);
     w->in.suspended = coin(s, 6);
     w->in.claimed_twice = coin(s, 6);
+    w->in.target_busy = coin(s, 6);
     w->in.provider_gone = coin(s, 12);
     w->in.source = coin(s, 3) ? (enum source_state)(next(s) % 4) : SOURCE_FRESH;
     w->in.seen_at_ms = NOW_MS - (int64_t)(next(s) % 20000) + 5000;
@@ -345,6 +347,7 @@ static void check_send(const struct world *w, struct act_step step, uint64_t see
 
 static void check_start(const struct world *w, struct act_step step, uint64_t seed) {
     HOLD(w->r.phase == PHASE_APPROVED && w->in.may_act && !w->in.suspended && !w->in.claimed_twice);
+    HOLD(!w->in.target_busy);
     HOLD(w->r.decision != DECISION_REJECTED && w->in.policy && w->policy.mode != MODE_OBSERVE);
     HOLD(w->in.resource && w->in.selected && w->group.count == w->r.from_count);
     HOLD(w->in.others_known && is_sum_within(w));
