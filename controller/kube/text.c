@@ -20,6 +20,21 @@ struct bytes kube_text_resource_version(struct bytes text) {
     return end ? (struct bytes){start, (size_t)(end - start)} : (struct bytes){0};
 }
 
+int64_t kube_text_generation(struct bytes text) {
+    const char *at = find(text, "\"generation\":");
+    const char *end = text.data + text.size;
+    int64_t value = 0;
+    if (!at || at == end || *at < '0' || *at > '9')
+        return -1; /* A label of that name has a quoted value. */
+    for (; at < end && *at >= '0' && *at <= '9' && value < INT64_MAX / 16; at++)
+        value = value * 10 + (*at - '0');
+    return value;
+}
+
+bool kube_text_has(struct bytes text, const char *word) {
+    return find(text, word) != NULL;
+}
+
 struct bytes kube_text_managed_fields(struct bytes text) {
     const char *start = find(text, "\"managedFields\":");
     const char *end = text.data + text.size;

@@ -68,8 +68,31 @@ static enum err_class decode_metadata(const struct json *json, struct arena *are
     return ERR_NONE;
 }
 
+static bool is_own_condition(const struct json *condition) {
+    return enum_find(json_string(json_get(condition, "type"), ""), condition_name, CONDITION_TYPE_COUNT) >= 0;
+}
+
+/* Of what we write: conditions that others have added are not ours to compare, or the status would be written again for
+ * ever. */
+static uint64_t own_hash(const struct json *status) {
+    const struct json *conditions = json_get(status, "conditions");
+    bool is_shared = false;
+    for (size_t i = 0; i < json_array_count(conditions); i++)
+        is_shared = is_shared || !is_own_condition(json_array_at(conditions, i));
+    if (!is_shared)
+        return json_hash(status);
+    struct json *own = json_copy(status), *kept = json_new_array();
+    for (size_t i = 0; i < json_array_count(conditions); i++)
+        if (is_own_condition(json_array_at(conditions, i)))
+            json_array_push(kept, json_copy(json_array_at(conditions, i)));
+    json_object_set(own, "conditions", kept);
+    uint64_t hash = json_hash(own);
+    json_free(own);
+    return hash;
+}
+
 void object_take_status(const struct json *status, struct object *object) {
-    object->status_hash = status ? json_hash(status) : 0;
+    object->status_hash = status ? own_hash(status) : 0;
     object->observed_generation = json_int(json_get(status, "observedGeneration"), 0);
     memset(object->conditions, 0, sizeof(object->conditions));
     const struct json *conditions = json_get(status, "conditions");

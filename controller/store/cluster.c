@@ -198,11 +198,19 @@ static void op_free(struct cluster_op *op) {
     check_stopped(cluster);
 }
 
+/* Whether the object that a status write answers with is the one we know, but for that status. A write that changes
+ * nothing is answered with the version of whoever wrote last: were its event passed over, that change would be lost. */
+static bool is_as_known(const struct cluster *cluster, const struct store_write *write, struct bytes text) {
+    const struct object *known = store_get(&cluster->base, write->kind, write->namespace, write->name);
+    return known && !known->suspended && kube_text_generation(text) == known->generation &&
+           !kube_text_has(text, API_SUSPEND_ANNOTATION);
+}
+
 /* Of a status write only the version is news: the status is what was sent. The watch's echo of it is passed over. */
 static void take_version(struct cluster *cluster, const struct store_write *write, struct bytes text) {
     struct bytes version = kube_text_resource_version(text);
     char resource_version[OBJECT_VERSION_MAX];
-    if (version.size == 0 || version.size >= sizeof(resource_version))
+    if (version.size == 0 || version.size >= sizeof(resource_version) || !is_as_known(cluster, write, text))
         return; /* The watch brings it. */
     memcpy(resource_version, version.data, version.size);
     resource_version[version.size] = '\0';

@@ -329,7 +329,7 @@ Test(decode, recommendation_journal_and_frame) {
     cr_expect(object->deleting);
     cr_expect(object->suspended);
     cr_expect_eq(object->observed_generation, 2);
-    cr_expect_eq(object->status_hash, json_hash(json_get(rig.documents.items[0].root, "status")));
+    cr_expect_neq(object->status_hash, 0); /* Without the condition of another type. */
     cr_expect(object->conditions[CONDITION_READY].present);
     cr_expect_eq(object->conditions[CONDITION_READY].status, CONDITION_FALSE);
     cr_expect_eq(object->conditions[CONDITION_READY].last_transition_s, at("2026-11-24T10:00:30Z") / 1000);
@@ -490,4 +490,21 @@ Test(decode, a_small_object_takes_little_memory) {
     policy_of(&rig, "  selector: {providers: [lab], tags: {app: web}}\n");
     cr_expect_lt(rig.arena.used, 1000u, "%zu bytes; 50,000 of these are kept", rig.arena.used);
     rig_release(&rig);
+}
+
+Test(decode, a_condition_of_somebody_else_does_not_change_the_hash_of_our_status) {
+    static const char *const texts[] = {"{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}],\"desired\":3}",
+                                        "{\"conditions\":[{\"type\":\"Floor\",\"status\":\"True\"},{\"type\":\"Ready\","
+                                        "\"status\":\"True\"}],\"desired\":3}",
+                                        "{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\"}],\"desired\":3}"};
+    struct object objects[3] = {0};
+    for (size_t i = 0; i < 3; i++) {
+        struct json *json;
+        struct error err;
+        cr_assert_eq(json_parse(bytes_of(texts[i]), &json, &err), ERR_NONE);
+        object_take_status(json, &objects[i]);
+        json_free(json);
+    }
+    cr_expect_eq(objects[0].status_hash, objects[1].status_hash);
+    cr_expect_neq(objects[0].status_hash, objects[2].status_hash);
 }

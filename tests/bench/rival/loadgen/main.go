@@ -237,7 +237,26 @@ func (w *watcher) wait(want map[string]int64) (time.Time, bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+	w.complain(want)
 	return time.Now(), false
+}
+
+// complain says which objects are late, and what the API server has of the first, in case it is the watch that is late.
+func (w *watcher) complain(want map[string]int64) {
+	var late []string
+	w.mu.Lock()
+	for k, s := range w.s {
+		if (want == nil && s.obs != s.gen) || s.obs < want[k] {
+			late = append(late, k)
+		}
+	}
+	w.mu.Unlock()
+	sort.Strings(late)
+	fmt.Fprintf(os.Stderr, "%s: %d of %d objects are not in time\n", *label, len(late), *n)
+	if len(late) > 0 {
+		b, _ := do(clients[0], "GET", coll+"/"+late[0], "", nil)
+		fmt.Fprintf(os.Stderr, "%s %s\n", late[0], b)
+	}
 }
 
 func start() {
