@@ -20,7 +20,7 @@ char *claims_key(const char *provider, const char *region, enum cloud_kind kind,
 static void wake_holders(struct loop *loop, const struct claim *claim, const struct policy_state *but) {
     for (size_t i = 0; i < claim->count; i++)
         if (claim->holders[i] != but)
-            loop_wake(loop, OBJECT_POLICY, claim->holders[i]->namespace, claim->holders[i]->name);
+            loop_wake(loop, OBJECT_POLICY, claim->holders[i]->id.namespace, claim->holders[i]->id.name);
 }
 
 static void claim_add(struct loop *loop, struct policy_state *state, const char *key) {
@@ -87,8 +87,8 @@ const char *claims_other(const struct loop *loop, const char *resource_key, cons
     const struct claim *claim = map_get(&loop->claims, resource_key);
     const char *other = NULL;
     for (size_t i = 0; claim && i < claim->count; i++)
-        if (!str_eq(claim->holders[i]->key, policy_key) && (!other || str_cmp(claim->holders[i]->key, other) < 0))
-            other = claim->holders[i]->key;
+        if (!str_eq(claim->holders[i]->id.key, policy_key) && (!other || str_cmp(claim->holders[i]->id.key, other) < 0))
+            other = claim->holders[i]->id.key;
     return other;
 }
 

@@ -57,8 +57,8 @@ static const struct forecast *largest_forecast(const struct policy_job *job) {
 static void publish(struct loop *loop, const struct policy_job *job) {
     const char *const *labels = METRIC_LABELS(job->object->namespace, job->object->name);
     struct policy_state *state = policy_state_get(loop, job->object->namespace, job->object->name, true);
-    struct loop_policy_view view = {.namespace = state->namespace,
-                                    .name = state->name,
+    struct loop_policy_view view = {.namespace = state->id.namespace,
+                                    .name = state->id.name,
                                     .reason = state->reason,
                                     .model = state->model,
                                     .coverage_per_mille = -1,
@@ -105,7 +105,7 @@ static bool is_under_way(struct loop *loop, const struct object *policy) {
 static struct status_summary summary_of(struct loop *loop, const struct object *object, struct policy_job *job) {
     const struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
     for (size_t i = 0; i < state->selected_count; i++) {
-        const char *other = claims_other(loop, state->selected[i], state->key);
+        const char *other = claims_other(loop, state->selected[i], state->id.key);
         if (other)
             return (struct status_summary){
                 .progress = PROGRESS_STALLED,

@@ -22,36 +22,26 @@ static const struct metric metric_effects = {"trimtab_effects_total", "Effects s
                                              METRIC_COUNTER, effect_names, NULL};
 
 struct recommendation_state *journal_state(struct loop *loop, const char *namespace, const char *name, bool make) {
-    char *key = mem_printf("%s/%s", namespace, name);
-    struct recommendation_state *state = map_get(&loop->recommendations, key);
-    if (state || !make) {
-        mem_free(key);
-        return state;
+    bool is_new;
+    struct recommendation_state *state =
+        state_get(&loop->recommendations, namespace, name, sizeof(*state), make, &is_new);
+    if (is_new) {
+        state->loop = loop;
+        state->floor_sequence = observe_sequence(loop->observe);
     }
-    state = mem_alloc(sizeof(*state));
-    state->loop = loop;
-    state->key = key;
-    state->namespace = mem_strdup(namespace);
-    state->name = mem_strdup(name);
-    state->floor_sequence = observe_sequence(loop->observe);
-    (void)map_put(&loop->recommendations, key, state);
     return state;
 }
 
-void journal_state_free(struct recommendation_state *state) {
+void journal_state_free(struct loop *loop, struct recommendation_state *state) {
     arena_release(&state->arena);
-    mem_free(state->key);
-    mem_free(state->namespace);
-    mem_free(state->name);
-    mem_free(state);
+    state_remove(&loop->recommendations, &state->id);
 }
 
 static void forget(struct loop *loop, const char *namespace, const char *name) {
     struct recommendation_state *state = journal_state(loop, namespace, name, false);
     if (!state || state->sending || state->writing)
         return; /* What is in flight wakes the key again. */
-    (void)map_remove(&loop->recommendations, state->key);
-    journal_state_free(state);
+    journal_state_free(loop, state);
 }
 
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
@@ -88,17 +78,17 @@ static void recorded(struct loop *loop, void *ctx, bool wrote, const struct erro
     struct recording *recording = ctx;
     struct recommendation_state *state = recording->state;
     state->writing = false;
-    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     if (wrote && object) {
         journal_note(loop, object, recording->phase, recording->reason, recording->message);
         if (recommendation_phase_is_final(recording->phase))
             loop_wake(loop, OBJECT_POLICY, object->namespace, object->as.recommendation->policy_name);
     }
     if (error->class != ERR_NONE && error->class != ERR_CONFLICT) {
-        log_warn("phase not recorded", LOG_STR("recommendation", state->key), LOG_ERR(error));
-        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+        log_warn("phase not recorded", LOG_STR("recommendation", state->id.key), LOG_ERR(error));
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name, 1000);
     } else {
-        loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+        loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     }
     if (!wrote && recording->phase == PHASE_SUPERSEDED && object && !object->fault[0])
         workqueue_add_after(&loop->queue, OBJECT_POLICY, object->namespace, object->as.recommendation->policy_name,
@@ -157,9 +147,9 @@ static void send_done(struct adapter_call *call) {
     state->sending = false;
     loop->in_flight--;
     loop->effects--;
-    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     if (!object || object->fault[0]) {
-        loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+        loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
         return;
     }
     const struct recommendation *r = object->as.recommendation;
@@ -171,12 +161,12 @@ static void send_done(struct adapter_call *call) {
                state->operation);
         return;
     }
-    log_warn("effect failed", LOG_STR("recommendation", state->key), LOG_INT("try", state->tries), LOG_ERR(&error));
+    log_warn("effect failed", LOG_STR("recommendation", state->id.key), LOG_INT("try", state->tries), LOG_ERR(&error));
     if (retry_later(loop, state, state->tries, &error)) {
         record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
         return;
     }
-    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
 }
 
 static struct adapter_call call_of(struct loop *loop, struct recommendation_state *state, adapter_done_fn *done) {
@@ -188,7 +178,7 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     const struct recommendation *r = object->as.recommendation;
     struct adapter *adapter = observe_adapter(loop->observe, r->target.provider);
     if (!adapter || !loop_may_act(loop)) {
-        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name, 1000);
         return;
     }
     /* The token is the object's identity: the same on every try and for every leader. The time of its creation is part
@@ -208,7 +198,7 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     state->sending = true;
     loop->in_flight++;
     loop->effects++;
-    log_info("effect", LOG_STR("recommendation", state->key), LOG_STR("provider", r->target.provider),
+    log_info("effect", LOG_STR("recommendation", state->id.key), LOG_STR("provider", r->target.provider),
              LOG_STR("target", r->target.id), LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
     adapter->ops->apply(adapter, &state->call, &state->action);
 }
@@ -225,7 +215,7 @@ static void poll_done(struct adapter_call *call) {
     state->sending = false;
     loop->in_flight--;
     loop->effects--;
-    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     if (object && !object->fault[0] && is_done) {
         state->floor_sequence = observe_sequence(loop->observe);
         record(loop, state, object, PHASE_VERIFYING, "OperationDone", "the operation has ended; waits until it serves",
@@ -238,14 +228,14 @@ static void poll_done(struct adapter_call *call) {
     }
     if (error.class == ERR_NONE)
         state->retry_at_ns = runtime_mono_ns(loop->runtime) + after_ms * NS_PER_MS;
-    loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+    loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
 }
 
 static void poll_operation(struct loop *loop, struct recommendation_state *state, const struct object *object) {
     const struct recommendation *r = object->as.recommendation;
     struct adapter *adapter = observe_adapter(loop->observe, r->target.provider);
     if (!adapter) {
-        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->namespace, state->name, 1000);
+        workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name, 1000);
         return;
     }
     (void)str_copy(state->operation, sizeof(state->operation), r->operation);

@@ -132,9 +132,10 @@ static void wake_recommendations_of(struct loop *loop, const char *namespace, co
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&loop->recommendations, &i));) {
         const struct recommendation_state *state = entry->value;
-        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->namespace, state->name);
+        const struct object *object =
+            store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
         if (object && !object->fault[0] && str_eq(object->as.recommendation->target.provider, provider))
-            loop_wake(loop, OBJECT_RECOMMENDATION, state->namespace, state->name);
+            loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     }
     mem_free(provider);
 }
@@ -310,12 +311,12 @@ void loop_abandon(struct loop *loop) {
 static void free_states(struct loop *loop) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&loop->recommendations, &i));)
-        journal_state_free(entry->value);
+        journal_state_free(loop, entry->value);
     for (size_t i = 0; (entry = map_next(&loop->providers, &i));)
-        provider_state_free(entry->value);
+        state_remove(&loop->providers, entry->value);
     for (size_t i = 0; (entry = map_next(&loop->policies, &i));) {
         const struct policy_state *state = entry->value;
-        policy_state_forget(loop, state->namespace, state->name);
+        policy_state_forget(loop, state->id.namespace, state->id.name);
     }
     for (size_t i = 0; (entry = map_next(&loop->by_policy, &i));) {
         struct name_set *set = entry->value;

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "loop/evaluate.h"
 #include "loop/loop.h"
+#include "loop/state.h"
 #include "loop/workqueue.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
@@ -29,7 +30,7 @@ struct policy_job {
 
 /* Kept for a policy whose providers can be resolved. */
 struct policy_state {
-    char *key, *namespace, *name;
+    struct state id;
     char **selected; /* Resource keys that it claims, sorted as selected. */
     size_t selected_count;
     struct loop_policy_view view; /* Figures of the last cycle; has_view false: none yet. */
@@ -42,8 +43,8 @@ struct policy_state {
 
 /* Kept for a Recommendation that is not final. */
 struct recommendation_state {
+    struct state id;
     struct loop *loop;
-    char *key, *namespace, *name;
     uint64_t floor_sequence; /* See act/step.h. */
     uint64_t retry_at_ns;    /* Monotonic: a step of the wall clock neither hastens nor delays a retry. */
     int64_t tries;
@@ -58,7 +59,7 @@ struct recommendation_state {
 };
 
 struct provider_state {
-    char *key, *namespace, *name;
+    struct state id;
     uint64_t opened_hash; /* Spec and credentials of the open adapter; 0: not open. */
     uint64_t spec_hash;   /* Of the spec whose Secret was asked for last. */
     bool opening;
@@ -139,7 +140,7 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
 /* journal.c: one step of a Recommendation */
 void journal_recommendation(struct loop *loop, struct workqueue_item *item);
 struct recommendation_state *journal_state(struct loop *loop, const char *namespace, const char *name, bool make);
-void journal_state_free(struct recommendation_state *state);
+void journal_state_free(struct loop *loop, struct recommendation_state *state);
 /* Records it as Superseded; its end wakes the policy. Where it is busy just now, the policy is woken to try again. */
 void journal_supersede(struct loop *loop, const struct object *object, const char *message);
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
@@ -147,7 +148,6 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
 
 /* provider.c, budget.c */
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
-void provider_state_free(struct provider_state *state);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */
 const struct object *provider_object(const struct loop *loop, const char *key); /* "namespace/name"; NULL: none. */
 bool provider_is_suspended(const struct loop *loop, const char *key);

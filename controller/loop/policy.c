@@ -10,18 +10,7 @@
 #include "loop/loop_internal.h"
 
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
-    char *key = mem_printf("%s/%s", namespace, name);
-    struct policy_state *state = map_get(&loop->policies, key);
-    if (state || !make) {
-        mem_free(key);
-        return state;
-    }
-    state = mem_alloc(sizeof(*state));
-    state->key = key;
-    state->namespace = mem_strdup(namespace);
-    state->name = mem_strdup(name);
-    (void)map_put(&loop->policies, key, state);
-    return state;
+    return state_get(&loop->policies, namespace, name, sizeof(struct policy_state), make, NULL);
 }
 
 void policy_state_forget(struct loop *loop, const char *namespace, const char *name) {
@@ -29,11 +18,7 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
     if (!state)
         return;
     claims_set(loop, state, NULL, 0);
-    (void)map_remove(&loop->policies, state->key);
-    mem_free(state->key);
-    mem_free(state->namespace);
-    mem_free(state->name);
-    mem_free(state);
+    state_remove(&loop->policies, &state->id);
 }
 
 /* ---- providers ---- */
@@ -199,7 +184,7 @@ static void note_transition(struct loop *loop, const struct object *object, stru
     /* After a restart the same state is no news. */
     if (first && ready->present && was_ready == (summary->progress == PROGRESS_READY))
         return;
-    log_info("policy", LOG_STR("policy", state->key), LOG_STR("reason", summary->reason),
+    log_info("policy", LOG_STR("policy", state->id.key), LOG_STR("reason", summary->reason),
              LOG_STR("message", summary->message));
     store_note(loop->store, &(struct store_note){.regarding = object,
                                                  .warning = summary->progress == PROGRESS_STALLED,

@@ -13,26 +13,9 @@
 #define SECRET_PERIOD_MS (INT64_C(5) * 60 * 1000)
 #define SECRET_RETRY_MS 30000
 
-static struct provider_state *state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
-    char *key = mem_printf("%s/%s", namespace, name);
-    struct provider_state *state = map_get(&loop->providers, key);
-    if (state || !make) {
-        mem_free(key);
-        return state;
-    }
-    state = mem_alloc(sizeof(*state));
-    state->key = key;
-    state->namespace = mem_strdup(namespace);
-    state->name = mem_strdup(name);
-    (void)map_put(&loop->providers, key, state);
-    return state;
-}
-
-void provider_state_free(struct provider_state *state) {
-    mem_free(state->key);
-    mem_free(state->namespace);
-    mem_free(state->name);
-    mem_free(state);
+static struct provider_state *provider_state_get(struct loop *loop, const char *namespace, const char *name,
+                                                 bool make) {
+    return state_get(&loop->providers, namespace, name, sizeof(struct provider_state), make, NULL);
 }
 
 const struct object *provider_object(const struct loop *loop, const char *key) {
@@ -69,7 +52,7 @@ static void open_failed(struct loop *loop, struct provider_state *state, const s
     bool is_news = !str_eq(state->error.message, error->message);
     state->error = *error;
     if (is_news)
-        loop_wake_policies_of(loop, state->namespace, state->name);
+        loop_wake_policies_of(loop, state->id.namespace, state->id.name);
 }
 
 static void open_with(struct loop *loop, struct provider_state *state, const struct object *object,
@@ -84,7 +67,7 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
     if (observe_provider_open(loop->observe, object, credential, &credentials, &error) == ERR_NONE) {
         state->opened_hash = hash;
         state->error = (struct error){0};
-        log_info("provider opened", LOG_STR("provider", state->key),
+        log_info("provider opened", LOG_STR("provider", state->id.key),
                  LOG_STR("type", provider_type_name(object->as.provider->type)));
     } else {
         open_failed(loop, state, &error);
@@ -100,7 +83,7 @@ static void secret_read(void *ctx, const struct json *data, const struct error *
     struct secret_request *request = ctx;
     struct loop *loop = request->loop;
     loop->in_flight--;
-    struct provider_state *state = state_get(loop, request->namespace, request->name, false);
+    struct provider_state *state = provider_state_get(loop, request->namespace, request->name, false);
     const struct object *object = store_get(loop->store, OBJECT_PROVIDER, request->namespace, request->name);
     if (state) {
         state->opening = false;
@@ -182,7 +165,7 @@ static void note_transition(struct loop *loop, struct provider_state *state, con
     if (str_eq(state->reason, summary->reason))
         return;
     (void)str_copy(state->reason, sizeof(state->reason), summary->reason);
-    log_info("provider", LOG_STR("provider", state->key), LOG_STR("reason", summary->reason),
+    log_info("provider", LOG_STR("provider", state->id.key), LOG_STR("reason", summary->reason),
              LOG_STR("message", summary->message));
     if (summary->progress == PROGRESS_STALLED)
         store_note(loop->store, &(struct store_note){.regarding = object,
@@ -193,12 +176,11 @@ static void note_transition(struct loop *loop, struct provider_state *state, con
 }
 
 static void forget(struct loop *loop, const struct workqueue_item *item) {
-    struct provider_state *state = state_get(loop, item->namespace, item->name, false);
+    struct provider_state *state = provider_state_get(loop, item->namespace, item->name, false);
     observe_provider_close(loop->observe, item->namespace, item->name);
     if (!state)
         return;
-    (void)map_remove(&loop->providers, state->key);
-    provider_state_free(state);
+    state_remove(&loop->providers, &state->id);
 }
 
 void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
@@ -211,7 +193,7 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
     struct arena arena = {0};
     struct buf body = {0};
     struct provider_status status = {.account = ""};
-    struct provider_state *state = state_get(loop, item->namespace, item->name, true);
+    struct provider_state *state = provider_state_get(loop, item->namespace, item->name, true);
     if (object->fault[0]) {
         observe_provider_close(loop->observe, item->namespace, item->name);
         state->opened_hash = 0;
