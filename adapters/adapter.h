@@ -8,11 +8,17 @@
  * 3. An adapter neither retries, sleeps, caches nor logs. One exception: a single refresh of the credential on 401/403
  *    "expired". Paging is inside one call.
  * 4. apply is at most one effect for each token. Where the API takes no token, an unknown effect is settled by list.
- * 5. list reports what the cloud says, sorted by cloud_resource_cmp, cut at count_max and then `truncated`. A page link
- * that repeats or never ends is ERR_PERMANENT. Unknown enum values and extra fields are no error.
+ * 5. list reports what the cloud says, each with as_of_ms, sorted by cloud_resource_cmp, cut at count_max and then
+ * `truncated`. A page link that repeats or never ends is ERR_PERMANENT. Unknown enum values and extra fields are no
+ * error.
  * 6. Each cloud's codes map to classes in one table.
  * 7. Mutations: reply.error.effect says what a failure did. A timeout after the request may have left is
  * EFFECT_UNKNOWN.
+ * 8. Each request asks the gate first (gate.h): common/call.c does it for all that are built on it.
+ * 9. A long operation is two verbs: apply answers with a handle, poll with the same handle until it is done. The handle
+ * holds all that poll needs (it is journaled, and another process goes on with it): printable, at most
+ * ADAPTER_OPERATION_MAX characters, no secret. poll may send the next request of a sequence (stop, modify, start); it
+ * reads before it writes, so that a repeated poll repeats no effect.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,6 +31,7 @@
 #include "base/json.h"
 #include "base/runtime.h"
 
+struct adapter_gate; /* gate.h */
 struct http;
 struct catalogue;
 struct adapter;
@@ -47,6 +54,9 @@ struct adapter_config {
      * variables of the same names (workload identity). NULL if absent. Called during open only. */
     const char *(*credential)(void *ctx, const char *key);
     void *credential_ctx;
+    bool is_environment; /* credential gives the environment of this process, not a Secret: only then may files that it
+                            names be read and programs be run. */
+    struct adapter_gate *gate;     /* NULL: no budget. Outlives the adapter. */
     const struct json *parameters; /* spec.<type>: the adapter's own block ("simulated"); NULL: none. */
     const char *base_dir;          /* Files named in parameters are relative to it; NULL: no files allowed. */
 };
@@ -59,8 +69,13 @@ struct adapter_reply {
         const struct cloud_resource *resources; /* list */
         const struct cloud_offer *offers;       /* prices */
         const struct cloud_series *series;      /* usage; one for each id with any data */
-        const char *operation; /* apply: "" done, else an opaque handle for poll. poll: the same handle: ask again. */
+        const struct cloud_charge *charges;     /* charges */
+        const struct cloud_limit *limits;       /* limits */
+        const char *operation; /* apply: "" done, else an opaque handle for poll. poll: "" done, else ask again (the
+                                  handle may have changed). account: its id. */
     } as;
+    const char *id;         /* CREATE, TAKE_SNAPSHOT, also of a poll: what was made, once it is known; else NULL. */
+    const char *cursor;     /* charges: where to go on; "" at the end. */
     uint32_t poll_after_ms; /* apply, poll: with an operation that is not done. */
     uint32_t request_count; /* HTTP requests that this call took. */
 };
@@ -78,12 +93,13 @@ struct adapter_call {
     void *state; /* NULL before submit and after done. */
 };
 
-#define ADAPTER_CAN_SCALE (1u << 0)
-#define ADAPTER_CAN_TOKEN (1u << 1)
+#define ADAPTER_OPERATION_MAX 1000
 
 struct adapter_ops {
-    const char *type; /* "aws": Provider.spec.type. */
-    uint32_t can;
+    const char *type;                 /* "aws": Provider.spec.type. */
+    uint32_t kinds;                   /* What it lists: bits of enum cloud_kind. */
+    uint32_t verbs[CLOUD_KIND_COUNT]; /* What it does to each kind: bits of enum cloud_verb. Others are refused. */
+    uint32_t tokens;                  /* Verbs whose API takes an idempotency token. */
 
     /* No I/O beyond local files. */
     enum err_class (*open)(struct adapter **ret, const struct adapter_env *env, const struct adapter_config *config,
@@ -95,6 +111,9 @@ struct adapter_ops {
     void (*list)(struct adapter *self, struct adapter_call *call, const struct cloud_query *query);
     void (*prices)(struct adapter *self, struct adapter_call *call, const struct cloud_query *query);
     void (*usage)(struct adapter *self, struct adapter_call *call, const struct cloud_query *query);
+    /* Rows of the bill for charge periods that begin in the range, at most count_max; go on with the cursor. */
+    void (*charges)(struct adapter *self, struct adapter_call *call, const struct cloud_query *query);
+    void (*limits)(struct adapter *self, struct adapter_call *call, const struct cloud_query *query);
 
     /* Act. */
     void (*apply)(struct adapter *self, struct adapter_call *call, const struct cloud_action *action);

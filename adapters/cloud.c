@@ -14,7 +14,7 @@ static const char *const kind_names[] = {
     [CLOUD_INSTANCE] = "Instance", [CLOUD_INSTANCE_GROUP] = "InstanceGroup",
     [CLOUD_VOLUME] = "Volume",     [CLOUD_SNAPSHOT] = "Snapshot",
     [CLOUD_BUCKET] = "Bucket",     [CLOUD_WORKLOAD] = "Workload",
-    [CLOUD_NODE] = "Node",
+    [CLOUD_NODE] = "Node",         [CLOUD_ADDRESS] = "Address",
 };
 static const char *const state_names[] = {
     [CLOUD_STATE_UNKNOWN] = "unknown", [CLOUD_PENDING] = "pending", [CLOUD_RUNNING] = "running",
@@ -22,7 +22,13 @@ static const char *const state_names[] = {
     [CLOUD_AVAILABLE] = "available",   [CLOUD_IN_USE] = "in-use",
 };
 static const char *const metric_names[] = {[CLOUD_METRIC_CPU] = "cpu", [CLOUD_METRIC_MEMORY] = "memory"};
-static const char *const verb_names[] = {[CLOUD_SCALE] = "Scale"};
+static const char *const verb_names[] = {
+    [CLOUD_SCALE] = "Scale",   [CLOUD_SET_BOUNDS] = "SetBounds",
+    [CLOUD_RESIZE] = "Resize", [CLOUD_START] = "Start",
+    [CLOUD_STOP] = "Stop",     [CLOUD_CREATE] = "Create",
+    [CLOUD_DELETE] = "Delete", [CLOUD_TAKE_SNAPSHOT] = "Snapshot",
+    [CLOUD_TAG] = "Tag",
+};
 
 _Static_assert(ARRAY_LEN(kind_names) == CLOUD_KIND_COUNT, "a name for each kind");
 _Static_assert(ARRAY_LEN(state_names) == CLOUD_STATE_COUNT, "a name for each state");

@@ -22,8 +22,12 @@ enum cloud_kind {
     CLOUD_BUCKET,
     CLOUD_WORKLOAD,
     CLOUD_NODE,
+    CLOUD_ADDRESS, /* A public address that is held, attached or not. */
     CLOUD_KIND_COUNT,
 };
+
+/* The region of a cloud that has none: a Kubernetes cluster is one place. */
+#define CLOUD_REGION_CLUSTER "cluster"
 
 enum cloud_state {                      /* Of machines: what the cloud's own states amount to. */
                    CLOUD_STATE_UNKNOWN, /* A word that this version does not know; never acted on. */
@@ -47,16 +51,31 @@ struct cloud_resource {
     enum cloud_state state;
     const char *region;
     const char *zone; /* "" if it has none or several. */
-    const char *id;   /* The cloud's stable id; a group's is the name that its API takes. */
+    const char *id;   /* The cloud's stable id; a group's is the name that its API takes; of what lives in a Kubernetes
+                         namespace "namespace/Kind/name". */
     const char *name; /* For people; "" if none. */
     const char *type; /* Instance type or disk class; of a group its machines'; "" if unknown. */
+    const char *parent; /* The id of what it belongs to: an instance's group, a disk's or an address's instance, a
+                           snapshot's disk. NULL: nothing, or unknown. */
 
-    /* Groups: desired size, its bounds, and machines healthy in service. Others: count 1, the rest 0. */
+    /* Groups and workloads: desired size, its bounds, and machines or pods healthy in service. Bounds: a group's own; a
+     * workload's those of its HorizontalPodAutoscaler, count_min not below what a PodDisruptionBudget asks for;
+     * count_max 0: none. Others: count 1, the rest 0. */
     int64_t count, count_min, count_max, serving;
 
-    int64_t vcpu_milli;    /* Of one machine; 0 unknown. */
-    int64_t memory_mib;    /* Of one machine; of disks and snapshots: their size. 0 unknown. */
+    int64_t vcpu_milli;    /* Of one machine, or the requests of one pod; 0 unknown. */
+    int64_t memory_mib;    /* The same; of disks and snapshots: their size. 0 unknown. */
     int64_t created_at_ms; /* Unix ms; 0 unknown. */
+    int64_t as_of_ms;      /* Wall time at which the request whose reply told this was sent. */
+
+    /* Where the listing itself tells a price: of one pod, its share of the nodes. 0: by its type, from the offers. */
+    money_micros price_hourly;
+    bool is_spot; /* Bought as spare capacity: may be taken back. */
+
+    /* Who else sets the size (spec.replicas) or the requests: "HorizontalPodAutoscaler/web", "argocd-controller". We
+     * never fight: what is not NULL is not set by us. */
+    const char *count_manager, *size_manager;
+    int64_t drifted; /* Workloads: pods whose requests are not what was asked for by RESIZE. */
 
     const struct cloud_tag *tags; /* Sorted by key. */
     size_t tag_count;
@@ -66,9 +85,36 @@ struct cloud_offer { /* What a region sells. */
     const char *region;
     const char *type;
     int64_t vcpu_milli, memory_mib;
-    money_micros price_hourly; /* On demand, USD; -1 unknown. */
-    int64_t as_of_ms;          /* When the price was read or published. */
-    const char *source;        /* "catalogue karpenter-aws", "pricing API" */
+    int64_t gpu;                    /* Whole devices. */
+    const char *architecture;       /* "amd64", "arm64"; "" unknown. */
+    money_micros price_hourly;      /* On demand, USD; -1 unknown. */
+    money_micros price_spot_hourly; /* Of the cheapest zone; -1 unknown. */
+    int64_t as_of_ms;               /* When the price was read or published. */
+    const char *source;             /* "catalogue karpenter-aws", "pricing API" */
+};
+
+/* One row of a bill, in the columns of FOCUS 1.0. Amounts are decimals as the source writes them; "" if it has none. */
+struct cloud_charge {
+    const char *billing_account_id, *sub_account_id;
+    const char *service_name, *service_category;
+    const char *region_id, *resource_id, *resource_type, *sku_id;
+    const char *charge_category, *charge_description, *pricing_category, *commitment_discount_id;
+    int64_t charge_period_start_ms, charge_period_end_ms;
+    const char *billing_currency;
+    const char *billed_cost, *effective_cost, *list_cost, *contracted_cost;
+    const char *consumed_quantity, *consumed_unit;
+    const struct cloud_tag *tags; /* Sorted by key. */
+    size_t tag_count;
+};
+
+struct cloud_limit { /* A quota. */
+    const char *region;
+    const char *id;    /* The cloud's code: "L-1216C47A"; of a ResourceQuota "namespace/name/requests.cpu". */
+    const char *name;  /* For people. */
+    const char *types; /* Glob alternatives, separated by commas, over the instance types that count; "" all. */
+    const char *unit;  /* "vCPU", "MiB", "count" */
+    double value;
+    double used; /* -1 unknown. */
 };
 
 struct cloud_sample {
@@ -89,28 +135,54 @@ enum cloud_metric { CLOUD_METRIC_CPU, CLOUD_METRIC_MEMORY, CLOUD_METRIC_COUNT };
 struct cloud_query {
     uint32_t kinds;           /* Bits 1u << enum cloud_kind. list */
     const char *region;       /* Always set. */
-    size_t count_max;         /* list: more are cut, and reply.truncated says so. */
+    size_t count_max;         /* list, charges: at most so many. list: more are cut, and reply.truncated says so. */
     const char *const *types; /* prices: only these; NULL: all that the region sells. */
     size_t type_count;
-    /* usage */
+    /* usage; charges take the range */
     enum cloud_kind kind;
     enum cloud_metric metric;
     const char *const *ids;
     size_t id_count;
     int64_t from_ms, to_ms; /* [from, to) */
     int64_t step_ms;
+    const char *cursor; /* charges: "" or NULL at first, then reply.cursor of the call before. */
 };
 
-enum cloud_verb { CLOUD_SCALE, CLOUD_VERB_COUNT };
+/* What can be done to a resource. Each verb says an absolute target, so that doing it twice is doing it once; CREATE
+ * and TAKE_SNAPSHOT, which make something new, carry the token in a tag where the API takes none. */
+enum cloud_verb {
+    CLOUD_SCALE,      /* count */
+    CLOUD_SET_BOUNDS, /* count_min, count_max: of the autoscaler that sets a workload's size. */
+    CLOUD_RESIZE,     /* Instance: type; stops, modifies and starts it again if it ran. Workload: vcpu_milli, memory_mib
+                         of each pod, in place, or with is_rollout by its template. */
+    CLOUD_START,
+    CLOUD_STOP,
+    CLOUD_CREATE, /* Instance from a template: id is the template. type "": the template's own. */
+    CLOUD_DELETE,
+    CLOUD_TAKE_SNAPSHOT, /* Of a volume. */
+    CLOUD_TAG,           /* Sets these tags, leaves others. */
+    CLOUD_VERB_COUNT,
+};
 
 struct cloud_action {
     enum cloud_verb verb;
-    enum cloud_kind kind;
+    enum cloud_kind kind; /* Of the target; CREATE: of what is made. */
     const char *region;
     const char *id;
-    int64_t count;     /* SCALE: the absolute target. */
+    int64_t count;                  /* SCALE */
+    int64_t count_min, count_max;   /* SET_BOUNDS */
+    const char *type;               /* RESIZE, CREATE */
+    const char *zone;               /* CREATE; NULL or "": the template's. */
+    int64_t vcpu_milli, memory_mib; /* RESIZE of a workload; 0: as it is. */
+    bool is_rollout;
+    const struct cloud_tag *tags; /* TAG, CREATE, TAKE_SNAPSHOT */
+    size_t tag_count;
     const char *token; /* Idempotency token, the same on every try; used where the API takes one. */
 };
+
+/* The tag that marks what we made, with the instance's name; and the one that carries the token of its making. */
+#define CLOUD_TAG_OWNER "trimtab.dev/owner"
+#define CLOUD_TAG_TOKEN "trimtab.dev/token"
 
 const char *cloud_kind_name(enum cloud_kind kind); /* "InstanceGroup" */
 bool cloud_kind_parse(const char *name, enum cloud_kind *ret);

@@ -248,6 +248,22 @@ static void aws_apply(struct adapter *self, struct adapter_call *outer, const st
     aws_scale(from(self), outer, action);
 }
 
+static void refuse(struct adapter *self, struct adapter_call *outer, const char *verb) {
+    static const struct call_verb refused_verb = {.name = "refused"};
+    struct call *call = call_new(&from(self)->host, outer, &refused_verb, 0);
+    call_refuse(call, "aws: %s: not read by this version", verb);
+}
+
+static void aws_charges(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    (void)query;
+    refuse(self, outer, "charges");
+}
+
+static void aws_limits(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    (void)query;
+    refuse(self, outer, "limits");
+}
+
 static const struct call_verb poll_verb = {.name = "poll"};
 
 static void aws_poll(struct adapter *self, struct adapter_call *outer, const char *operation) {
@@ -258,13 +274,16 @@ static void aws_poll(struct adapter *self, struct adapter_call *outer, const cha
 
 const struct adapter_ops adapter_aws = {
     .type = "aws",
-    .can = ADAPTER_CAN_SCALE,
+    .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
+    .verbs = {[CLOUD_INSTANCE_GROUP] = 1u << CLOUD_SCALE},
     .open = aws_open,
     .close = call_host_close,
     .account = aws_account,
     .list = aws_list,
     .prices = aws_prices,
     .usage = aws_usage_verb,
+    .charges = aws_charges,
+    .limits = aws_limits,
     .apply = aws_apply,
     .poll = aws_poll,
     .cancel = call_host_cancel,

@@ -36,7 +36,7 @@ struct call *call_new(struct call_host *host, struct adapter_call *outer, const 
     call->verb = verb;
     call->state = arena_alloc(&call->arena, state_size);
     call->label = verb->name;
-    call->page_token = "";
+    call->page_token = call->api = call->region = "";
     call->next = host->first;
     call->link = &host->first;
     if (call->next != NULL)

@@ -19,6 +19,7 @@
 #include "adapters/common/credentials.h"
 #include "adapters/common/error_table.h"
 #include "adapters/common/exchange.h"
+#include "adapters/gate.h"
 #include "base/map.h"
 
 struct call;
@@ -31,7 +32,9 @@ struct call_host;
 struct call_verb { /* One verb of one cloud; const. */
     const char *name;
     bool mutates;
-    /* Writes call->exchange (method, url, headers, body) and call->label. May be called again for the same exchange. */
+    enum gate_priority priority;
+    /* Writes call->exchange (method, url, headers, body), call->label, and call->api and region: whose budget the
+     * request is of. May be called again for the same exchange. */
     void (*build)(struct call *call);
     /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
     enum exchange_next (*read)(struct call *call, struct error *err);
@@ -69,7 +72,9 @@ struct call {
     void *state; /* The verb's own, zeroed; lives in arena. */
     struct arena arena;
     struct exchange exchange;
-    const char *label; /* The operation in the cloud's words, for messages: "DescribeInstances". */
+    const char *label;  /* The operation in the cloud's words, for messages: "DescribeInstances". */
+    const char *api;    /* "ec2"; static or the adapter's. */
+    const char *region; /* "" where the API has none. Lives as long as the query or action. */
 
     const char *page_token; /* "" on the first page. */
     size_t page_count;

@@ -15,9 +15,9 @@
 #define TIMEOUT_MS_DEFAULT 60000
 #define RETRY_AFTER_MS 1000
 
-enum sim_verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE, VERB_APPLY, VERB_POLL };
+enum sim_verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE, VERB_CHARGES, VERB_LIMITS, VERB_APPLY, VERB_POLL };
 
-static const char *const verb_words[] = {"account", "list", "prices", "usage", "apply", "poll"};
+static const char *const verb_words[] = {"account", "list", "prices", "usage", "charges", "limits", "apply", "poll"};
 
 struct sim_op { /* A call in flight. */
     struct sim *sim;
@@ -108,6 +108,11 @@ static void perform(struct sim_op *op) {
         break;
     case VERB_USAGE:
         class = sim_reply_usage(op->sim, op->query, op->call->arena, reply);
+        break;
+    case VERB_CHARGES:
+        class = error_set(&reply->error, ERR_PERMANENT, "%s: charges: a simulated cloud sends no bill", op->sim->name);
+        break;
+    case VERB_LIMITS: /* It has no quotas. */
         break;
     case VERB_APPLY:
         class = do_apply(op, reply);
@@ -249,6 +254,14 @@ static void sim_usage(struct adapter *self, struct adapter_call *call, const str
     submit((struct sim_op){.verb = VERB_USAGE, .query = query}, self, call);
 }
 
+static void sim_charges(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    submit((struct sim_op){.verb = VERB_CHARGES, .query = query}, self, call);
+}
+
+static void sim_limits(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    submit((struct sim_op){.verb = VERB_LIMITS, .query = query}, self, call);
+}
+
 static void sim_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
     submit((struct sim_op){.verb = VERB_APPLY, .action = action}, self, call);
 }
@@ -296,13 +309,17 @@ static void sim_close(struct adapter *self, void (*closed)(void *ctx), void *ctx
 
 const struct adapter_ops adapter_simulated = {
     .type = "simulated",
-    .can = ADAPTER_CAN_SCALE | ADAPTER_CAN_TOKEN,
+    .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
+    .verbs = {[CLOUD_INSTANCE_GROUP] = 1u << CLOUD_SCALE},
+    .tokens = 1u << CLOUD_SCALE,
     .open = sim_open,
     .close = sim_close,
     .account = sim_account,
     .list = sim_list,
     .prices = sim_prices,
     .usage = sim_usage,
+    .charges = sim_charges,
+    .limits = sim_limits,
     .apply = sim_apply,
     .poll = sim_poll,
     .cancel = sim_cancel,

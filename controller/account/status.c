@@ -142,7 +142,7 @@ void status_print_provider(const struct object *object, const struct provider_st
     static const char *const names[CLOUD_KIND_COUNT] = {
         [CLOUD_INSTANCE] = "instances", [CLOUD_INSTANCE_GROUP] = "groups", [CLOUD_VOLUME] = "volumes",
         [CLOUD_SNAPSHOT] = "snapshots", [CLOUD_BUCKET] = "buckets",        [CLOUD_WORKLOAD] = "workloads",
-        [CLOUD_NODE] = "nodes",
+        [CLOUD_NODE] = "nodes",         [CLOUD_ADDRESS] = "addresses",
     };
     struct json_writer w = {.out = out};
     jw_open(&w, '{');

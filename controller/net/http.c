@@ -213,6 +213,10 @@ static void engines_renew(struct http *http) {
     http->stream_engine = http_engine_new(http, 0);
 }
 
+uv_loop_t *http_loop(const struct http *http) {
+    return http->loop;
+}
+
 struct http *http_new(uv_loop_t *loop, const struct http_options *options) {
     ASSERT(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
     struct http *http = mem_alloc(sizeof(*http));

@@ -85,6 +85,7 @@ struct http *http_new(uv_loop_t *loop, const struct http_options *options);
 /* Cancels everything in flight (each done runs with ERR_CANCELLED), then calls closed once. Then http_free. */
 void http_close(struct http *http, void (*closed)(void *ctx), void *ctx);
 void http_free(struct http *http);
+uv_loop_t *http_loop(const struct http *http);
 
 void http_send(struct http *http, struct http_request *request);
 /* done still runs, later and once, with ERR_CANCELLED or the result that won the race. */

@@ -265,7 +265,7 @@ void contract_list_shows_the_target_after_apply(const struct contract_factory *f
 
 void contract_one_token_has_one_effect(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(false);
-    if (!(bed->adapter->ops->can & ADAPTER_CAN_TOKEN)) {
+    if (!(bed->adapter->ops->tokens & 1u << CLOUD_SCALE)) {
         factory->shut(bed);
         cr_skip("this cloud takes no token");
     }

@@ -34,11 +34,12 @@ MAY = {
     "kube": ["base", "net"],
     "adapters": ["base"],
     "adapters/wrap": ["base", "adapters"],
+    "adapters/kubernetes": ["base", "net", "kube", "adapters", "adapters/common"],
     "adapters/common": ["base", "net", "adapters"],
     "adapters/*": ["base", "net", "adapters", "adapters/common"],
     "manifest": ["base", "adapters:cloud"],
     "history": ["base", "adapters:cloud", "manifest:nouns"],
-    "observe": ["base", "adapters", "manifest:nouns", "history"],  # It fills the history with what it sees.
+    "observe": ["base", "adapters", "adapters/wrap", "manifest:nouns", "history"],  # It fills the history with what it sees.
     "forecast": ["base", "adapters:cloud", "manifest:nouns", "history:nouns", "observe:nouns"],
     "plan": ["base", "adapters:cloud", "manifest:nouns", "history:nouns", "observe:nouns", "forecast:nouns"],
     "act": ["base", "adapters", "manifest:nouns", "history:nouns", "observe:nouns", "forecast:nouns", "plan:nouns",

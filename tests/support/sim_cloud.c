@@ -357,7 +357,8 @@ static enum err_class link_open(struct adapter **ret, const struct adapter_env *
 
 static const struct adapter_ops link_ops = {
     .type = "simulated",
-    .can = ADAPTER_CAN_SCALE,
+    .kinds = 1u << CLOUD_INSTANCE_GROUP,
+    .verbs = {[CLOUD_INSTANCE_GROUP] = 1u << CLOUD_SCALE},
     .open = link_open,
     .close = link_close,
     .account = link_account,

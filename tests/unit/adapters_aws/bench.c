@@ -122,7 +122,12 @@ const struct adapter_reply *bench_list(struct bench *bench, uint32_t kinds, size
 }
 
 const struct adapter_reply *bench_scale(struct bench *bench, const char *id, int64_t count) {
-    action = (struct cloud_action){CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", id, count, "token"};
+    action = (struct cloud_action){.verb = CLOUD_SCALE,
+                                   .kind = CLOUD_INSTANCE_GROUP,
+                                   .region = "us-east-1",
+                                   .id = id,
+                                   .count = count,
+                                   .token = "token"};
     struct adapter_call *call = bench_call(bench, 0);
     bench->adapter->ops->apply(bench->adapter, call, &action);
     bench_wait(bench, 0);
