@@ -122,7 +122,12 @@ Test(aws_calls, time_runs_out_for_the_whole_call) {
     script_silence(&bench.server);
     struct adapter_call *call = bench_call(&bench, 0);
     call->timeout_ms = 150;
-    const struct cloud_action action = {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", "web", 1, "t"};
+    const struct cloud_action action = {.verb = CLOUD_SCALE,
+                                        .kind = CLOUD_INSTANCE_GROUP,
+                                        .region = "us-east-1",
+                                        .id = "web",
+                                        .count = 1,
+                                        .token = "t"};
     bench.adapter->ops->apply(bench.adapter, call, &action);
     bench_wait(&bench, 0);
     cr_expect_eq(call->reply.error.class, ERR_RETRYABLE);
@@ -131,11 +136,26 @@ Test(aws_calls, time_runs_out_for_the_whole_call) {
 
 Test(aws_calls, invalid_actions_end_later_and_once) {
     static const struct cloud_action bad[] = {
-        {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", "", 1, ""},
-        {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", "web", -1, ""},
-        {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", "web", INT64_C(1) << 40, ""},
-        {CLOUD_SCALE, CLOUD_INSTANCE, "us-east-1", "web", 1, ""},
-        {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1/../x", "web", 1, ""},
+        {.verb = CLOUD_SCALE, .kind = CLOUD_INSTANCE_GROUP, .region = "us-east-1", .id = "", .count = 1, .token = ""},
+        {.verb = CLOUD_SCALE,
+         .kind = CLOUD_INSTANCE_GROUP,
+         .region = "us-east-1",
+         .id = "web",
+         .count = -1,
+         .token = ""},
+        {.verb = CLOUD_SCALE,
+         .kind = CLOUD_INSTANCE_GROUP,
+         .region = "us-east-1",
+         .id = "web",
+         .count = INT64_C(1) << 40,
+         .token = ""},
+        {.verb = CLOUD_SCALE, .kind = CLOUD_INSTANCE, .region = "us-east-1", .id = "web", .count = 1, .token = ""},
+        {.verb = CLOUD_SCALE,
+         .kind = CLOUD_INSTANCE_GROUP,
+         .region = "us-east-1/../x",
+         .id = "web",
+         .count = 1,
+         .token = ""},
     };
     bench_open_static(&bench);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -188,7 +208,12 @@ Test(aws_calls, a_cancelled_mutation_that_was_sent_has_an_unknown_effect) {
     bench_open_static(&bench);
     script_silence(&bench.server);
     struct adapter_call *call = bench_call(&bench, 0);
-    const struct cloud_action action = {CLOUD_SCALE, CLOUD_INSTANCE_GROUP, "us-east-1", "web", 1, "t"};
+    const struct cloud_action action = {.verb = CLOUD_SCALE,
+                                        .kind = CLOUD_INSTANCE_GROUP,
+                                        .region = "us-east-1",
+                                        .id = "web",
+                                        .count = 1,
+                                        .token = "t"};
     bench.adapter->ops->apply(bench.adapter, call, &action);
     while (bench.server.request_count == 0)
         uv_run(&bench.loop, UV_RUN_ONCE);
