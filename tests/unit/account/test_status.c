@@ -261,7 +261,7 @@ Test(account_status, a_provider_with_its_inventory) {
     same(&out, "{\"conditions\":[{\"lastTransitionTime\":\"2026-09-28T00:00:00Z\",\"message\":\"every region is "
                "listed\",\"observedGeneration\":1,\"reason\":\"Listed\",\"status\":\"True\",\"type\":\"Ready\"}],"
                "\"observedGeneration\":1,\"account\":\"123456789012\",\"inventory\":{\"instances\":3,\"groups\":2,"
-               "\"volumes\":0,\"snapshots\":0,\"buckets\":0,\"workloads\":0,\"nodes\":0}}");
+               "\"volumes\":0,\"snapshots\":0,\"buckets\":0,\"workloads\":0,\"nodes\":0,\"addresses\":0}}");
     schema_check("providers", "status", &out);
     buf_clear(&out);
     status = (struct provider_status){.summary = {PROGRESS_RECONCILING, "Opening", "reading", NULL, 0}, .account = ""};
