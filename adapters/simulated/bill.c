@@ -4,7 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
+#include <string.h>
 
 #include "adapters/simulated/simulated_internal.h"
 #include "base/str.h"
@@ -74,14 +74,13 @@ static struct cloud_charge charge_of(const struct sim *sim, const struct line *l
     };
 }
 
-static bool cursor_parse(const char *cursor, int64_t *ret_hour_ms, size_t *ret_index) {
-    long long hour_ms;
-    unsigned long index;
-    int end = 0;
-    if (sscanf(cursor, "%lld/%lu%n", &hour_ms, &index, &end) != 2 || cursor[end] != '\0' || hour_ms % HOUR_MS != 0)
+static bool cursor_parse(const char *cursor, struct arena *arena, int64_t *ret_hour_ms, size_t *ret_index) {
+    const char *slash = strchr(cursor, '/');
+    int64_t index;
+    if (slash == NULL || !str_to_int64(arena_strndup(arena, cursor, (size_t)(slash - cursor)), ret_hour_ms) ||
+        !str_to_int64(slash + 1, &index) || *ret_hour_ms % HOUR_MS != 0 || index < 0)
         return false;
-    *ret_hour_ms = hour_ms;
-    *ret_index = index;
+    *ret_index = (size_t)index;
     return true;
 }
 
@@ -91,7 +90,7 @@ enum err_class sim_reply_charges(struct sim *sim, const struct cloud_query *quer
     size_t index = 0;
     if (query->from_ms < 0 || query->count_max == 0)
         return error_set(&reply->error, ERR_PERMANENT, "%s: charges: not a range, or no room for rows", sim->name);
-    if (query->cursor != NULL && query->cursor[0] != '\0' && !cursor_parse(query->cursor, &hour_ms, &index))
+    if (query->cursor != NULL && query->cursor[0] != '\0' && !cursor_parse(query->cursor, arena, &hour_ms, &index))
         return error_set(&reply->error, ERR_PERMANENT, "%s: charges: not a cursor of this cloud", sim->name);
     int64_t now_ms = runtime_wall_ms(sim->runtime);
     int64_t end_ms = query->to_ms < now_ms ? query->to_ms : now_ms;
