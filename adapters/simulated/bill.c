@@ -90,7 +90,9 @@ enum err_class sim_reply_charges(struct sim *sim, const struct cloud_query *quer
     size_t index = 0;
     if (query->from_ms < 0 || query->count_max == 0)
         return error_set(&reply->error, ERR_PERMANENT, "%s: charges: not a range, or no room for rows", sim->name);
-    if (query->cursor != NULL && query->cursor[0] != '\0' && !cursor_parse(query->cursor, arena, &hour_ms, &index))
+    int64_t first_ms = hour_ms;
+    bool goes_on = query->cursor != NULL && query->cursor[0] != '\0';
+    if (goes_on && (!cursor_parse(query->cursor, arena, &hour_ms, &index) || hour_ms < first_ms))
         return error_set(&reply->error, ERR_PERMANENT, "%s: charges: not a cursor of this cloud", sim->name);
     int64_t now_ms = runtime_wall_ms(sim->runtime);
     int64_t end_ms = query->to_ms < now_ms ? query->to_ms : now_ms;
