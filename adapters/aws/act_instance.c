@@ -116,18 +116,17 @@ static struct machine read_machine(const struct xml_node *root) {
     return machine;
 }
 
-static void fail_by_code(const char *code, struct error *err) {
-    const struct error_rule *rule = error_table_find(aws_error_rules, aws_error_rule_count, code, "", 400);
-    *err = (struct error){.class = rule->class};
-    str_copy(err->code, sizeof(err->code), code);
+/* A code that came earlier than this reply. */
+static enum err_class class_of(const char *code) {
+    return error_table_find(aws_error_rules, aws_error_rule_count, code, "", 400)->class;
 }
 
 static void finish(struct call *call, struct error *err) {
     const struct aws_operation *operation = &((struct aws_act *)call->state)->operation;
     if (operation->deed == AWS_RESIZE && operation->code[0] != '\0') {
-        fail_by_code(operation->code, err);
-        error_set(err, err->class, "%s: %s could not be had; it runs as %s again", operation->code, operation->type,
-                  operation->type_before);
+        error_set(err, class_of(operation->code), "%s: %s could not be had; it runs as %s again", operation->code,
+                  operation->type, operation->type_before);
+        str_copy(err->code, sizeof(err->code), operation->code);
         return;
     }
     call->outer->reply.as.operation = "";
@@ -135,17 +134,15 @@ static void finish(struct call *call, struct error *err) {
         call->outer->reply.id = arena_strdup(call->outer->arena, operation->id);
 }
 
-/* A launch that fails after it was accepted ends by itself, with "Server.InsufficientInstanceCapacity" and the like. */
+/* A launch that fails after it was accepted ends by itself, with "Server.InsufficientInstanceCapacity" and the like;
+ * one that a user has ended says so too. */
 static void fail_as_gone(const struct aws_operation *operation, const struct machine *machine, struct error *err) {
     const char *dot = strchr(machine->reason, '.');
     const char *code = dot != NULL ? dot + 1 : machine->reason;
-    if (operation->deed != AWS_CREATE || code[0] == '\0') {
-        error_set(err, ERR_CONFLICT, "%s is %s", operation->id, machine->state);
-        return;
-    }
-    fail_by_code(code, err);
-    error_set(err, err->class == ERR_PERMANENT || err->class == ERR_CAPACITY ? err->class : ERR_CONFLICT,
-              "%s ended: %s", operation->id, err->code);
+    bool is_failure = operation->deed == AWS_CREATE && code[0] != '\0' && !str_has_prefix(code, "User");
+    error_set(err, is_failure ? class_of(code) : ERR_CONFLICT, "%s is %s%s%s", operation->id, machine->state,
+              code[0] != '\0' ? ": " : "", code);
+    str_copy(err->code, sizeof(err->code), code);
 }
 
 /* The first look of an apply. DONE: *err is set, or the reply filled. */

@@ -49,8 +49,9 @@ static void go_on_with(struct call *call, const struct xml_node *snapshot, struc
         error_set(err, ERR_CONFLICT, "%s failed", id);
         return;
     }
-    aws_operation_goes_on(call, POLL_MS);
-    if (str_eq(xml_text(snapshot, "status"), "completed"))
+    bool is_complete = str_eq(xml_text(snapshot, "status"), "completed");
+    aws_operation_goes_on(call, is_complete ? 0 : POLL_MS);
+    if (is_complete)
         call->outer->reply.as.operation = "";
 }
 
