@@ -35,13 +35,16 @@ struct call_host;
 
 struct call_verb { /* One verb of one cloud; const. */
     const char *name;
-    bool mutates;
+    bool mutates; /* Whether any of its exchanges does; see call.mutates. */
     enum gate_priority priority;
     /* Writes call->exchange (method, url, headers, body), call->label, and call->api and region: whose budget the
      * request is of. May be called again for the same exchange. */
     void (*build)(struct call *call);
     /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
     enum exchange_next (*read)(struct call *call, struct error *err);
+    /* Optional: looks at a refusal before it ends the call. True: it is no failure ("already gone"); outer->reply is
+     * filled. It may also change *err. */
+    bool (*refused)(struct call *call, struct error *err);
 };
 
 struct call_cloud { /* One cloud's manners; const. */
@@ -84,6 +87,11 @@ struct call {
     const char *page_token; /* "" on the first page. */
     size_t page_count;
     struct map pages_seen;
+
+    /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so
+     * in build, for each exchange; what it writes is its last one, so that the error of a call says what the call did.
+     */
+    bool mutates;
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
