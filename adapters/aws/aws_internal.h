@@ -88,6 +88,9 @@ extern const size_t aws_error_rule_count;
 enum error_hint aws_read_refusal(const struct call *call, struct exchange *exchange, struct error *err);
 enum error_hint aws_refusal(struct call *call, struct error *err);
 
+/* list.c */
+void aws_list(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
+
 /* What a listing gathers; in the caller's arena. */
 struct aws_inventory {
     struct arena *arena;
