@@ -25,13 +25,17 @@
 #define METADATA_ENDPOINT "http://169.254.169.254"
 #define METADATA_ROLES "/latest/meta-data/iam/security-credentials/"
 
-void aws_sign(struct call *call, const struct credentials_value *value) {
-    struct exchange *exchange = &call->exchange;
-    const struct aws_scope *scope = call->state;
-    int64_t now_ms = call_host_now_ms(call->host);
-    char date[SIGV4_DATE_SIZE];
+void aws_sign_exchange(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
+                       const struct credentials_value *value) {
+    int64_t now_ms = call_host_now_ms(&aws->host);
+    char date[SIGV4_DATE_SIZE], hash[SIGNING_SHA256_HEX_SIZE];
+    bool is_s3 = scope->service == &aws_s3;
     sigv4_date(now_ms, date);
     exchange_header(exchange, "x-amz-date", "%s", date);
+    if (is_s3) {
+        signing_sha256_hex(buf_bytes(&exchange->body), hash);
+        exchange_header(exchange, "x-amz-content-sha256", "%s", hash);
+    }
     if (value->token != NULL)
         exchange_header(exchange, "x-amz-security-token", "%s", value->token);
     const char *path, *query;
@@ -43,6 +47,7 @@ void aws_sign(struct call *call, const struct credentials_value *value) {
         .headers = exchange->headers,
         .header_count = exchange->header_count,
         .body = buf_bytes(&exchange->body),
+        .path_verbatim = is_s3,
         .region = scope->region,
         .service = scope->service->signing,
         .key_id = value->id,
@@ -53,6 +58,10 @@ void aws_sign(struct call *call, const struct credentials_value *value) {
     sigv4_authorization(&input, &authorization);
     exchange_header(exchange, "authorization", "%s", buf_text(&authorization));
     buf_release(&authorization);
+}
+
+void aws_sign(struct call *call, const struct credentials_value *value) {
+    aws_sign_exchange(aws_of(call), &call->exchange, call->state, value);
 }
 
 static enum err_class take_value(const char *id, const char *secret, const char *token, const char *expiration,
