@@ -55,6 +55,8 @@ bool aws_region_is_valid(const char *region);
 const char *aws_domain(const char *region); /* "amazonaws.com", or that of the region's partition. */
 /* Where the service is, ending in "/". */
 void aws_url_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope);
+/* Begins the request of a verb: what it is, whose budget it is of, and the form's head. */
+void aws_call_begin(struct call *call, const struct aws_scope *scope, const char *action);
 void aws_query_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
                      const char *action);
 void aws_query_put(struct exchange *exchange, const char *name, const char *value);

@@ -98,17 +98,34 @@ static uint32_t remaining_ms(const struct call *call) {
     return spent_ms < whole_ms ? (uint32_t)(whole_ms - spent_ms) : 0;
 }
 
+/* To the gate, of a request that it let through. error class NONE: answered. */
+static void report(struct call *call, const struct error *error) {
+    if (!call->is_let_through)
+        return;
+    call->is_let_through = false;
+    call->host->gate->ops->report(call->host->gate, &call->gate_request, error);
+}
+
+/* What was let through but never sent says nothing of the API. */
+static void end_unsent(struct call *call, const struct error *error) {
+    struct error unsent = {.class = ERR_CANCELLED};
+    report(call, &unsent);
+    call_end(call, error);
+}
+
+static void end_out_of_time(struct call *call) {
+    struct error error = {0};
+    error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
+    end_unsent(call, &error);
+}
+
 static void send_signed(struct call *call, const struct credentials_value *value) {
     uint32_t timeout_ms = remaining_ms(call);
     if (timeout_ms == 0) {
-        struct error error = {0};
-        error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
-        call_end(call, &error);
+        end_out_of_time(call);
         return;
     }
     struct exchange *exchange = &call->exchange;
-    exchange_reset(exchange);
-    call->verb->build(call);
     call->generation = value->generation;
     call->host->cloud->sign(call, value);
     exchange->request.timeout_ms = timeout_ms;
@@ -119,12 +136,12 @@ static void send_signed(struct call *call, const struct credentials_value *value
     exchange_send(exchange, call->host->http, on_reply, call);
 }
 
-static void proceed(struct call *call) {
+static void acquire(struct call *call) {
     const struct credentials_value *value = NULL;
     struct error error = {0};
     call->phase = CALL_WAITING;
     if (credentials_acquire(&call->host->credentials, &call->waiter, &value, &error) != ERR_NONE)
-        call_end(call, &error);
+        end_unsent(call, &error);
     else if (value != NULL)
         send_signed(call, value);
 }
@@ -134,9 +151,60 @@ static void on_credentials(struct credentials_waiter *waiter, const struct error
     ASSERT(call->phase == CALL_WAITING);
     call->spent_ns += spent_ns;
     if (error != NULL)
-        call_end(call, error);
+        end_unsent(call, error);
     else
-        proceed(call);
+        acquire(call);
+}
+
+static void on_gate(struct gate_request *request, const struct error *error, uint64_t waited_ns) {
+    struct call *call = CONTAINER_OF(request, struct call, gate_request);
+    ASSERT(call->phase == CALL_ASKING);
+    timer_stop(call->host->runtime, &call->timer);
+    if (call->verb->mutates)
+        call->spent_ns += waited_ns;
+    if (error != NULL) {
+        struct error refused = *error;
+        refused.effect = EFFECT_NONE;
+        error_wrap(&refused, "%s", call->label);
+        call_end(call, &refused);
+        return;
+    }
+    call->is_let_through = true;
+    acquire(call);
+}
+
+static void on_gate_deadline(struct timer *timer) {
+    struct call *call = timer->ctx;
+    struct error error = {0};
+    call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+    error_set(&error, ERR_RETRYABLE, "%s: out of time while waiting for the budget of requests to %s", call->label,
+              call->api);
+    call_end(call, &error);
+}
+
+/* Builds the next request and takes it to the gate. */
+static void proceed(struct call *call) {
+    struct adapter_gate *gate = call->host->gate;
+    uint32_t timeout_ms = remaining_ms(call);
+    if (timeout_ms == 0) {
+        end_out_of_time(call);
+        return;
+    }
+    exchange_reset(&call->exchange);
+    call->verb->build(call);
+    call->phase = CALL_ASKING;
+    if (gate == NULL) {
+        acquire(call);
+        return;
+    }
+    call->gate_request = (struct gate_request){
+        .api = call->api, .region = call->region, .priority = call->verb->priority, .ready = on_gate};
+    if (gate->ops->ask(gate, &call->gate_request)) {
+        call->is_let_through = true;
+        acquire(call);
+    } else if (call->verb->mutates) {
+        timer_start(call->host->runtime, &call->timer, timeout_ms * NS_PER_MS, on_gate_deadline, call);
+    }
 }
 
 void call_start(struct call *call) {
@@ -152,6 +220,7 @@ static void end_by_transport(struct call *call) {
     if (request->status != 0 || error.class == ERR_CANCELLED)
         error.effect = EFFECT_UNKNOWN;
     error.http_status = request->status;
+    report(call, &error);
     error_wrap(&error, "%s", call->label);
     call_end(call, &error);
 }
@@ -160,6 +229,7 @@ static void end_by_transport(struct call *call) {
 static void take_reply(struct call *call) {
     struct error error = {0};
     enum exchange_next next = call->verb->read(call, &error);
+    report(call, &error);
     if (error.class != ERR_NONE) {
         error.http_status = call->exchange.request.status;
         if (call->verb->mutates)
@@ -205,12 +275,13 @@ static void take_refusal(struct call *call) {
     struct error error = {0};
     enum error_hint hint = call->host->cloud->refusal(call, &error);
     ASSERT(error.class != ERR_NONE);
+    error.http_status = request->status;
+    error.retry_after_ms = request->retry_after_ms;
+    report(call, &error);
     if (is_worth_another(call, hint)) {
         proceed(call);
         return;
     }
-    error.http_status = request->status;
-    error.retry_after_ms = request->retry_after_ms;
     error_wrap(&error, "%s", call->label);
     call_end(call, &error);
 }
@@ -228,15 +299,25 @@ static void on_reply(struct http_request *request) {
 }
 
 static void cancel(struct call *call) {
-    if (call->phase == CALL_SENDING) {
+    struct error error = {0};
+    switch (call->phase) {
+    case CALL_SENDING:
         call->is_cancelled = true;
         http_cancel(&call->exchange.request);
-    } else if (call->phase == CALL_WAITING) {
+        return;
+    case CALL_ASKING:
+        timer_stop(call->host->runtime, &call->timer);
+        call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+        break;
+    case CALL_WAITING:
         credentials_forget(&call->host->credentials, &call->waiter);
-        struct error error = {0};
-        error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
-        call_end(call, &error);
+        break;
+    case CALL_NEW:
+    case CALL_ENDING:
+        return;
     }
+    error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
+    end_unsent(call, &error);
 }
 
 void call_host_cancel(struct adapter *self, struct adapter_call *outer) {

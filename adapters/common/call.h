@@ -1,14 +1,18 @@
 /*
- * The life of one adapter call over HTTP, the same for every cloud: credentials, build, sign, send, read, the next
- * page, one refresh, the end; and the part of an adapter that holds the calls in flight. A cloud brings its verbs (what
- * to send, how to read it) and its manners (how to sign, how to read a refusal).
+ * The life of one adapter call over HTTP, the same for every cloud: build, gate, credentials, sign, send, read, the
+ * next page, one refresh, the end; and the part of an adapter that holds the calls in flight. A cloud brings its verbs
+ * (what to send, how to read it) and its manners (how to sign, how to read a refusal).
  *
- *     call_new -> call_start -> WAITING -> SENDING -> ENDING -> done, freed
- *                                 ^---------'|  (next page; one refresh)
- *               call_end --------------------+-----^
+ *     call_new -> call_start -> ASKING -> WAITING -> SENDING -> ENDING -> done, freed
+ *                                 ^-------------------'|  (next page; one refresh)
+ *               call_end ------------------------------+-----^
+ *
+ * ASKING: built, and at the gate (gate.h); WAITING: for a credential. Each request that the gate lets through is
+ * reported to it once: as it ended, or as cancelled if it was never sent.
  *
  * The end is always a timer of delay 0, so `done` never runs inside a submit, a cancel or another call's done. The time
- * a call may take is counted in the durations of its exchanges, which are real even where the runtime's clock is not.
+ * a call may take is counted in the durations of its exchanges, which are real even where the runtime's clock is not. A
+ * wait at the gate counts too for a verb that mutates, as somebody has vouched for just this time; a read may wait.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -53,6 +57,7 @@ struct call_host { /* The first member of each network adapter. */
     const struct call_cloud *cloud;
     struct runtime *runtime;
     struct http *http;
+    struct adapter_gate *gate; /* adapter_config's: set by the cloud's open. NULL: none. */
     struct credentials credentials;
     int64_t clock_offset_ms; /* The cloud's clock less ours, learnt from a refusal. */
     struct call *first;
@@ -63,7 +68,7 @@ struct call_host { /* The first member of each network adapter. */
     struct timer close_timer;
 };
 
-enum call_phase { CALL_NEW, CALL_WAITING, CALL_SENDING, CALL_ENDING };
+enum call_phase { CALL_NEW, CALL_ASKING, CALL_WAITING, CALL_SENDING, CALL_ENDING };
 
 struct call {
     struct call_host *host;
@@ -84,8 +89,10 @@ struct call {
     bool has_refreshed, has_adjusted_clock, is_cancelled;
     uint64_t generation; /* Of the credential that signed. */
     uint64_t spent_ns;
+    struct gate_request gate_request;
+    bool is_let_through; /* By the gate, and not reported yet. */
     struct credentials_waiter waiter;
-    struct timer timer;
+    struct timer timer; /* The deadline at the gate; the end. */
     struct call *next, **link;
 };
 
