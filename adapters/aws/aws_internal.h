@@ -24,11 +24,17 @@ struct aws_scope {
     const char *region;
 };
 
-/* The sources of credentials; auth.c. */
+/* The sources of credentials; auth.c. NULL is what is not configured. */
 struct aws_auth {
-    char *role_arn, *session_name, *token_file; /* Web identity. */
-    char *metadata_endpoint;                    /* Instance metadata. */
-    char *metadata_token, *metadata_role;       /* Between the exchanges of one fetch. */
+    char *role_arn, *token_file;          /* Web identity. */
+    char *session_name;                   /* Of it, and of AssumeRole. */
+    char *metadata_endpoint;              /* Instance metadata. */
+    char *metadata_token, *metadata_role; /* Between the exchanges of one fetch. */
+    char *container_uri, *container_token_file, *container_token;
+    char *assume_arn, *assume_external_id;
+    const struct credentials_source *base; /* The source below AssumeRole, */
+    struct credentials_value base_value;   /* and what it gave: fixed, or during one fetch. */
+    bool has_adjusted_clock;               /* In this fetch. */
 };
 
 struct aws {

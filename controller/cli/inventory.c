@@ -91,6 +91,7 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .credential_ctx = cli_secret_of(&inv->secrets, object),
         .base_dir = spec->base_dir,
     };
+    config.is_environment = config.credential_ctx == NULL;
     enum err_class class = ERR_NONE;
     if (!ops) {
         (void)error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);

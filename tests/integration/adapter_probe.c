@@ -284,7 +284,9 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
                                           .regions = regions,
                                           .region_count = 1,
                                           .endpoint = str_eq(argv[1], "-") ? NULL : argv[1],
-                                          .credential = from_environment};
+                                          .credential = from_environment,
+                                          .is_environment = getenv("PROBE_IS_SECRET") == NULL,
+                                          .parameters = probe->parameters};
     for (size_t i = 0; i < sizeof(networked) / sizeof(networked[0]); i++) {
         if (str_eq(networked[i]->type, argv[0]))
             return networked[i]->open(&probe->adapter, env, &config, err);
