@@ -69,6 +69,7 @@ enum err_class bench_open(struct bench *bench, struct error *err) {
                                           .regions = regions,
                                           .region_count = 1,
                                           .endpoint = endpoint,
+                                          .gate = bench->gate,
                                           .credential = credential,
                                           .credential_ctx = bench};
     const struct adapter_env env = {&bench->runtime.base, bench->http, NULL};
