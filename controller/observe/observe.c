@@ -138,6 +138,7 @@ static enum err_class adapter_open(struct observe_provider *provider, const stru
     provider->gate =
         budget_gate_open(observe->budgets, &(struct budget_gate_options){.cloud = ops->type,
                                                                          .provider = provider->key,
+                                                                         .endpoint = config->endpoint,
                                                                          .requests_per_second = requests_per_second,
                                                                          .changed = on_api_changed,
                                                                          .ctx = provider});

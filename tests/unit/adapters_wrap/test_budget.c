@@ -464,6 +464,18 @@ Test(budget, other_accounts_and_clouds_have_budgets_of_their_own) {
     budget_gate_close(other);
 }
 
+Test(budget, an_endpoint_of_its_own_is_another_api) {
+    struct adapter_gate *other = budget_gate_open(
+        registry, &(struct budget_gate_options){
+                      .cloud = "aws", .provider = "a/b", .endpoint = "https://private", .requests_per_second = 10});
+    budget_gate_join(gate, "1");
+    budget_gate_join(other, "1");
+    fill_queue(11);
+    cr_expect_eq(ask_at(other, "ec2", GATE_INVENTORY)->ready_count, 1);
+    run_s(1);
+    budget_gate_close(other);
+}
+
 Test(budget, what_was_spent_before_the_account_was_known_counts) {
     struct adapter_gate *others[9];
     fill_queue(10);
