@@ -146,6 +146,11 @@ void journal_supersede(struct loop *loop, const struct object *object, const cha
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message);
 
+/* provider_apis.c: the APIs of its account in *status, and the condition ApisAvailable. account is set. */
+struct provider_status;
+void provider_apis(const struct loop *loop, const struct object *object, struct arena *arena,
+                   struct provider_status *status);
+
 /* provider.c, budget.c */
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */

@@ -12,6 +12,7 @@
 #define TRIMTAB_OBSERVE_OBSERVE_H
 
 #include "adapters/adapter.h"
+#include "adapters/wrap/budget.h"
 #include "base/metrics.h"
 #include "history/history.h"
 #include "manifest/object.h"
@@ -31,8 +32,8 @@ struct observe_options {
     int64_t backfill_ms;      /* 14 d */
     uint32_t call_timeout_ms; /* 60 s */
     size_t count_max;         /* Resources of one listing: 100,000 */
-    /* A listing ended (well or not), or the account was learned. changed: the resources or what is known of them differ
-     * from before. */
+    /* A listing ended (well or not), the account was learned, or an API's circuit or rate changed. changed: the
+     * resources or what is known of them differ from before. */
     void (*on_provider)(void *ctx, const char *namespace, const char *name, bool changed);
     /* New samples of resources of this provider, or a failure to get them. */
     void (*on_usage)(void *ctx, const char *namespace, const char *name);
@@ -65,6 +66,9 @@ struct observe_report { /* Of one provider, for its status. Strings are valid un
 };
 void observe_provider_report(const struct observe *observe, const char *namespace, const char *name,
                              struct observe_report *ret);
+/* The APIs that were asked for its account, by name and region; none: not open, or not asked yet. */
+void observe_provider_apis(const struct observe *observe, const char *namespace, const char *name,
+                           budget_report_fn *each, void *ctx);
 
 /* Whether the first listing of every region of every open provider has ended, well or not, with the prices for it. */
 bool observe_has_looked(const struct observe *observe);

@@ -43,11 +43,11 @@ class Request:
 class Rule:
     """What happens to requests of these actions; see AwsProxy.add_rule. fired counts them."""
 
-    def __init__(self, actions, times=None, delay=0.0, delay_reply=0.0, refuse=False, drop_reply=False, before=None, after=None):
+    def __init__(self, actions, times=None, delay=0.0, delay_reply=0.0, refuse=False, drop_reply=False, answer=None, before=None, after=None):
         self.actions = {actions} if isinstance(actions, str) else set(actions)
         self.left, self.fired = times, 0
         self.delay, self.delay_reply, self.refuse, self.drop_reply = delay, delay_reply, refuse, drop_reply
-        self.before, self.after = before, after
+        self.answer, self.before, self.after = answer, before, after
 
 
 class AwsProxy:
@@ -95,7 +95,8 @@ class AwsProxy:
 
     def add_rule(self, actions, **what):
         """For requests of these actions ("*": every one): wait `delay` seconds before and `delay_reply` after forwarding;
-        `refuse` closes the connection instead of forwarding, `drop_reply` closes it instead of answering; before(request)
+        `refuse` closes the connection instead of forwarding, `drop_reply` closes it instead of answering, `answer` =
+        (status, [(header, value)], body) is said instead of forwarding; before(request)
         and after(request) are called on the proxy's thread. Only the first `times` of them, where given. Returns the rule;
         the first that matches a request is the one."""
         rule = Rule(actions, **what)
@@ -206,6 +207,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         time.sleep(rule.delay)
         if rule.refuse:
             self.close_connection = True
+            return
+        if rule.answer:
+            request.status = rule.answer[0]
+            self._answer(*rule.answer)
             return
         request.forwarded = True
         status, headers, answer = self._forward(body)
