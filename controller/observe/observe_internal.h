@@ -58,6 +58,8 @@ struct observe_region {
     struct cloud_query prices_query;
     struct arena prices_arena;
     bool prices_busy;
+    bool prices_failed;                         /* The last call. */
+    uint64_t prices_not_before_ns;              /* After a failure. */
     struct observe_shelf *priced, *priced_next; /* Shelves whose listing waits for this call; for another one. */
 
     /* Usage: one call at a time. */

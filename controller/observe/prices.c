@@ -70,6 +70,18 @@ static void take_offers(struct observe_region *region, const struct adapter_repl
     region->offers_at_ns = runtime_mono_ns(observe_runtime(region->provider->observe)) + 1;
 }
 
+/* Said once; the listings of the next half period do without. */
+static void prices_failed(struct observe_region *region, const struct error *error) {
+    const struct observe *observe = region->provider->observe;
+    if (!region->prices_failed)
+        log_warn("prices not read", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
+                 LOG_ERR(error));
+    region->prices_not_before_ns =
+        runtime_mono_ns(observe_runtime(observe)) + (uint64_t)observe->options.list_period_ms * NS_PER_MS / 2;
+    if (error->retry_after_ms > observe->options.list_period_ms / 2)
+        region->prices_not_before_ns = runtime_mono_ns(observe_runtime(observe)) + error->retry_after_ms * NS_PER_MS;
+}
+
 static void prices_done(struct adapter_call *call) {
     struct observe_region *region = call->ctx;
     struct observe_shelf *shelf = region->priced, *later = region->priced_next, *next;
@@ -80,8 +92,8 @@ static void prices_done(struct adapter_call *call) {
         if (call->reply.error.class == ERR_NONE)
             take_offers(region, &call->reply);
         else
-            log_warn("prices not read", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
-                     LOG_ERR(&call->reply.error));
+            prices_failed(region, &call->reply.error);
+        region->prices_failed = call->reply.error.class != ERR_NONE;
         arena_release(&region->prices_arena);
     }
     for (; shelf; shelf = next) {
@@ -113,11 +125,11 @@ void observe_prices_begin(struct observe_shelf *shelf) {
         wait_for_prices(shelf, &region->priced_next);
         return;
     }
-    uint64_t age_ns = runtime_mono_ns(observe_runtime(observe)) - region->offers_at_ns;
+    uint64_t now_ns = runtime_mono_ns(observe_runtime(observe)), age_ns = now_ns - region->offers_at_ns;
     bool is_old = region->offers_at_ns == 0 || age_ns > PRICES_MAX_AGE_NS;
     region->prices_query = (struct cloud_query){.region = region->name};
     bool is_missing = types_of(region, &region->prices_query);
-    if (region->prices_query.type_count == 0 || !(is_old || is_missing)) {
+    if (region->prices_query.type_count == 0 || !(is_old || is_missing) || now_ns < region->prices_not_before_ns) {
         arena_release(&region->prices_arena);
         observe_list_end(shelf);
         return;
