@@ -46,6 +46,7 @@ enum condition_type {
     CONDITION_FORECASTED,
     CONDITION_WITHIN_BUDGET,
     CONDITION_APIS_AVAILABLE,
+    CONDITION_PRICES_CURRENT,
     CONDITION_TYPE_COUNT,
 };
 const char *condition_type_name(enum condition_type type); /* "WithinBudget" */
