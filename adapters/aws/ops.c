@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "adapters/aws/aws_internal.h"
-#include "adapters/common/catalogue.h"
 #include "base/mem.h"
 #include "base/str.h"
 
