@@ -232,7 +232,7 @@ static int inventory(struct inventory *inv, const char *output) {
         uv_run(&inv->clouds.loop, UV_RUN_ONCE);
     struct inventory_view *view = view_of(inv);
     if (str_eq(output, "json"))
-        inventory_print_json(view, &out);
+        inventory_print_json(view, &out, stdout);
     else
         inventory_print_text(view, &out);
     fputs(buf_text(&out), stdout);
