@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "adapters/adapter.h"
+#include "adapters/wrap/budget.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
@@ -32,6 +33,7 @@ struct inventory {
     struct cli_secrets secrets;
     int64_t count_max;
     struct arena arena;
+    struct budget_registry *budgets;
     struct adapter **adapters;
     size_t adapter_count, adapters_open;
     struct listing **listings;
@@ -92,6 +94,11 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .base_dir = spec->base_dir,
     };
     config.is_environment = config.credential_ctx == NULL;
+    config.gate =
+        budget_gate_open(inv->budgets, &(struct budget_gate_options){.cloud = type,
+                                                                     .provider = key,
+                                                                     .endpoint = spec->endpoint,
+                                                                     .requests_per_second = spec->requests_per_second});
     enum err_class class = ERR_NONE;
     if (!ops) {
         (void)error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);
@@ -126,6 +133,7 @@ static void inventory_close(struct inventory *inv) {
         inv->adapters[i]->ops->close(inv->adapters[i], on_adapter_closed, inv);
     while (inv->adapters_open > 0)
         uv_run(&inv->clouds.loop, UV_RUN_ONCE);
+    budget_registry_free(inv->budgets);
     cli_clouds_close(&inv->clouds);
     for (size_t i = 0; i < inv->listing_count; i++) {
         arena_release(&inv->listings[i]->arena);
@@ -171,6 +179,7 @@ static int manifests_check(const struct inventory *inv, const char *path) {
 static int inventory(struct inventory *inv, const char *output) {
     struct buf out = {0};
     cli_clouds_open(&inv->clouds);
+    inv->budgets = budget_registry_new(inv->clouds.env.runtime, NULL);
     for (size_t i = 0; i < inv->set.entry_count; i++) {
         if (inv->set.entries[i].object->kind == OBJECT_PROVIDER)
             provider_start(inv, inv->set.entries[i].object);
