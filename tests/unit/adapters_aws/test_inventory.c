@@ -296,7 +296,7 @@ Test(aws_inventory, empty_groups_take_their_type_from_the_launch_template) {
     cr_expect_eq(reply->request_count, 5);
     cr_expect(asked(1, "&LaunchTemplateId=lt-1&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=2"));
     cr_expect(!asked(1, "LaunchTemplateVersion.3"));
-    cr_expect(asked(2, "&LaunchTemplateName=n%20%C3%A9&LaunchTemplateVersion.1=%24Default"));
+    cr_expect(asked(2, "&LaunchTemplateName=n+%C3%A9&LaunchTemplateVersion.1=%24Default"));
     cr_expect(asked(3,
                     "&Filter.1.Name=instance-type&Filter.1.Value.1=m5.large&Filter.1.Value.2=m6.large&Filter.1.Value."
                     "3=r5.large&MaxResults=100"));
