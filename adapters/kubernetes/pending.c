@@ -13,8 +13,6 @@ static const struct call_verb pending_verb = {.name = "pending"};
         call_refuse(call_new(&self->host, outer, &pending_verb, 0),                                                    \
                     "kubernetes: " #name ": not read by this version");                                                \
     }
-REFUSE(list)
 REFUSE(usage)
 REFUSE(prices)
 REFUSE(charges)
-REFUSE(limits)
