@@ -104,7 +104,7 @@ static void workload_read(struct kubernetes_world *world, const char *kind, cons
     struct kubernetes_requests requests = kubernetes_pod_requests(json_at(spec, "template.spec"));
     resource->vcpu_milli = row->asked.vcpu_milli >= 0 ? row->asked.vcpu_milli : requests.vcpu_milli;
     resource->memory_mib = row->asked.memory_mib >= 0 ? row->asked.memory_mib : requests.memory_mib;
-    if (row->asked.vcpu_milli >= 0 || row->asked.memory_mib >= 0)
+    if (!world->has_no_drift && (row->asked.vcpu_milli >= 0 || row->asked.memory_mib >= 0))
         world->wanted |= SOURCE_BIT(SOURCE_PODS); /* Only they tell which of them have drifted. */
     const char *replicas, *asked;
     kubernetes_field_managers(metadata, &replicas, &asked);

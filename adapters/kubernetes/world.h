@@ -104,6 +104,7 @@ struct kubernetes_world { /* The first member of the state of a verb that uses i
     uint32_t lenient;      /* Sources that may be forbidden: then they are empty. */
     size_t count_max;      /* Of resources; more are not read. */
     bool is_truncated;
+    bool has_no_drift;            /* Drift is not asked for: annotations want no pods. */
     kubernetes_finish_fn *finish; /* All is read. EXCHANGE_MORE: it has requests of its own. */
 
     enum kubernetes_source source;
