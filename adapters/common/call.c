@@ -90,35 +90,6 @@ void call_refuse(struct call *call, const char *format, ...) {
     call_end(call, &error);
 }
 
-/* The credential: the host's own, or one that the cloud keeps elsewhere. */
-
-static enum err_class credential_acquire(struct call *call, const struct credentials_value **ret, struct error *err) {
-    struct call_host *host = call->host;
-    const struct call_credentials *other = host->cloud->credentials;
-    return other != NULL ? other->acquire(host, &call->waiter, ret, err)
-                         : credentials_acquire(&host->credentials, &call->waiter, ret, err);
-}
-
-static void credential_forget(struct call *call) {
-    struct call_host *host = call->host;
-    if (host->cloud->credentials != NULL)
-        host->cloud->credentials->forget(host, &call->waiter);
-    else
-        credentials_forget(&host->credentials, &call->waiter);
-}
-
-static bool credential_expire(struct call *call) {
-    struct call_host *host = call->host;
-    const struct call_credentials *other = host->cloud->credentials;
-    return other != NULL ? other->expire(host, call->generation)
-                         : credentials_expire(&host->credentials, call->generation);
-}
-
-static bool credential_close(struct call_host *host, void (*idle)(void *ctx)) {
-    const struct call_credentials *other = host->cloud->credentials;
-    return other != NULL ? other->close(host, idle, host) : credentials_close(&host->credentials, idle, host);
-}
-
 static void on_reply(struct http_request *request);
 
 static uint32_t remaining_ms(const struct call *call) {
@@ -127,17 +98,34 @@ static uint32_t remaining_ms(const struct call *call) {
     return spent_ms < whole_ms ? (uint32_t)(whole_ms - spent_ms) : 0;
 }
 
+/* To the gate, of a request that it let through. error class NONE: answered. */
+static void report(struct call *call, const struct error *error) {
+    if (!call->is_let_through)
+        return;
+    call->is_let_through = false;
+    call->host->gate->ops->report(call->host->gate, &call->gate_request, error);
+}
+
+/* What was let through but never sent says nothing of the API. */
+static void end_unsent(struct call *call, const struct error *error) {
+    struct error unsent = {.class = ERR_CANCELLED};
+    report(call, &unsent);
+    call_end(call, error);
+}
+
+static void end_out_of_time(struct call *call) {
+    struct error error = {0};
+    error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
+    end_unsent(call, &error);
+}
+
 static void send_signed(struct call *call, const struct credentials_value *value) {
     uint32_t timeout_ms = remaining_ms(call);
     if (timeout_ms == 0) {
-        struct error error = {0};
-        error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
-        call_end(call, &error);
+        end_out_of_time(call);
         return;
     }
     struct exchange *exchange = &call->exchange;
-    exchange_reset(exchange);
-    call->verb->build(call);
     call->generation = value->generation;
     call->host->cloud->sign(call, value);
     exchange->request.timeout_ms = timeout_ms;
@@ -148,12 +136,12 @@ static void send_signed(struct call *call, const struct credentials_value *value
     exchange_send(exchange, call->host->http, on_reply, call);
 }
 
-static void proceed(struct call *call) {
+static void acquire(struct call *call) {
     const struct credentials_value *value = NULL;
     struct error error = {0};
     call->phase = CALL_WAITING;
-    if (credential_acquire(call, &value, &error) != ERR_NONE)
-        call_end(call, &error);
+    if (credentials_acquire(&call->host->credentials, &call->waiter, &value, &error) != ERR_NONE)
+        end_unsent(call, &error);
     else if (value != NULL)
         send_signed(call, value);
 }
@@ -163,9 +151,60 @@ static void on_credentials(struct credentials_waiter *waiter, const struct error
     ASSERT(call->phase == CALL_WAITING);
     call->spent_ns += spent_ns;
     if (error != NULL)
-        call_end(call, error);
+        end_unsent(call, error);
     else
-        proceed(call);
+        acquire(call);
+}
+
+static void on_gate(struct gate_request *request, const struct error *error, uint64_t waited_ns) {
+    struct call *call = CONTAINER_OF(request, struct call, gate_request);
+    ASSERT(call->phase == CALL_ASKING);
+    timer_stop(call->host->runtime, &call->timer);
+    if (call->verb->mutates)
+        call->spent_ns += waited_ns;
+    if (error != NULL) {
+        struct error refused = *error;
+        refused.effect = EFFECT_NONE;
+        error_wrap(&refused, "%s", call->label);
+        call_end(call, &refused);
+        return;
+    }
+    call->is_let_through = true;
+    acquire(call);
+}
+
+static void on_gate_deadline(struct timer *timer) {
+    struct call *call = timer->ctx;
+    struct error error = {0};
+    call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+    error_set(&error, ERR_RETRYABLE, "%s: out of time while waiting for the budget of requests to %s", call->label,
+              call->api);
+    call_end(call, &error);
+}
+
+/* Builds the next request and takes it to the gate. */
+static void proceed(struct call *call) {
+    struct adapter_gate *gate = call->host->gate;
+    uint32_t timeout_ms = remaining_ms(call);
+    if (timeout_ms == 0) {
+        end_out_of_time(call);
+        return;
+    }
+    exchange_reset(&call->exchange);
+    call->verb->build(call);
+    call->phase = CALL_ASKING;
+    if (gate == NULL) {
+        acquire(call);
+        return;
+    }
+    call->gate_request = (struct gate_request){
+        .api = call->api, .region = call->region, .priority = call->verb->priority, .ready = on_gate};
+    if (gate->ops->ask(gate, &call->gate_request)) {
+        call->is_let_through = true;
+        acquire(call);
+    } else if (call->verb->mutates) {
+        timer_start(call->host->runtime, &call->timer, timeout_ms * NS_PER_MS, on_gate_deadline, call);
+    }
 }
 
 void call_start(struct call *call) {
@@ -181,14 +220,23 @@ static void end_by_transport(struct call *call) {
     if (request->status != 0 || error.class == ERR_CANCELLED)
         error.effect = EFFECT_UNKNOWN;
     error.http_status = request->status;
+    report(call, &error);
     error_wrap(&error, "%s", call->label);
     call_end(call, &error);
 }
 
-/* The reply was read. */
-static void go_on(struct call *call, enum exchange_next next) {
+/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
+static void take_reply(struct call *call) {
     struct error error = {0};
-    if (next == EXCHANGE_DONE) {
+    enum exchange_next next = call->verb->read(call, &error);
+    report(call, &error);
+    if (error.class != ERR_NONE) {
+        error.http_status = call->exchange.request.status;
+        if (call->verb->mutates)
+            error.effect = EFFECT_UNKNOWN;
+        error_wrap(&error, "%s", call->label);
+        call_end(call, &error);
+    } else if (next == EXCHANGE_DONE) {
         call_end(call, NULL);
     } else if (call->is_cancelled) {
         error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
@@ -196,21 +244,6 @@ static void go_on(struct call *call, enum exchange_next next) {
     } else {
         proceed(call);
     }
-}
-
-/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
-static void take_reply(struct call *call) {
-    struct error error = {0};
-    enum exchange_next next = call->verb->read(call, &error);
-    if (error.class == ERR_NONE) {
-        go_on(call, next);
-        return;
-    }
-    error.http_status = call->exchange.request.status;
-    if (call->verb->mutates)
-        error.effect = EFFECT_UNKNOWN;
-    error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
 }
 
 /* True: our clock was wrong by the Date of this reply, and a signature by the right time is worth one try. */
@@ -234,7 +267,7 @@ static bool is_worth_another(struct call *call, enum error_hint hint) {
     if (hint != ERROR_HINT_EXPIRED || call->has_refreshed)
         return false;
     call->has_refreshed = true;
-    return credential_expire(call);
+    return credentials_expire(&call->host->credentials, call->generation);
 }
 
 static void take_refusal(struct call *call) {
@@ -242,17 +275,11 @@ static void take_refusal(struct call *call) {
     struct error error = {0};
     enum error_hint hint = call->host->cloud->refusal(call, &error);
     ASSERT(error.class != ERR_NONE);
+    error.http_status = request->status;
+    error.retry_after_ms = request->retry_after_ms;
+    report(call, &error);
     if (is_worth_another(call, hint)) {
         proceed(call);
-        return;
-    }
-    error.http_status = request->status;
-    if (error.retry_after_ms == 0)
-        error.retry_after_ms = request->retry_after_ms;
-    enum exchange_next next = EXCHANGE_DONE;
-    if (!call->is_cancelled && call->verb->take_refusal != NULL && call->verb->take_refusal(call, &error, &next) &&
-        error.class == ERR_NONE) {
-        go_on(call, next);
         return;
     }
     error_wrap(&error, "%s", call->label);
@@ -272,15 +299,25 @@ static void on_reply(struct http_request *request) {
 }
 
 static void cancel(struct call *call) {
-    if (call->phase == CALL_SENDING) {
+    struct error error = {0};
+    switch (call->phase) {
+    case CALL_SENDING:
         call->is_cancelled = true;
         http_cancel(&call->exchange.request);
-    } else if (call->phase == CALL_WAITING) {
-        credential_forget(call);
-        struct error error = {0};
-        error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
-        call_end(call, &error);
+        return;
+    case CALL_ASKING:
+        timer_stop(call->host->runtime, &call->timer);
+        call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+        break;
+    case CALL_WAITING:
+        credentials_forget(&call->host->credentials, &call->waiter);
+        break;
+    case CALL_NEW:
+    case CALL_ENDING:
+        return;
     }
+    error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
+    end_unsent(call, &error);
 }
 
 void call_host_cancel(struct adapter *self, struct adapter_call *outer) {
@@ -359,6 +396,6 @@ void call_host_close(struct adapter *self, void (*closed)(void *ctx), void *ctx)
     host->closed_ctx = ctx;
     for (struct call *call = host->first; call != NULL; call = call->next)
         cancel(call); /* Ends by timer: the list does not change under us. */
-    host->is_credentials_busy = !credential_close(host, on_credentials_idle);
+    host->is_credentials_busy = !credentials_close(&host->credentials, on_credentials_idle, host);
     close_if_idle(host);
 }

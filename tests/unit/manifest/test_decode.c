@@ -399,7 +399,7 @@ Test(decode, all_faults_of_an_object_are_told_at_once) {
     cr_expect_str_eq(
         rig_faults(&rig),
         "spec.selector.kinds[0]: \"Nodes\" is not one of Instance, InstanceGroup, Volume, Snapshot, Bucket, Workload, "
-        "Node\n"
+        "Node, Address\n"
         "spec.mode: \"enforce\" is not one of Observe, Recommend, Enforce\n"
         "spec.capacity.min: 5 is above max 3; lower min or raise max\n"
         "spec.disruption.windows[0].duration: is required\n"
