@@ -106,11 +106,29 @@ static void report(struct call *call, const struct error *error) {
     call->host->gate->ops->report(call->host->gate, &call->gate_request, error);
 }
 
+static void proceed(struct call *call);
+
+/* The end, unless the verb knows what to do without what has failed. */
+static void fail(struct call *call, const struct error *error) {
+    struct error left = *error;
+    if (call->verb->failed == NULL || error->class == ERR_CANCELLED || call->is_cancelled) {
+        call_end(call, error);
+        return;
+    }
+    enum exchange_next next = call->verb->failed(call, &left);
+    if (left.class != ERR_NONE)
+        call_end(call, &left);
+    else if (next == EXCHANGE_MORE)
+        proceed(call);
+    else
+        call_end(call, NULL);
+}
+
 /* What was let through but never sent says nothing of the API. */
 static void end_unsent(struct call *call, const struct error *error) {
     struct error unsent = {.class = ERR_CANCELLED};
     report(call, &unsent);
-    call_end(call, error);
+    fail(call, error);
 }
 
 static void end_out_of_time(struct call *call) {
@@ -166,7 +184,7 @@ static void on_gate(struct gate_request *request, const struct error *error, uin
         struct error refused = *error;
         refused.effect = EFFECT_NONE;
         error_wrap(&refused, "%s", call->label);
-        call_end(call, &refused);
+        fail(call, &refused);
         return;
     }
     call->is_let_through = true;
@@ -222,7 +240,7 @@ static void end_by_transport(struct call *call) {
     error.http_status = request->status;
     report(call, &error);
     error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
+    fail(call, &error);
 }
 
 /* The reply said success. If it cannot be read, a mutation may have happened all the same. */
@@ -235,7 +253,7 @@ static void take_reply(struct call *call) {
         if (call->verb->mutates)
             error.effect = EFFECT_UNKNOWN;
         error_wrap(&error, "%s", call->label);
-        call_end(call, &error);
+        fail(call, &error);
     } else if (next == EXCHANGE_DONE) {
         call_end(call, NULL);
     } else if (call->is_cancelled) {
@@ -283,14 +301,18 @@ static void take_refusal(struct call *call) {
         return;
     }
     error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
+    fail(call, &error);
 }
 
 static void on_reply(struct http_request *request) {
     struct call *call = request->ctx;
     ASSERT(call->phase == CALL_SENDING);
     call->spent_ns += request->duration_ns;
-    if (request->error.class != ERR_NONE)
+    bool is_cut = call->has_enough && !call->is_cancelled && request->error.class == ERR_CANCELLED;
+    call->has_enough = false;
+    if (is_cut)
+        take_reply(call);
+    else if (request->error.class != ERR_NONE)
         end_by_transport(call);
     else if (request->status >= 200 && request->status < 300)
         take_reply(call);

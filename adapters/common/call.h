@@ -37,11 +37,15 @@ struct call_verb { /* One verb of one cloud; const. */
     const char *name;
     bool mutates;
     enum gate_priority priority;
-    /* Writes call->exchange (method, url, headers, body), call->label, and call->api and region: whose budget the
-     * request is of. May be called again for the same exchange. */
+    /* Writes call->exchange (method, url, headers, body; for a stream request.on_data, whose request's ctx is the
+     * call), call->label, and call->api and region: whose budget the request is of. May be called again for the same
+     * exchange. */
     void (*build)(struct call *call);
     /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
     enum exchange_next (*read)(struct call *call, struct error *err);
+    /* NULL: a failure ends the call. Else it is asked what to do about *err, of a request that was refused, failed or
+     * was not sent: cleared (class NONE), the call goes on with what is returned, as after read. */
+    enum exchange_next (*failed)(struct call *call, struct error *err);
 };
 
 struct call_cloud { /* One cloud's manners; const. */
@@ -87,6 +91,7 @@ struct call {
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
+    bool has_enough; /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
     uint64_t generation; /* Of the credential that signed. */
     uint64_t spent_ns;
     struct gate_request gate_request;
