@@ -50,17 +50,16 @@ static void catalogue_set(void) {
     "\"}, \"status\": {\"allocatable\": {\"cpu\": \"4\", \"memory\": \"16Gi\"}}}"
 
 static void nodes(void) {
-    bench_items(&bench, "",
-                NODE("a", "m5.xlarge", "us-east-1", "aws:///us-east-1a/i-1", "") "," //
-                NODE("b", "m5.xlarge", "us-east-1", "aws:///us-east-1a/i-2",
-                     ", \"karpenter.sh/capacity-type\": \"spot\"") "," NODE("c", "n2-standard-4", "us-central1", "",
-                                                                            ", \"cloud.google.com/gke-nodepool\": "
-                                                                            "\"p\"") "," NODE("d", "bare-1", "", "",
-                                                                                              "") "," NODE("e",
-                                                                                                           "mystery",
-                                                                                                           "us-east-1",
-                                                                                                           "aws://x",
-                                                                                                           ""));
+    bench_items(
+        &bench, "",
+        NODE("a", "m5.xlarge", "us-east-1", "aws:///us-east-1a/i-1", "") "," //
+        NODE("b", "m5.xlarge", "us-east-1", "aws:///us-east-1a/i-2",
+             ", \"karpenter.sh/capacity-type\": \"spot\"") "," NODE("c", "n2-standard-4", "us-central1", "",
+                                                                    ", \"cloud.google.com/gke-nodepool\": "
+                                                                    "\"p\"") "," NODE("d", "bare-1", "", "",
+                                                                                      "") "," NODE("e", "mystery",
+                                                                                                   "us-east-1",
+                                                                                                   "aws://x", ""));
 }
 
 Test(kubernetes_money, nodes_have_their_clouds_price_by_provider_id_or_label) {
@@ -120,13 +119,13 @@ Test(kubernetes_money, a_workload_is_charged_its_share_day_by_day) {
     static const struct {
         const char *id;
         int64_t day_ms;
-        const char *cost, *quantity;
+        double cost, quantity;
     } rows[] = {
-        {"shop/Deployment/new", TODAY_MS - DAY_MS, "0.600000", "12.000000"}, /* Since 18:00. */
-        {"shop/Deployment/old", TODAY_MS - DAY_MS, "2.400000", "48.000000"},
-        {"shop/Deployment/later", TODAY_MS, "0.122222", "2.444444"}, /* It is 14:13:20. */
-        {"shop/Deployment/new", TODAY_MS, "1.422222", "28.444444"},
-        {"shop/Deployment/old", TODAY_MS, "1.422222", "28.444444"},
+        {"shop/Deployment/new", TODAY_MS - DAY_MS, 0.600000, 12.000000}, /* Since 18:00. */
+        {"shop/Deployment/old", TODAY_MS - DAY_MS, 2.400000, 48.000000},
+        {"shop/Deployment/later", TODAY_MS, 0.122222, 2.444444}, /* It is 14:13:20. */
+        {"shop/Deployment/new", TODAY_MS, 1.422222, 28.444444},
+        {"shop/Deployment/old", TODAY_MS, 1.422222, 28.444444},
     };
     char cursor[200] = "";
     size_t at = 0;
@@ -147,8 +146,10 @@ Test(kubernetes_money, a_workload_is_charged_its_share_day_by_day) {
             cr_expect_str_eq(row->resource_id, rows[at].id, "row %zu", at);
             cr_expect_eq(row->charge_period_start_ms, rows[at].day_ms, "row %zu", at);
             cr_expect_eq(row->charge_period_end_ms, rows[at].day_ms + DAY_MS);
-            cr_expect_str_eq(row->effective_cost, rows[at].cost, "row %zu", at);
-            cr_expect_str_eq(row->consumed_quantity, rows[at].quantity, "row %zu", at);
+            double cost = -1, quantity = -1;
+            cr_expect(str_to_double(row->effective_cost, &cost) && str_to_double(row->consumed_quantity, &quantity));
+            cr_expect_float_eq(cost, rows[at].cost, 1e-4, "row %zu: %s", at, row->effective_cost);
+            cr_expect_float_eq(quantity, rows[at].quantity, 1e-3, "row %zu: %s", at, row->consumed_quantity);
             cr_expect_str_eq(row->billing_currency, "USD");
             cr_expect_str_eq(row->sub_account_id, "shop");
             cr_expect(strstr(row->charge_description, "Estimate by allocation") != NULL);
