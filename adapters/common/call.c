@@ -34,6 +34,7 @@ struct call *call_new(struct call_host *host, struct adapter_call *outer, const 
     call->host = host;
     call->outer = outer;
     call->verb = verb;
+    call->mutates = verb->mutates;
     call->state = arena_alloc(&call->arena, state_size);
     call->label = verb->name;
     call->page_token = call->api = call->region = "";
@@ -75,7 +76,7 @@ void call_end(struct call *call, const struct error *error) {
     struct adapter_reply *reply = &call->outer->reply;
     if (error != NULL) {
         *reply = (struct adapter_reply){.error = *error, .request_count = reply->request_count};
-        if (!call->verb->mutates)
+        if (!call->mutates)
             reply->error.effect = EFFECT_NONE;
     }
     timer_start(call->host->runtime, &call->timer, 0, on_end, call);
@@ -279,7 +280,7 @@ static void take_reply(struct call *call) {
     report(call, &error);
     if (error.class != ERR_NONE) {
         error.http_status = call->exchange.request.status;
-        if (call->verb->mutates)
+        if (call->mutates)
             error.effect = EFFECT_UNKNOWN;
         error_wrap(&error, "%s", call->label);
         fail(call, &error);

@@ -35,7 +35,7 @@ struct call_host;
 
 struct call_verb { /* One verb of one cloud; const. */
     const char *name;
-    bool mutates;
+    bool mutates; /* Whether any of its exchanges does; see call.mutates. */
     enum gate_priority priority;
     /* Writes call->exchange (method, url, headers, body; for a stream request.on_data, whose request's ctx is the
      * call), call->label, and call->api and region: whose budget the request is of. May be called again for the same
@@ -99,6 +99,11 @@ struct call {
     const char *page_token; /* "" on the first page. */
     size_t page_count;
     struct map pages_seen;
+
+    /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so
+     * in build, for each exchange; what it writes is its last one, so that the error of a call says what the call did.
+     */
+    bool mutates;
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
