@@ -1,0 +1,118 @@
+/*
+ * What the files of the Kubernetes adapter's actions share: an action is a chain of steps, each one exchange, that
+ * reads before it writes; and the arithmetic of pods' requests, which is pure.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_ADAPTERS_KUBERNETES_APPLY_INTERNAL_H
+#define TRIMTAB_ADAPTERS_KUBERNETES_APPLY_INTERNAL_H
+
+#include "adapters/kubernetes/kubernetes_internal.h"
+
+/* resources.c */
+
+enum kubernetes_measure { KUBERNETES_CPU, KUBERNETES_MEMORY, KUBERNETES_MEASURE_COUNT };
+
+/* What the containers of one pod are to request in sum; 0: as it is. */
+struct kubernetes_target {
+    int64_t cpu_milli, memory_mib;
+};
+
+enum kubernetes_container_role {
+    KUBERNETES_CONTAINER,
+    KUBERNETES_SIDECAR,        /* An init container that goes on running: it counts, and may be resized. */
+    KUBERNETES_INIT_CONTAINER, /* Runs to its end before the others: does neither. */
+};
+
+struct kubernetes_amount { /* Milli-cores or bytes; -1: none is set. */
+    int64_t request, limit;
+};
+
+struct kubernetes_container {
+    const char *name;
+    enum kubernetes_container_role role;
+    bool restarts[KUBERNETES_MEASURE_COUNT]; /* resizePolicy RestartContainer. */
+    struct kubernetes_amount now[KUBERNETES_MEASURE_COUNT], to[KUBERNETES_MEASURE_COUNT];
+};
+
+struct kubernetes_resources {
+    struct kubernetes_container *items;
+    size_t count;
+};
+
+/* pod_spec: of a pod, or of a template. Names are copied into the arena; to is as now. */
+MUST_CHECK enum err_class kubernetes_resources_read(const struct json *pod_spec, struct arena *arena,
+                                                    struct kubernetes_resources *ret, struct error *err);
+/* The requests in sum are as asked for. */
+bool kubernetes_resources_match(const struct kubernetes_resources *resources, const struct kubernetes_target *target);
+/* Fills `to`: the target is shared out in proportion to the requests that there are, in whole milli-cores and MiB. A
+ * Guaranteed pod stays so (limits are the requests), and no other becomes it: a limit that would fall below the request
+ * rises, one that stood above it stays above. ERR_PERMANENT: it cannot be done. */
+MUST_CHECK enum err_class kubernetes_resources_plan(struct kubernetes_resources *resources,
+                                                    const struct kubernetes_target *target, struct error *err);
+/* Something changes that restarts its container. */
+bool kubernetes_resources_restart(const struct kubernetes_resources *resources);
+/* The fields "containers" and "initContainers" of a strategic merge patch, of those that change. */
+void kubernetes_resources_write(const struct kubernetes_resources *resources, struct json_writer *w);
+
+#define KUBERNETES_QUANTITY_SIZE 32
+void kubernetes_quantity_print(enum kubernetes_measure measure, int64_t amount, char to[KUBERNETES_QUANTITY_SIZE]);
+
+/* apply.c */
+
+struct kubernetes_step { /* One exchange of an action; const. */
+    const char *label;   /* In Kubernetes' words: "patch deployments/scale". */
+    bool mutates;
+    void (*build)(struct call *call);
+    /* The step that follows; NULL: the end, outer->reply is filled or *err is set. */
+    const struct kubernetes_step *(*read)(struct call *call, struct error *err);
+    /* NULL: every refusal ends the action. True: this one is an answer, *ret as read's result. It may change *err. */
+    bool (*refused)(struct call *call, struct error *err, const struct kubernetes_step **ret);
+};
+
+struct kubernetes_place { /* Where the API serves a kind. */
+    const char *kind;
+    enum cloud_kind of;
+    const char *prefix; /* "/apis/apps/v1" */
+    const char *plural;
+};
+
+struct kubernetes_change { /* The state of the call of an action. */
+    const struct kubernetes_step *step;
+    const struct cloud_action *action; /* NULL: it is polled. */
+    struct kubernetes_id id;           /* The target's. */
+    const struct kubernetes_place *place;
+    const char *uid, *resource_version; /* Of the target, once it is read. */
+    void *own;                          /* The verb's. */
+};
+
+static inline struct kubernetes_change *kubernetes_change_of(const struct call *call) {
+    return call->state;
+}
+
+/* "/apis/apps/v1/namespaces/shop/deployments/web" + suffix, in the exchange's arena. */
+const char *kubernetes_target_path(struct call *call, const char *suffix);
+void kubernetes_target_get(struct call *call); /* The build of the step that reads the target. */
+/* Fills uid and resource_version. NULL: *err is set. */
+const struct json *kubernetes_target_read(struct call *call, struct error *err);
+/* Ends an action: *err with the code that users search for. Returns NULL, for `return` in a step's read. */
+const struct kubernetes_step *kubernetes_refuse(struct error *err, enum err_class class, const char *code,
+                                                const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* The end of an action that is done, or goes on by itself: poll again with this handle. */
+const struct kubernetes_step *kubernetes_finish(struct call *call);
+const struct kubernetes_step *kubernetes_ask_again(struct call *call, uint32_t after_ms, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The refusal says that the API server does not know this path at all, not that the object is not there. */
+bool kubernetes_is_unknown_api(const struct call *call, const struct error *err);
+
+/* Each verb's begin: the first step, or NULL with *err set. The id and its kind have been checked. */
+typedef const struct kubernetes_step *kubernetes_begin_fn(struct call *call, struct error *err);
+kubernetes_begin_fn kubernetes_scale_begin, kubernetes_stop_begin, kubernetes_start_begin, kubernetes_bounds_begin;
+kubernetes_begin_fn kubernetes_resize_begin, kubernetes_rollout_begin;
+kubernetes_begin_fn kubernetes_tag_begin, kubernetes_delete_volume_begin, kubernetes_delete_snapshot_begin,
+    kubernetes_snapshot_begin;
+/* And of polls; rest is the handle behind "verb/cluster/namespace/Kind/name", without its slash. */
+typedef const struct kubernetes_step *kubernetes_poll_fn(struct call *call, const char *rest, struct error *err);
+kubernetes_poll_fn kubernetes_resize_poll, kubernetes_rollout_poll, kubernetes_snapshot_poll;
+
+#endif
