@@ -34,6 +34,7 @@ struct call *call_new(struct call_host *host, struct adapter_call *outer, const 
     call->host = host;
     call->outer = outer;
     call->verb = verb;
+    call->mutates = verb->mutates;
     call->state = arena_alloc(&call->arena, state_size);
     call->label = verb->name;
     call->page_token = call->api = call->region = "";
@@ -75,8 +76,10 @@ void call_end(struct call *call, const struct error *error) {
     struct adapter_reply *reply = &call->outer->reply;
     if (error != NULL) {
         *reply = (struct adapter_reply){.error = *error, .request_count = reply->request_count};
-        if (!call->verb->mutates)
+        if (!call->mutates)
             reply->error.effect = EFFECT_NONE;
+        if (call->has_mutated && reply->error.effect == EFFECT_NONE)
+            reply->error.effect = EFFECT_UNKNOWN;
     }
     timer_start(call->host->runtime, &call->timer, 0, on_end, call);
 }
@@ -88,6 +91,35 @@ void call_refuse(struct call *call, const char *format, ...) {
     vsnprintf(error.message, sizeof(error.message), format, args);
     va_end(args);
     call_end(call, &error);
+}
+
+/* The credential: the host's own, or one that the cloud keeps elsewhere. */
+
+static enum err_class credential_acquire(struct call *call, const struct credentials_value **ret, struct error *err) {
+    struct call_host *host = call->host;
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->acquire(host, &call->waiter, ret, err)
+                         : credentials_acquire(&host->credentials, &call->waiter, ret, err);
+}
+
+static void credential_forget(struct call *call) {
+    struct call_host *host = call->host;
+    if (host->cloud->credentials != NULL)
+        host->cloud->credentials->forget(host, &call->waiter);
+    else
+        credentials_forget(&host->credentials, &call->waiter);
+}
+
+static bool credential_expire(struct call *call) {
+    struct call_host *host = call->host;
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->expire(host, call->generation)
+                         : credentials_expire(&host->credentials, call->generation);
+}
+
+static bool credential_close(struct call_host *host, void (*idle)(void *ctx)) {
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->close(host, idle, host) : credentials_close(&host->credentials, idle, host);
 }
 
 static void on_reply(struct http_request *request);
@@ -123,7 +155,7 @@ static void proceed(struct call *call) {
     const struct credentials_value *value = NULL;
     struct error error = {0};
     call->phase = CALL_WAITING;
-    if (credentials_acquire(&call->host->credentials, &call->waiter, &value, &error) != ERR_NONE)
+    if (credential_acquire(call, &value, &error) != ERR_NONE)
         call_end(call, &error);
     else if (value != NULL)
         send_signed(call, value);
@@ -156,17 +188,10 @@ static void end_by_transport(struct call *call) {
     call_end(call, &error);
 }
 
-/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
-static void take_reply(struct call *call) {
+/* The reply was read. */
+static void go_on(struct call *call, enum exchange_next next) {
     struct error error = {0};
-    enum exchange_next next = call->verb->read(call, &error);
-    if (error.class != ERR_NONE) {
-        error.http_status = call->exchange.request.status;
-        if (call->verb->mutates)
-            error.effect = EFFECT_UNKNOWN;
-        error_wrap(&error, "%s", call->label);
-        call_end(call, &error);
-    } else if (next == EXCHANGE_DONE) {
+    if (next == EXCHANGE_DONE) {
         call_end(call, NULL);
     } else if (call->is_cancelled) {
         error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
@@ -174,6 +199,21 @@ static void take_reply(struct call *call) {
     } else {
         proceed(call);
     }
+}
+
+/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
+static void take_reply(struct call *call) {
+    struct error error = {0};
+    enum exchange_next next = call->verb->read(call, &error);
+    if (error.class == ERR_NONE) {
+        go_on(call, next);
+        return;
+    }
+    error.http_status = call->exchange.request.status;
+    if (call->mutates)
+        error.effect = EFFECT_UNKNOWN;
+    error_wrap(&error, "%s", call->label);
+    call_end(call, &error);
 }
 
 /* True: our clock was wrong by the Date of this reply, and a signature by the right time is worth one try. */
@@ -197,7 +237,7 @@ static bool is_worth_another(struct call *call, enum error_hint hint) {
     if (hint != ERROR_HINT_EXPIRED || call->has_refreshed)
         return false;
     call->has_refreshed = true;
-    return credentials_expire(&call->host->credentials, call->generation);
+    return credential_expire(call);
 }
 
 static void take_refusal(struct call *call) {
@@ -210,7 +250,14 @@ static void take_refusal(struct call *call) {
         return;
     }
     error.http_status = request->status;
-    error.retry_after_ms = request->retry_after_ms;
+    if (error.retry_after_ms == 0)
+        error.retry_after_ms = request->retry_after_ms;
+    enum exchange_next next = EXCHANGE_DONE;
+    if (!call->is_cancelled && call->verb->take_refusal != NULL && call->verb->take_refusal(call, &error, &next) &&
+        error.class == ERR_NONE) {
+        go_on(call, next);
+        return;
+    }
     error_wrap(&error, "%s", call->label);
     call_end(call, &error);
 }
@@ -232,7 +279,7 @@ static void cancel(struct call *call) {
         call->is_cancelled = true;
         http_cancel(&call->exchange.request);
     } else if (call->phase == CALL_WAITING) {
-        credentials_forget(&call->host->credentials, &call->waiter);
+        credential_forget(call);
         struct error error = {0};
         error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
         call_end(call, &error);
@@ -315,6 +362,6 @@ void call_host_close(struct adapter *self, void (*closed)(void *ctx), void *ctx)
     host->closed_ctx = ctx;
     for (struct call *call = host->first; call != NULL; call = call->next)
         cancel(call); /* Ends by timer: the list does not change under us. */
-    host->is_credentials_busy = !credentials_close(&host->credentials, on_credentials_idle, host);
+    host->is_credentials_busy = !credential_close(host, on_credentials_idle);
     close_if_idle(host);
 }

@@ -31,13 +31,27 @@ struct call_host;
 
 struct call_verb { /* One verb of one cloud; const. */
     const char *name;
-    bool mutates;
+    bool mutates; /* Whether any of its exchanges does; see call.mutates. */
     enum gate_priority priority;
     /* Writes call->exchange (method, url, headers, body), call->label, and call->api and region: whose budget the
      * request is of. May be called again for the same exchange. */
     void (*build)(struct call *call);
     /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
     enum exchange_next (*read)(struct call *call, struct error *err);
+    /* NULL: every refusal ends the call. True: this refusal, classified in *err, is an answer that the verb can go on
+     * with (an API that a cluster does not have, a deletion of what is gone); *ret as read's result, and an err that it
+     * leaves set ends the call. Not asked after a cancel. */
+    bool (*take_refusal)(struct call *call, struct error *err, enum exchange_next *ret);
+};
+
+/* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same
+ * name means there. const. */
+struct call_credentials {
+    enum err_class (*acquire)(struct call_host *host, struct credentials_waiter *waiter,
+                              const struct credentials_value **ret, struct error *err);
+    void (*forget)(struct call_host *host, struct credentials_waiter *waiter);
+    bool (*expire)(struct call_host *host, uint64_t generation);
+    bool (*close)(struct call_host *host, void (*idle)(void *ctx), void *ctx);
 };
 
 struct call_cloud { /* One cloud's manners; const. */
@@ -45,7 +59,8 @@ struct call_cloud { /* One cloud's manners; const. */
     void (*sign)(struct call *call, const struct credentials_value *value);
     /* Reads a reply that is not 2xx: fills class, effect, code and message of *err. */
     enum error_hint (*refusal)(struct call *call, struct error *err);
-    void (*free)(struct call_host *host); /* Frees the adapter; after call_host's own release. */
+    void (*free)(struct call_host *host);       /* Frees the adapter; after call_host's own release. */
+    const struct call_credentials *credentials; /* NULL: host->credentials. */
 };
 
 struct call_host { /* The first member of each network adapter. */
@@ -79,6 +94,11 @@ struct call {
     const char *page_token; /* "" on the first page. */
     size_t page_count;
     struct map pages_seen;
+
+    /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so in
+     * build, for each exchange. */
+    bool mutates;
+    bool has_mutated; /* An earlier exchange had an effect: what the whole call did is unknown if it fails later. */
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;

@@ -1,6 +1,6 @@
 /*
  * What can be done to a cluster, and how an action goes: a chain of steps in one call, each one exchange, that reads
- * before it writes. The table below is all that is ever changed; whatever is not in it is refused before any request.
+ * before it writes. Whatever is not in KUBERNETES_VERBS is refused before any request.
  *
  *     apply:  check -> step -> step -> ... -> done, or a handle
  *     poll:   parse the handle -> step -> ... -> done, or a handle
@@ -18,7 +18,6 @@
 #include "base/str.h"
 
 #define NAME_MAX_SIZE 253
-#define BIT(verb) (1u << (verb))
 
 static const struct kubernetes_place places[] = {
     {"Deployment", CLOUD_WORKLOAD, "/apis/apps/v1", "deployments"},
@@ -27,16 +26,9 @@ static const struct kubernetes_place places[] = {
     {"VolumeSnapshot", CLOUD_SNAPSHOT, "/apis/snapshot.storage.k8s.io/v1", "volumesnapshots"},
 };
 
-const uint32_t kubernetes_verbs[CLOUD_KIND_COUNT] = {
-    [CLOUD_WORKLOAD] = BIT(CLOUD_SCALE) | BIT(CLOUD_SET_BOUNDS) | BIT(CLOUD_RESIZE) | BIT(CLOUD_START) |
-                       BIT(CLOUD_STOP) | BIT(CLOUD_TAG),
-    [CLOUD_VOLUME] = BIT(CLOUD_DELETE) | BIT(CLOUD_TAKE_SNAPSHOT),
-    [CLOUD_SNAPSHOT] = BIT(CLOUD_DELETE),
-};
-
 static kubernetes_begin_fn *begin_of(const struct cloud_action *action) {
     if (action->kind >= CLOUD_KIND_COUNT || action->verb >= CLOUD_VERB_COUNT ||
-        (kubernetes_verbs[action->kind] & BIT(action->verb)) == 0)
+        (adapter_kubernetes.verbs[action->kind] & 1u << action->verb) == 0)
         return NULL;
     switch (action->verb) {
     case CLOUD_SCALE:
@@ -145,10 +137,6 @@ static const struct kubernetes_step *first_step(struct call *call, const struct 
                   cloud_kind_name(action->kind));
         return NULL;
     }
-    if (!str_eq(action->region, CLOUD_REGION_CLUSTER)) {
-        error_set(err, ERR_PERMANENT, "kubernetes: not a region: \"%s\"", action->region);
-        return NULL;
-    }
     if (take_target(call, action->id, err) != ERR_NONE)
         return NULL;
     if (kubernetes_change_of(call)->place->of != action->kind) {
@@ -161,6 +149,8 @@ static const struct kubernetes_step *first_step(struct call *call, const struct 
 void kubernetes_apply(struct kubernetes *self, struct adapter_call *outer, const struct cloud_action *action) {
     struct call *call = call_new(&self->host, outer, &apply_verb, sizeof(struct kubernetes_change));
     kubernetes_change_of(call)->action = action;
+    if (!kubernetes_region_check(call, action->region))
+        return;
     struct error err = {0};
     const struct kubernetes_step *first = first_step(call, action, &err);
     begin(call, first, &err);
@@ -249,6 +239,19 @@ const struct json *kubernetes_target_read(struct call *call, struct error *err) 
     return object;
 }
 
+void kubernetes_send(struct call *call, const char *method, const char *content_type, const char *path,
+                     struct buf *body) {
+    kubernetes_request(call, method, path);
+    kubernetes_request_body(call, content_type, buf_bytes(body));
+    buf_release(body);
+}
+
+void kubernetes_list_page(struct call *call, const char *path) {
+    if (call->page_token[0] != '\0')
+        path = arena_printf(&call->exchange.arena, "%s&continue=%s", path, kubernetes_escape(call, call->page_token));
+    kubernetes_request(call, "GET", path);
+}
+
 const struct kubernetes_step *kubernetes_refuse(struct error *err, enum err_class class, const char *code,
                                                 const char *format, ...) {
     *err = (struct error){.class = class};
@@ -263,6 +266,10 @@ const struct kubernetes_step *kubernetes_refuse(struct error *err, enum err_clas
 const struct kubernetes_step *kubernetes_finish(struct call *call) {
     call->outer->reply.as.operation = "";
     return NULL;
+}
+
+const struct kubernetes_step *kubernetes_finish_read(struct call *call, struct error *err) {
+    return kubernetes_reply(call, err) != NULL ? kubernetes_finish(call) : NULL;
 }
 
 const struct kubernetes_step *kubernetes_ask_again(struct call *call, uint32_t after_ms, const char *format, ...) {

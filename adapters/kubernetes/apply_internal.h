@@ -95,11 +95,20 @@ const char *kubernetes_target_path(struct call *call, const char *suffix);
 void kubernetes_target_get(struct call *call); /* The build of the step that reads the target. */
 /* Fills uid and resource_version. NULL: *err is set. */
 const struct json *kubernetes_target_read(struct call *call, struct error *err);
+/* The build of a change. The body is released. */
+#define KUBERNETES_MERGE_PATCH "application/merge-patch+json"
+#define KUBERNETES_STRATEGIC_PATCH "application/strategic-merge-patch+json"
+#define KUBERNETES_APPLY_PATCH "application/apply-patch+yaml" /* JSON is YAML. */
+void kubernetes_send(struct call *call, const char *method, const char *content_type, const char *path,
+                     struct buf *body);
+/* The build of a list: path has a query already; the present page is added. */
+void kubernetes_list_page(struct call *call, const char *path);
 /* Ends an action: *err with the code that users search for. Returns NULL, for `return` in a step's read. */
 const struct kubernetes_step *kubernetes_refuse(struct error *err, enum err_class class, const char *code,
                                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The end of an action that is done, or goes on by itself: poll again with this handle. */
 const struct kubernetes_step *kubernetes_finish(struct call *call);
+const struct kubernetes_step *kubernetes_finish_read(struct call *call, struct error *err); /* The read of a last step. */
 const struct kubernetes_step *kubernetes_ask_again(struct call *call, uint32_t after_ms, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The refusal says that the API server does not know this path at all, not that the object is not there. */

@@ -62,13 +62,6 @@ static void write_labels(struct json_writer *w, const struct cloud_action *actio
     jw_close(w, '}');
 }
 
-static void send_body(struct call *call, const char *content_type, const char *method, const char *path,
-                      struct buf *body) {
-    kubernetes_request(call, method, path);
-    kubernetes_request_body(call, content_type, buf_bytes(body));
-    buf_release(body);
-}
-
 static void tag_build(struct call *call) {
     struct buf body = {0};
     struct json_writer w = {.out = &body};
@@ -78,15 +71,11 @@ static void tag_build(struct call *call) {
     write_labels(&w, kubernetes_change_of(call)->action);
     jw_close(&w, '}');
     jw_close(&w, '}');
-    send_body(call, "application/merge-patch+json", "PATCH",
+    kubernetes_send(call, "PATCH", KUBERNETES_MERGE_PATCH,
               kubernetes_target_path(call, "?fieldManager=" KUBERNETES_FIELD_MANAGER), &body);
 }
 
-static const struct kubernetes_step *done_read(struct call *call, struct error *err) {
-    return kubernetes_reply(call, err) != NULL ? kubernetes_finish(call) : NULL;
-}
-
-static const struct kubernetes_step tag_step = {"patch labels", true, tag_build, done_read, NULL};
+static const struct kubernetes_step tag_step = {"patch labels", true, tag_build, kubernetes_finish_read, NULL};
 
 const struct kubernetes_step *kubernetes_tag_begin(struct call *call, struct error *err) {
     const struct cloud_action *action = kubernetes_change_of(call)->action;
@@ -114,25 +103,17 @@ static void delete_build(struct call *call) {
     jw_put_string(&w, "resourceVersion", change->resource_version);
     jw_close(&w, '}');
     jw_close(&w, '}');
-    send_body(call, "application/json", "DELETE", kubernetes_target_path(call, ""), &body);
+    kubernetes_send(call, "DELETE", "application/json", kubernetes_target_path(call, ""), &body);
 }
 
 static const struct kubernetes_step delete_volume_step = {"delete persistentvolumeclaims", true, delete_build,
-                                                          done_read, NULL};
-static const struct kubernetes_step delete_snapshot_step = {"delete volumesnapshots", true, delete_build, done_read,
+                                                          kubernetes_finish_read, NULL};
+static const struct kubernetes_step delete_snapshot_step = {"delete volumesnapshots", true, delete_build, kubernetes_finish_read,
                                                             NULL};
 
 static void mounts_build(struct call *call) {
-    struct arena *arena = &call->exchange.arena;
-    const char *path = arena_printf(arena, "/api/v1/namespaces/%s/pods?limit=%d",
-                                    kubernetes_change_of(call)->id.namespace, PODS_PAGE);
-    if (call->page_token[0] != '\0') {
-        struct buf token = {0};
-        signing_append_encoded(&token, bytes_of(call->page_token), "");
-        path = arena_printf(arena, "%s&continue=%s", path, buf_text(&token));
-        buf_release(&token);
-    }
-    kubernetes_request(call, "GET", path);
+    kubernetes_list_page(call, arena_printf(&call->exchange.arena, "/api/v1/namespaces/%s/pods?limit=%d",
+                                            kubernetes_change_of(call)->id.namespace, PODS_PAGE));
 }
 
 /* Also by a generic ephemeral volume: its claim is named after the pod and the volume. */
@@ -242,7 +223,7 @@ static void snapshot_create_build(struct call *call) {
                                     SNAPSHOTS_PREFIX "/namespaces/%s/volumesnapshots?fieldManager="
                                                      KUBERNETES_FIELD_MANAGER,
                                     change->id.namespace);
-    send_body(call, "application/json", "POST", path, &body);
+    kubernetes_send(call, "POST", "application/json", path, &body);
 }
 
 static const struct kubernetes_step *snapshot_made(struct call *call) {
