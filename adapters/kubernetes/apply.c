@@ -230,8 +230,7 @@ const struct json *kubernetes_target_read(struct call *call, struct error *err) 
     if (object == NULL)
         return NULL;
     change->uid = arena_strdup(&call->arena, json_string(json_at(object, "metadata.uid"), ""));
-    change->resource_version =
-        arena_strdup(&call->arena, json_string(json_at(object, "metadata.resourceVersion"), ""));
+    change->resource_version = arena_strdup(&call->arena, json_string(json_at(object, "metadata.resourceVersion"), ""));
     if (change->uid[0] == '\0' || change->resource_version[0] == '\0') {
         error_set(err, ERR_RETRYABLE, "the reply holds no object");
         return NULL;
@@ -284,7 +283,7 @@ const struct kubernetes_step *kubernetes_ask_again(struct call *call, uint32_t a
 bool kubernetes_is_unknown_api(const struct call *call, const struct error *err) {
     /* "404 page not found" of a group that is not served, and the message of a resource or subresource that is not. A
      * missing object is named. */
-    return err->http_status == 404 && (err->code[0] == '\0' ||
-                                       strstr(err->message, "could not find the requested resource") != NULL) &&
+    return err->http_status == 404 &&
+           (err->code[0] == '\0' || strstr(err->message, "could not find the requested resource") != NULL) &&
            call->exchange.request.status == 404;
 }

@@ -50,8 +50,21 @@ bool kubernetes_resources_match(const struct kubernetes_resources *resources, co
  * rises, one that stood above it stays above. ERR_PERMANENT: it cannot be done. */
 MUST_CHECK enum err_class kubernetes_resources_plan(struct kubernetes_resources *resources,
                                                     const struct kubernetes_target *target, struct error *err);
-/* Something changes that restarts its container. */
+/* Something changes that restarts its container; some change of what counts would. */
 bool kubernetes_resources_restart(const struct kubernetes_resources *resources);
+bool kubernetes_resources_may_restart(const struct kubernetes_resources *resources);
+/* The container of that name requests as much as `resources` (of its status) says that it has. True for a name that is
+ * not there. */
+bool kubernetes_resources_has(const struct kubernetes_resources *spec, const char *name, const struct json *resources);
+/* The target as an annotation holds it, {"cpu": "500m", "memory": "512Mi"}; zeros for what is not there. */
+struct kubernetes_target kubernetes_target_parse(const char *text);
+const char *kubernetes_target_print(const struct kubernetes_target *target, struct arena *arena);
+/* False with *err set: negative, or nothing at all. */
+bool kubernetes_target_check(const struct kubernetes_target *target, struct error *err);
+/* over where it says something, else under. */
+struct kubernetes_target kubernetes_target_merge(struct kubernetes_target under, struct kubernetes_target over);
+/* The end of a handle: "500/512". */
+bool kubernetes_target_of_handle(const char *rest, struct kubernetes_target *ret);
 /* The fields "containers" and "initContainers" of a strategic merge patch, of those that change. */
 void kubernetes_resources_write(const struct kubernetes_resources *resources, struct json_writer *w);
 
@@ -108,11 +121,58 @@ const struct kubernetes_step *kubernetes_refuse(struct error *err, enum err_clas
                                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* The end of an action that is done, or goes on by itself: poll again with this handle. */
 const struct kubernetes_step *kubernetes_finish(struct call *call);
-const struct kubernetes_step *kubernetes_finish_read(struct call *call, struct error *err); /* The read of a last step. */
+const struct kubernetes_step *kubernetes_finish_read(struct call *call,
+                                                     struct error *err); /* The read of a last step. */
 const struct kubernetes_step *kubernetes_ask_again(struct call *call, uint32_t after_ms, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The refusal says that the API server does not know this path at all, not that the object is not there. */
 bool kubernetes_is_unknown_api(const struct call *call, const struct error *err);
+
+/* apply_guard.c: what is read before a workload is changed, and whom we would fight. */
+
+/* On a workload that STOP has scaled to nothing: its size before. */
+#define KUBERNETES_REPLICAS_ANNOTATION "trimtab.dev/replicas"
+
+struct kubernetes_bounds_owner { /* The autoscaler whose bounds are the workload's. name NULL: there is none. */
+    const char *kind, *name, *resource_version;
+    int64_t count_min, count_max;
+    const char *manager; /* Who else sets the bounds; NULL: nobody. */
+};
+
+struct kubernetes_guard { /* The first member of change->own of the verbs that use it. */
+    /* Which of these are asked for. */
+    bool autoscalers, vertical_autoscalers, budgets;
+    bool budgets_if_restart; /* Only if the template has a container that a resize restarts. */
+    const struct kubernetes_step *(*decide)(struct call *call, struct error *err); /* When all is read. */
+
+    /* What was found. */
+    int64_t replicas;
+    struct kubernetes_resources template;
+    struct kubernetes_target asked; /* The annotation's; zeros: none. */
+    const char *stopped_replicas;   /* KUBERNETES_REPLICAS_ANNOTATION; NULL: none. */
+    const char *selector;           /* As a query takes it, escaped. */
+    const char *no_rollout;         /* Why a change of the template would not reach the pods; NULL: it would. */
+    bool is_settled, is_failed;     /* The rollout of the present template. */
+    const char *replicas_manager, *requests_manager;
+    struct kubernetes_bounds_owner bounds;
+    const char *budget; /* The PodDisruptionBudget that allows least; NULL: none selects the pods. */
+    int64_t budget_allowed;
+
+    /* While it reads. */
+    size_t stage;
+    const struct cloud_tag *pod_labels;
+    size_t pod_label_count;
+};
+
+static inline struct kubernetes_guard *kubernetes_guard_of(const struct call *call) {
+    return kubernetes_change_of(call)->own;
+}
+
+/* The first step: reads the workload, and what the guard asks for; then decide. */
+const struct kubernetes_step *kubernetes_guard_begin(struct call *call, struct kubernetes_guard *guard);
+/* False with *err set (ManagedElsewhere) if another sets the size or the requests. */
+bool kubernetes_guard_count(const struct kubernetes_guard *guard, struct error *err);
+bool kubernetes_guard_size(const struct kubernetes_guard *guard, struct error *err);
 
 /* Each verb's begin: the first step, or NULL with *err set. The id and its kind have been checked. */
 typedef const struct kubernetes_step *kubernetes_begin_fn(struct call *call, struct error *err);

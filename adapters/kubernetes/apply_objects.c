@@ -72,7 +72,7 @@ static void tag_build(struct call *call) {
     jw_close(&w, '}');
     jw_close(&w, '}');
     kubernetes_send(call, "PATCH", KUBERNETES_MERGE_PATCH,
-              kubernetes_target_path(call, "?fieldManager=" KUBERNETES_FIELD_MANAGER), &body);
+                    kubernetes_target_path(call, "?fieldManager=" KUBERNETES_FIELD_MANAGER), &body);
 }
 
 static const struct kubernetes_step tag_step = {"patch labels", true, tag_build, kubernetes_finish_read, NULL};
@@ -108,8 +108,8 @@ static void delete_build(struct call *call) {
 
 static const struct kubernetes_step delete_volume_step = {"delete persistentvolumeclaims", true, delete_build,
                                                           kubernetes_finish_read, NULL};
-static const struct kubernetes_step delete_snapshot_step = {"delete volumesnapshots", true, delete_build, kubernetes_finish_read,
-                                                            NULL};
+static const struct kubernetes_step delete_snapshot_step = {"delete volumesnapshots", true, delete_build,
+                                                            kubernetes_finish_read, NULL};
 
 static void mounts_build(struct call *call) {
     kubernetes_list_page(call, arena_printf(&call->exchange.arena, "/api/v1/namespaces/%s/pods?limit=%d",
@@ -219,10 +219,9 @@ static void snapshot_create_build(struct call *call) {
     jw_close(&w, '}');
     jw_close(&w, '}');
     jw_close(&w, '}');
-    const char *path = arena_printf(&call->exchange.arena,
-                                    SNAPSHOTS_PREFIX "/namespaces/%s/volumesnapshots?fieldManager="
-                                                     KUBERNETES_FIELD_MANAGER,
-                                    change->id.namespace);
+    const char *path = arena_printf(
+        &call->exchange.arena, SNAPSHOTS_PREFIX "/namespaces/%s/volumesnapshots?fieldManager=" KUBERNETES_FIELD_MANAGER,
+        change->id.namespace);
     kubernetes_send(call, "POST", "application/json", path, &body);
 }
 
@@ -230,8 +229,7 @@ static const struct kubernetes_step *snapshot_made(struct call *call) {
     const struct kubernetes_change *change = kubernetes_change_of(call);
     call->outer->reply.id =
         arena_printf(call->outer->arena, "%s/VolumeSnapshot/%s", change->id.namespace, snapshot_name(call));
-    return kubernetes_ask_again(call, SNAPSHOT_POLL_MS, "snapshot/" CLOUD_REGION_CLUSTER "/%s",
-                                call->outer->reply.id);
+    return kubernetes_ask_again(call, SNAPSHOT_POLL_MS, "snapshot/" CLOUD_REGION_CLUSTER "/%s", call->outer->reply.id);
 }
 
 static const struct kubernetes_step *snapshot_create_read(struct call *call, struct error *err) {

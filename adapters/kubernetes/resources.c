@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "adapters/kubernetes/apply_internal.h"
 #include "base/mem.h"
@@ -117,7 +118,9 @@ static int64_t sum(const struct kubernetes_resources *resources, enum kubernetes
 bool kubernetes_resources_match(const struct kubernetes_resources *resources, const struct kubernetes_target *target) {
     for (enum kubernetes_measure m = 0; m < KUBERNETES_MEASURE_COUNT; m++) {
         size_t count;
-        if (wanted(target, m) != 0 && (wide)sum(resources, m, &count) != (wide)wanted(target, m) * unit_of(m))
+        int64_t total = sum(resources, m, &count);
+        /* In whole units, rounded up, as the listing counts them. */
+        if (wanted(target, m) != 0 && total / unit_of(m) + (total % unit_of(m) != 0) != wanted(target, m))
             return false;
     }
     return true;
@@ -136,7 +139,8 @@ static bool is_guaranteed(const struct kubernetes_resources *resources) {
 
 /* `total` units in proportion to the requests. By the rounded running sum, so that nothing is lost; then each gets at
  * least one unit, at the cost of the largest. */
-static void share_out(struct kubernetes_resources *resources, enum kubernetes_measure m, int64_t total, int64_t weight) {
+static void share_out(struct kubernetes_resources *resources, enum kubernetes_measure m, int64_t total,
+                      int64_t weight) {
     wide passed = 0;
     int64_t given = 0, owed = 0;
     struct kubernetes_container *largest = NULL;
@@ -227,7 +231,29 @@ bool kubernetes_resources_restart(const struct kubernetes_resources *resources) 
 void kubernetes_quantity_print(enum kubernetes_measure measure, int64_t amount, char to[KUBERNETES_QUANTITY_SIZE]) {
     bool is_mib = measure == KUBERNETES_MEMORY && amount % MIB == 0;
     snprintf(to, KUBERNETES_QUANTITY_SIZE, "%lld%s", (long long)(is_mib ? amount / MIB : amount),
-             is_mib ? "Mi" : measure == KUBERNETES_CPU ? "m" : "");
+             is_mib                      ? "Mi"
+             : measure == KUBERNETES_CPU ? "m"
+                                         : "");
+}
+
+bool kubernetes_resources_may_restart(const struct kubernetes_resources *resources) {
+    for (size_t i = 0; i < resources->count; i++) {
+        if (resources->items[i].restarts[KUBERNETES_CPU] || resources->items[i].restarts[KUBERNETES_MEMORY])
+            return true;
+    }
+    return false;
+}
+
+bool kubernetes_resources_has(const struct kubernetes_resources *spec, const char *name, const struct json *resources) {
+    for (size_t i = 0; i < spec->count; i++) {
+        for (enum kubernetes_measure m = 0; str_eq(spec->items[i].name, name) && m < KUBERNETES_MEASURE_COUNT; m++) {
+            int64_t has;
+            if (!read_amount(json_get(resources, "requests"), m, &has) ||
+                (has >= 0 && has != spec->items[i].now[m].request))
+                return false;
+        }
+    }
+    return true;
 }
 
 static void write_quantity(struct json_writer *w, enum kubernetes_measure measure, int64_t amount) {
@@ -273,4 +299,62 @@ void kubernetes_resources_write(const struct kubernetes_resources *resources, st
         if (has_any)
             jw_close(w, ']');
     }
+}
+
+/* Targets in text. */
+
+struct kubernetes_target kubernetes_target_parse(const char *text) {
+    struct kubernetes_target target = {0};
+    struct json *root;
+    struct error ignored;
+    int64_t bytes = 0;
+    if (text == NULL || json_parse(bytes_of(text), &root, &ignored) != ERR_NONE)
+        return target;
+    if (!kubernetes_quantity_milli(json_string(json_get(root, "cpu"), "0"), &target.cpu_milli))
+        target.cpu_milli = 0;
+    if (kubernetes_quantity_bytes(json_string(json_get(root, "memory"), "0"), &bytes))
+        target.memory_mib = bytes / MIB + (bytes % MIB != 0);
+    json_free(root);
+    return target;
+}
+
+const char *kubernetes_target_print(const struct kubernetes_target *target, struct arena *arena) {
+    struct buf out = {0};
+    struct json_writer w = {.out = &out};
+    jw_open(&w, '{');
+    if (target->cpu_milli != 0)
+        jw_put_string(&w, "cpu", arena_printf(arena, "%lldm", (long long)target->cpu_milli));
+    if (target->memory_mib != 0)
+        jw_put_string(&w, "memory", arena_printf(arena, "%lldMi", (long long)target->memory_mib));
+    jw_close(&w, '}');
+    const char *text = arena_strdup(arena, buf_text(&out));
+    buf_release(&out);
+    return text;
+}
+
+bool kubernetes_target_check(const struct kubernetes_target *target, struct error *err) {
+    if (target->cpu_milli >= 0 && target->memory_mib >= 0 && (target->cpu_milli > 0 || target->memory_mib > 0))
+        return true;
+    error_set(err, ERR_PERMANENT, "kubernetes: a resize to %lld milli-cores and %lld MiB", (long long)target->cpu_milli,
+              (long long)target->memory_mib);
+    return false;
+}
+
+struct kubernetes_target kubernetes_target_merge(struct kubernetes_target under, struct kubernetes_target over) {
+    return (struct kubernetes_target){.cpu_milli = over.cpu_milli != 0 ? over.cpu_milli : under.cpu_milli,
+                                      .memory_mib = over.memory_mib != 0 ? over.memory_mib : under.memory_mib};
+}
+
+bool kubernetes_target_of_handle(const char *rest, struct kubernetes_target *ret) {
+    char cpu[32];
+    const char *slash = strchr(rest, '/');
+    struct kubernetes_target found;
+    if (slash == NULL || (size_t)(slash - rest) >= sizeof(cpu))
+        return false;
+    str_copy(cpu, (size_t)(slash - rest) + 1, rest);
+    if (!str_to_int64(cpu, &found.cpu_milli) || !str_to_int64(slash + 1, &found.memory_mib) || found.cpu_milli < 0 ||
+        found.memory_mib < 0 || (found.cpu_milli == 0 && found.memory_mib == 0))
+        return false;
+    *ret = found;
+    return true;
 }
