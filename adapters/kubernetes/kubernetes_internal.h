@@ -94,6 +94,7 @@ const char *kubernetes_escape(struct call *call, const char *text);
  * at INT64_MAX. False: not a quantity, or negative. */
 bool kubernetes_quantity_milli(const char *text, int64_t *ret_milli);
 bool kubernetes_quantity_bytes(const char *text, int64_t *ret_bytes);
+bool kubernetes_quantity(const char *text, double *ret); /* Cores or bytes, not rounded. */
 
 /* list.c, owners.c, usage.c, prices.c, charges.c, limits.c */
 void kubernetes_list(struct kubernetes *self, struct adapter_call *outer, const struct cloud_query *query);

@@ -39,22 +39,16 @@ static bool suffix_find(const char *text, int *ret_base, int *ret_exponent) {
     return true;
 }
 
-/* value times base ^ exponent times 10 ^ scale, rounded up. Long double holds 64 bits: exact for all integers that
- * int64_t does, and the slack below keeps 0.1 from becoming 101 milli. */
-static int64_t scaled(long double value, int base, int exponent, int scale) {
-    long double product = value * powl((long double)base, exponent) * powl(10.0L, scale);
-    long double nearest = roundl(product);
-    if (fabsl(product - nearest) > product * 1e-15L)
-        nearest = ceill(product);
-    return nearest >= 9223372036854775807.0L ? INT64_MAX : (int64_t)nearest;
-}
-
-static bool parse(const char *text, int scale, int64_t *ret) {
-    size_t size = strspn(text, "0123456789.");
+/* Number and unit apart, so that each result rounds once. */
+struct quantity {
+    long double number;
     int base, exponent;
-    if (text[0] == '+')
-        return parse(text + 1, scale, ret);
-    if (size == 0 || size > NUMBER_MAX || !suffix_find(text + size, &base, &exponent))
+};
+
+static bool parse(const char *text, struct quantity *ret) {
+    text += text[0] == '+';
+    size_t size = strspn(text, "0123456789.");
+    if (size == 0 || size > NUMBER_MAX || !suffix_find(text + size, &ret->base, &ret->exponent))
         return false;
     long double value = 0;
     int decimals = -1; /* -1: before the point. */
@@ -66,16 +60,40 @@ static bool parse(const char *text, int scale, int64_t *ret) {
         if (text[i] == '.' || decimals >= 0)
             decimals++;
     }
-    if (decimals > 0)
-        value /= powl(10.0L, decimals);
-    *ret = scaled(value, base, exponent, scale);
+    ret->number = decimals > 0 ? value / powl(10.0L, decimals) : value;
     return true;
 }
 
+/* In units of 10 ^ -scale, rounded up. Long double holds 64 bits: exact for all integers that int64_t has, and the
+ * slack keeps "0.1" from becoming 101 milli. */
+static int64_t rounded(const struct quantity *quantity, int scale) {
+    long double product = quantity->number * powl((long double)quantity->base, quantity->exponent) * powl(10.0L, scale);
+    long double nearest = roundl(product);
+    if (fabsl(product - nearest) > product * 1e-15L)
+        nearest = ceill(product);
+    return nearest >= 9223372036854775807.0L ? INT64_MAX : (int64_t)nearest;
+}
+
 bool kubernetes_quantity_milli(const char *text, int64_t *ret_milli) {
-    return parse(text, 3, ret_milli);
+    struct quantity quantity;
+    if (!parse(text, &quantity))
+        return false;
+    *ret_milli = rounded(&quantity, 3);
+    return true;
 }
 
 bool kubernetes_quantity_bytes(const char *text, int64_t *ret_bytes) {
-    return parse(text, 0, ret_bytes);
+    struct quantity quantity;
+    if (!parse(text, &quantity))
+        return false;
+    *ret_bytes = rounded(&quantity, 0);
+    return true;
+}
+
+bool kubernetes_quantity(const char *text, double *ret) {
+    struct quantity quantity;
+    if (!parse(text, &quantity))
+        return false;
+    *ret = (double)(quantity.number * powl((long double)quantity.base, quantity.exponent));
+    return true;
 }
