@@ -8,7 +8,11 @@
 #ifndef TRIMTAB_ADAPTERS_GATE_H
 #define TRIMTAB_ADAPTERS_GATE_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
+
+struct adapter_gate;
 
 enum gate_priority { /* The first go first. */
                      GATE_ACTION,

@@ -15,8 +15,7 @@
 #define PAGE_SIZE 100 /* The API's limit: DescribeAutoScalingGroups, MaxRecords. */
 
 void aws_groups_build(struct call *call) {
-    call->label = "DescribeAutoScalingGroups";
-    aws_query_begin(aws_of(call), &call->exchange, call->state, call->label);
+    aws_call_begin(call, call->state, "DescribeAutoScalingGroups");
     aws_query_put_int(&call->exchange, "MaxRecords", PAGE_SIZE);
     if (call->page_token[0] != '\0')
         aws_query_put(&call->exchange, "NextToken", call->page_token);
@@ -104,8 +103,7 @@ struct scale_state {
 
 static void scale_build(struct call *call) {
     const struct scale_state *state = call->state;
-    call->label = "SetDesiredCapacity";
-    aws_query_begin(aws_of(call), &call->exchange, &state->scope, call->label);
+    aws_call_begin(call, &state->scope, "SetDesiredCapacity");
     aws_query_put(&call->exchange, "AutoScalingGroupName", state->action->id);
     aws_query_put_int(&call->exchange, "DesiredCapacity", state->action->count);
     /* The cooldown is ours to keep: the plan has already weighed it. */
@@ -118,7 +116,8 @@ static enum exchange_next scale_read(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-static const struct call_verb scale_verb = {.name = "apply", .mutates = true, .build = scale_build, .read = scale_read};
+static const struct call_verb scale_verb = {
+    .name = "apply", .mutates = true, .priority = GATE_ACTION, .build = scale_build, .read = scale_read};
 
 void aws_scale(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action) {
     struct call *call = call_new(&aws->host, outer, &scale_verb, sizeof(struct scale_state));

@@ -50,6 +50,8 @@ void aws_sign(struct call *call, const struct credentials_value *value);
 
 /* query.c: a region becomes part of a host name, so that only letters, digits and dashes are let through. */
 bool aws_region_is_valid(const char *region);
+/* Begins the request of a verb: what it is, whose budget it is of, and the form's head. */
+void aws_call_begin(struct call *call, const struct aws_scope *scope, const char *action);
 void aws_query_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
                      const char *action);
 void aws_query_put(struct exchange *exchange, const char *name, const char *value);

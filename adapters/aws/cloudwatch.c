@@ -93,8 +93,7 @@ static void usage_build(struct call *call) {
     char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], label[24];
     time_format(state->time_at_ms, from);
     time_format(time_end_ms(state), to);
-    call->label = "GetMetricData";
-    aws_query_begin(aws_of(call), exchange, &state->scope, call->label);
+    aws_call_begin(call, &state->scope, "GetMetricData");
     aws_query_put(exchange, "StartTime", from);
     aws_query_put(exchange, "EndTime", to);
     aws_query_put(exchange, "ScanBy", "TimestampAscending");
@@ -199,7 +198,8 @@ static enum exchange_next usage_read(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-static const struct call_verb usage_verb = {.name = "usage", .build = usage_build, .read = usage_read};
+static const struct call_verb usage_verb = {
+    .name = "usage", .priority = GATE_USAGE, .build = usage_build, .read = usage_read};
 
 /* NULL if the query can be asked. */
 static const char *fault_of(const struct cloud_query *query) {

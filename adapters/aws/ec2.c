@@ -11,8 +11,7 @@
 #define PAGE_SIZE 1000 /* The API's limit: DescribeInstances, MaxResults. */
 
 void aws_instances_build(struct call *call) {
-    call->label = "DescribeInstances";
-    aws_query_begin(aws_of(call), &call->exchange, call->state, call->label);
+    aws_call_begin(call, call->state, "DescribeInstances");
     aws_query_put_int(&call->exchange, "MaxResults", PAGE_SIZE);
     if (call->page_token[0] != '\0')
         aws_query_put(&call->exchange, "NextToken", call->page_token);

@@ -43,6 +43,7 @@ static enum err_class aws_open(struct adapter **ret, const struct adapter_env *e
         return err->class;
     struct aws *aws = mem_alloc(sizeof(*aws));
     call_host_init(&aws->host, &adapter_aws, &cloud, env);
+    aws->host.gate = config->gate;
     aws->catalogue = env->catalogue;
     aws->region = mem_strdup(config->regions[0]);
     if (config->endpoint != NULL) {
@@ -65,8 +66,7 @@ static struct aws *from(struct adapter *self) {
 /* account */
 
 static void account_build(struct call *call) {
-    call->label = "GetCallerIdentity";
-    aws_query_begin(aws_of(call), &call->exchange, call->state, call->label);
+    aws_call_begin(call, call->state, "GetCallerIdentity");
 }
 
 static enum exchange_next account_read(struct call *call, struct error *err) {
@@ -80,7 +80,8 @@ static enum exchange_next account_read(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-static const struct call_verb account_verb = {.name = "account", .build = account_build, .read = account_read};
+static const struct call_verb account_verb = {
+    .name = "account", .priority = GATE_INVENTORY, .build = account_build, .read = account_read};
 
 static void aws_account(struct adapter *self, struct adapter_call *outer) {
     struct aws *aws = from(self);
@@ -156,7 +157,8 @@ static enum exchange_next list_read(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-static const struct call_verb list_verb = {.name = "list", .build = list_build, .read = list_read};
+static const struct call_verb list_verb = {
+    .name = "list", .priority = GATE_INVENTORY, .build = list_build, .read = list_read};
 
 static void aws_list(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
     struct aws *aws = from(self);
@@ -211,7 +213,7 @@ void aws_fill_type(const struct aws_inventory *inventory, struct cloud_resource 
 
 /* prices: no exchange at all, but done later all the same. */
 
-static const struct call_verb prices_verb = {.name = "prices"};
+static const struct call_verb prices_verb = {.name = "prices", .priority = GATE_INVENTORY};
 
 static void select_types(struct adapter_call *outer, const struct catalogue *catalogue,
                          const struct cloud_query *query) {
@@ -264,7 +266,7 @@ static void aws_limits(struct adapter *self, struct adapter_call *outer, const s
     refuse(self, outer, "limits");
 }
 
-static const struct call_verb poll_verb = {.name = "poll"};
+static const struct call_verb poll_verb = {.name = "poll", .priority = GATE_ACTION};
 
 static void aws_poll(struct adapter *self, struct adapter_call *outer, const char *operation) {
     (void)operation;

@@ -49,6 +49,13 @@ void aws_query_begin(const struct aws *aws, struct exchange *exchange, const str
     aws_query_put(exchange, "Version", scope->service->version);
 }
 
+void aws_call_begin(struct call *call, const struct aws_scope *scope, const char *action) {
+    call->label = action;
+    call->api = scope->service->host;
+    call->region = scope->region;
+    aws_query_begin(aws_of(call), &call->exchange, scope, action);
+}
+
 void aws_query_put(struct exchange *exchange, const char *name, const char *value) {
     if (exchange->body.size > 0)
         buf_putc(&exchange->body, '&');

@@ -130,17 +130,52 @@ static uint32_t remaining_ms(const struct call *call) {
     return spent_ms < whole_ms ? (uint32_t)(whole_ms - spent_ms) : 0;
 }
 
+/* To the gate, of a request that it let through. error class NONE: answered. */
+static void report(struct call *call, const struct error *error) {
+    if (!call->is_let_through)
+        return;
+    call->is_let_through = false;
+    call->host->gate->ops->report(call->host->gate, &call->gate_request, error);
+}
+
+static void proceed(struct call *call);
+
+/* The end, unless the verb knows what to do without what has failed. */
+static void fail(struct call *call, const struct error *error) {
+    struct error left = *error;
+    if (call->verb->failed == NULL || error->class == ERR_CANCELLED || call->is_cancelled) {
+        call_end(call, error);
+        return;
+    }
+    enum exchange_next next = call->verb->failed(call, &left);
+    if (left.class != ERR_NONE)
+        call_end(call, &left);
+    else if (next == EXCHANGE_MORE)
+        proceed(call);
+    else
+        call_end(call, NULL);
+}
+
+/* What was let through but never sent says nothing of the API. */
+static void end_unsent(struct call *call, const struct error *error) {
+    struct error unsent = {.class = ERR_CANCELLED};
+    report(call, &unsent);
+    fail(call, error);
+}
+
+static void end_out_of_time(struct call *call) {
+    struct error error = {0};
+    error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
+    end_unsent(call, &error);
+}
+
 static void send_signed(struct call *call, const struct credentials_value *value) {
     uint32_t timeout_ms = remaining_ms(call);
     if (timeout_ms == 0) {
-        struct error error = {0};
-        error_set(&error, ERR_RETRYABLE, "%s: out of time", call->label);
-        call_end(call, &error);
+        end_out_of_time(call);
         return;
     }
     struct exchange *exchange = &call->exchange;
-    exchange_reset(exchange);
-    call->verb->build(call);
     call->generation = value->generation;
     call->host->cloud->sign(call, value);
     exchange->request.timeout_ms = timeout_ms;
@@ -151,12 +186,12 @@ static void send_signed(struct call *call, const struct credentials_value *value
     exchange_send(exchange, call->host->http, on_reply, call);
 }
 
-static void proceed(struct call *call) {
+static void acquire(struct call *call) {
     const struct credentials_value *value = NULL;
     struct error error = {0};
     call->phase = CALL_WAITING;
     if (credential_acquire(call, &value, &error) != ERR_NONE)
-        call_end(call, &error);
+        end_unsent(call, &error);
     else if (value != NULL)
         send_signed(call, value);
 }
@@ -166,9 +201,60 @@ static void on_credentials(struct credentials_waiter *waiter, const struct error
     ASSERT(call->phase == CALL_WAITING);
     call->spent_ns += spent_ns;
     if (error != NULL)
-        call_end(call, error);
+        end_unsent(call, error);
     else
-        proceed(call);
+        acquire(call);
+}
+
+static void on_gate(struct gate_request *request, const struct error *error, uint64_t waited_ns) {
+    struct call *call = CONTAINER_OF(request, struct call, gate_request);
+    ASSERT(call->phase == CALL_ASKING);
+    timer_stop(call->host->runtime, &call->timer);
+    if (call->verb->mutates)
+        call->spent_ns += waited_ns;
+    if (error != NULL) {
+        struct error refused = *error;
+        refused.effect = EFFECT_NONE;
+        error_wrap(&refused, "%s", call->label);
+        fail(call, &refused);
+        return;
+    }
+    call->is_let_through = true;
+    acquire(call);
+}
+
+static void on_gate_deadline(struct timer *timer) {
+    struct call *call = timer->ctx;
+    struct error error = {0};
+    call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+    error_set(&error, ERR_RETRYABLE, "%s: out of time while waiting for the budget of requests to %s", call->label,
+              call->api);
+    call_end(call, &error);
+}
+
+/* Builds the next request and takes it to the gate. */
+static void proceed(struct call *call) {
+    struct adapter_gate *gate = call->host->gate;
+    uint32_t timeout_ms = remaining_ms(call);
+    if (timeout_ms == 0) {
+        end_out_of_time(call);
+        return;
+    }
+    exchange_reset(&call->exchange);
+    call->verb->build(call);
+    call->phase = CALL_ASKING;
+    if (gate == NULL) {
+        acquire(call);
+        return;
+    }
+    call->gate_request = (struct gate_request){
+        .api = call->api, .region = call->region, .priority = call->verb->priority, .ready = on_gate};
+    if (gate->ops->ask(gate, &call->gate_request)) {
+        call->is_let_through = true;
+        acquire(call);
+    } else if (call->verb->mutates) {
+        timer_start(call->host->runtime, &call->timer, timeout_ms * NS_PER_MS, on_gate_deadline, call);
+    }
 }
 
 void call_start(struct call *call) {
@@ -184,14 +270,23 @@ static void end_by_transport(struct call *call) {
     if (request->status != 0 || error.class == ERR_CANCELLED)
         error.effect = EFFECT_UNKNOWN;
     error.http_status = request->status;
+    report(call, &error);
     error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
+    fail(call, &error);
 }
 
-/* The reply was read. */
-static void go_on(struct call *call, enum exchange_next next) {
+/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
+static void take_reply(struct call *call) {
     struct error error = {0};
-    if (next == EXCHANGE_DONE) {
+    enum exchange_next next = call->verb->read(call, &error);
+    report(call, &error);
+    if (error.class != ERR_NONE) {
+        error.http_status = call->exchange.request.status;
+        if (call->mutates)
+            error.effect = EFFECT_UNKNOWN;
+        error_wrap(&error, "%s", call->label);
+        fail(call, &error);
+    } else if (next == EXCHANGE_DONE) {
         call_end(call, NULL);
     } else if (call->is_cancelled) {
         error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
@@ -199,21 +294,6 @@ static void go_on(struct call *call, enum exchange_next next) {
     } else {
         proceed(call);
     }
-}
-
-/* The reply said success. If it cannot be read, a mutation may have happened all the same. */
-static void take_reply(struct call *call) {
-    struct error error = {0};
-    enum exchange_next next = call->verb->read(call, &error);
-    if (error.class == ERR_NONE) {
-        go_on(call, next);
-        return;
-    }
-    error.http_status = call->exchange.request.status;
-    if (call->mutates)
-        error.effect = EFFECT_UNKNOWN;
-    error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
 }
 
 /* True: our clock was wrong by the Date of this reply, and a signature by the right time is worth one try. */
@@ -245,28 +325,27 @@ static void take_refusal(struct call *call) {
     struct error error = {0};
     enum error_hint hint = call->host->cloud->refusal(call, &error);
     ASSERT(error.class != ERR_NONE);
+    error.http_status = request->status;
+    if (error.retry_after_ms == 0)
+        error.retry_after_ms = request->retry_after_ms;
+    report(call, &error);
     if (is_worth_another(call, hint)) {
         proceed(call);
         return;
     }
-    error.http_status = request->status;
-    if (error.retry_after_ms == 0)
-        error.retry_after_ms = request->retry_after_ms;
-    enum exchange_next next = EXCHANGE_DONE;
-    if (!call->is_cancelled && call->verb->take_refusal != NULL && call->verb->take_refusal(call, &error, &next) &&
-        error.class == ERR_NONE) {
-        go_on(call, next);
-        return;
-    }
     error_wrap(&error, "%s", call->label);
-    call_end(call, &error);
+    fail(call, &error);
 }
 
 static void on_reply(struct http_request *request) {
     struct call *call = request->ctx;
     ASSERT(call->phase == CALL_SENDING);
     call->spent_ns += request->duration_ns;
-    if (request->error.class != ERR_NONE)
+    bool is_cut = call->has_enough && !call->is_cancelled && request->error.class == ERR_CANCELLED;
+    call->has_enough = false;
+    if (is_cut)
+        take_reply(call);
+    else if (request->error.class != ERR_NONE)
         end_by_transport(call);
     else if (request->status >= 200 && request->status < 300)
         take_reply(call);
@@ -275,15 +354,25 @@ static void on_reply(struct http_request *request) {
 }
 
 static void cancel(struct call *call) {
-    if (call->phase == CALL_SENDING) {
+    struct error error = {0};
+    switch (call->phase) {
+    case CALL_SENDING:
         call->is_cancelled = true;
         http_cancel(&call->exchange.request);
-    } else if (call->phase == CALL_WAITING) {
+        return;
+    case CALL_ASKING:
+        timer_stop(call->host->runtime, &call->timer);
+        call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
+        break;
+    case CALL_WAITING:
         credential_forget(call);
-        struct error error = {0};
-        error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
-        call_end(call, &error);
+        break;
+    case CALL_NEW:
+    case CALL_ENDING:
+        return;
     }
+    error_set(&error, ERR_CANCELLED, "%s: cancelled", call->label);
+    end_unsent(call, &error);
 }
 
 void call_host_cancel(struct adapter *self, struct adapter_call *outer) {

@@ -1,14 +1,18 @@
 /*
- * The life of one adapter call over HTTP, the same for every cloud: credentials, build, sign, send, read, the next
- * page, one refresh, the end; and the part of an adapter that holds the calls in flight. A cloud brings its verbs (what
- * to send, how to read it) and its manners (how to sign, how to read a refusal).
+ * The life of one adapter call over HTTP, the same for every cloud: build, gate, credentials, sign, send, read, the
+ * next page, one refresh, the end; and the part of an adapter that holds the calls in flight. A cloud brings its verbs
+ * (what to send, how to read it) and its manners (how to sign, how to read a refusal).
  *
- *     call_new -> call_start -> WAITING -> SENDING -> ENDING -> done, freed
- *                                 ^---------'|  (next page; one refresh)
- *               call_end --------------------+-----^
+ *     call_new -> call_start -> ASKING -> WAITING -> SENDING -> ENDING -> done, freed
+ *                                 ^-------------------'|  (next page; one refresh)
+ *               call_end ------------------------------+-----^
+ *
+ * ASKING: built, and at the gate (gate.h); WAITING: for a credential. Each request that the gate lets through is
+ * reported to it once: as it ended, or as cancelled if it was never sent.
  *
  * The end is always a timer of delay 0, so `done` never runs inside a submit, a cancel or another call's done. The time
- * a call may take is counted in the durations of its exchanges, which are real even where the runtime's clock is not.
+ * a call may take is counted in the durations of its exchanges, which are real even where the runtime's clock is not. A
+ * wait at the gate counts too for a verb that mutates, as somebody has vouched for just this time; a read may wait.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -33,15 +37,15 @@ struct call_verb { /* One verb of one cloud; const. */
     const char *name;
     bool mutates; /* Whether any of its exchanges does; see call.mutates. */
     enum gate_priority priority;
-    /* Writes call->exchange (method, url, headers, body), call->label, and call->api and region: whose budget the
-     * request is of. May be called again for the same exchange. */
+    /* Writes call->exchange (method, url, headers, body; for a stream request.on_data, whose request's ctx is the
+     * call), call->label, and call->api and region: whose budget the request is of. May be called again for the same
+     * exchange. */
     void (*build)(struct call *call);
     /* Reads a reply of 2xx. EXCHANGE_MORE: build again. EXCHANGE_DONE: outer->reply is filled or *err is set. */
     enum exchange_next (*read)(struct call *call, struct error *err);
-    /* NULL: every refusal ends the call. True: this refusal, classified in *err, is an answer that the verb can go on
-     * with (an API that a cluster does not have, a deletion of what is gone); *ret as read's result, and an err that it
-     * leaves set ends the call. Not asked after a cancel. */
-    bool (*take_refusal)(struct call *call, struct error *err, enum exchange_next *ret);
+    /* NULL: a failure ends the call. Else it is asked what to do about *err, of a request that was refused, failed or
+     * was not sent: cleared (class NONE), the call goes on with what is returned, as after read. */
+    enum exchange_next (*failed)(struct call *call, struct error *err);
 };
 
 /* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same
@@ -68,6 +72,7 @@ struct call_host { /* The first member of each network adapter. */
     const struct call_cloud *cloud;
     struct runtime *runtime;
     struct http *http;
+    struct adapter_gate *gate; /* adapter_config's: set by the cloud's open. NULL: none. */
     struct credentials credentials;
     int64_t clock_offset_ms; /* The cloud's clock less ours, learnt from a refusal. */
     struct call *first;
@@ -78,7 +83,7 @@ struct call_host { /* The first member of each network adapter. */
     struct timer close_timer;
 };
 
-enum call_phase { CALL_NEW, CALL_WAITING, CALL_SENDING, CALL_ENDING };
+enum call_phase { CALL_NEW, CALL_ASKING, CALL_WAITING, CALL_SENDING, CALL_ENDING };
 
 struct call {
     struct call_host *host;
@@ -102,10 +107,13 @@ struct call {
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
+    bool has_enough;     /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
     uint64_t generation; /* Of the credential that signed. */
     uint64_t spent_ns;
+    struct gate_request gate_request;
+    bool is_let_through; /* By the gate, and not reported yet. */
     struct credentials_waiter waiter;
-    struct timer timer;
+    struct timer timer; /* The deadline at the gate; the end. */
     struct call *next, **link;
 };
 

@@ -71,14 +71,14 @@ static enum exchange_next apply_read(struct call *call, struct error *err) {
     return change->step != NULL ? EXCHANGE_MORE : EXCHANGE_DONE;
 }
 
-static bool apply_take_refusal(struct call *call, struct error *err, enum exchange_next *ret) {
+/* Only a refusal of the server is an answer; what a step's read says, and what never arrived, is none. */
+static enum exchange_next apply_failed(struct call *call, struct error *err) {
     struct kubernetes_change *change = kubernetes_change_of(call);
     const struct kubernetes_step *next = NULL;
-    if (change->step->refused == NULL || !change->step->refused(call, err, &next))
-        return false;
+    if (err->http_status < 300 || change->step->refused == NULL || !change->step->refused(call, err, &next))
+        return EXCHANGE_DONE;
     change->step = next;
-    *ret = next != NULL ? EXCHANGE_MORE : EXCHANGE_DONE;
-    return true;
+    return next != NULL ? EXCHANGE_MORE : EXCHANGE_DONE;
 }
 
 static const struct call_verb apply_verb = {.name = "apply",
@@ -86,7 +86,7 @@ static const struct call_verb apply_verb = {.name = "apply",
                                             .priority = GATE_ACTION,
                                             .build = apply_build,
                                             .read = apply_read,
-                                            .take_refusal = apply_take_refusal};
+                                            .failed = apply_failed};
 
 static void begin(struct call *call, const struct kubernetes_step *first, const struct error *err) {
     call->mutates = false; /* Nothing has been sent yet. */

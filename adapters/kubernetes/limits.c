@@ -66,7 +66,7 @@ static const struct call_verb limits_verb = {.name = "limits",
                                              .priority = GATE_INVENTORY,
                                              .build = kubernetes_world_build,
                                              .read = kubernetes_world_read,
-                                             .take_refusal = kubernetes_world_take_refusal};
+                                             .failed = kubernetes_world_failed};
 
 void kubernetes_limits(struct kubernetes *self, struct adapter_call *outer, const struct cloud_query *query) {
     struct call *call = call_new(&self->host, outer, &limits_verb, sizeof(struct kubernetes_world));

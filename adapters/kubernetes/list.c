@@ -89,7 +89,7 @@ static const struct call_verb list_verb = {.name = "list",
                                            .priority = GATE_INVENTORY,
                                            .build = kubernetes_world_build,
                                            .read = kubernetes_world_read,
-                                           .take_refusal = kubernetes_world_take_refusal};
+                                           .failed = kubernetes_world_failed};
 
 void kubernetes_list(struct kubernetes *self, struct adapter_call *outer, const struct cloud_query *query) {
     struct call *call = call_new(&self->host, outer, &list_verb, sizeof(struct list_state));

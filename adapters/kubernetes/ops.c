@@ -33,6 +33,7 @@ static enum err_class kubernetes_open(struct adapter **ret, const struct adapter
     }
     struct kubernetes *self = mem_alloc(sizeof(*self));
     call_host_init(&self->host, &adapter_kubernetes, &cloud, env);
+    self->host.gate = config->gate;
     self->catalogue = env->catalogue;
     if (kubernetes_parameters_read(self, config->parameters, err) != ERR_NONE ||
         kubernetes_config_open(self, config, err) != ERR_NONE) {
@@ -83,20 +84,19 @@ static enum exchange_next account_read(struct call *call, struct error *err) {
 }
 
 /* Who may not read it still has an address to tell clusters apart by. */
-static bool account_take_refusal(struct call *call, struct error *err, enum exchange_next *ret) {
-    if (err->http_status != 403)
-        return false;
-    *err = (struct error){0};
-    *ret = EXCHANGE_DONE;
-    call->outer->reply.as.operation = arena_strdup(call->outer->arena, kubernetes_of(call)->config.server);
-    return true;
+static enum exchange_next account_failed(struct call *call, struct error *err) {
+    if (err->http_status == 403) {
+        *err = (struct error){0};
+        call->outer->reply.as.operation = arena_strdup(call->outer->arena, kubernetes_of(call)->config.server);
+    }
+    return EXCHANGE_DONE;
 }
 
 static const struct call_verb account_verb = {.name = "account",
                                               .priority = GATE_INVENTORY,
                                               .build = account_build,
                                               .read = account_read,
-                                              .take_refusal = account_take_refusal};
+                                              .failed = account_failed};
 
 static void account(struct adapter *self, struct adapter_call *outer) {
     call_start(call_new(&from(self)->host, outer, &account_verb, 0));

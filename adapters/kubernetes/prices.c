@@ -78,7 +78,7 @@ static const struct call_verb prices_verb = {.name = "prices",
                                              .priority = GATE_INVENTORY,
                                              .build = kubernetes_world_build,
                                              .read = kubernetes_world_read,
-                                             .take_refusal = kubernetes_world_take_refusal};
+                                             .failed = kubernetes_world_failed};
 
 void kubernetes_prices(struct kubernetes *self, struct adapter_call *outer, const struct cloud_query *query) {
     struct call *call = call_new(&self->host, outer, &prices_verb, sizeof(struct prices_state));

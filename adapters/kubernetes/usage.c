@@ -144,7 +144,7 @@ static const struct call_verb usage_verb = {.name = "usage",
                                             .priority = GATE_USAGE,
                                             .build = usage_build,
                                             .read = usage_read,
-                                            .take_refusal = kubernetes_world_take_refusal};
+                                            .failed = kubernetes_world_failed};
 
 /* NULL if the query can be asked. */
 static const char *fault_of(const struct cloud_query *query) {

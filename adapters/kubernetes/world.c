@@ -156,23 +156,22 @@ enum exchange_next kubernetes_world_read(struct call *call, struct error *err) {
     return list_end(call, err);
 }
 
-bool kubernetes_world_take_refusal(struct call *call, struct error *err, enum exchange_next *ret) {
+enum exchange_next kubernetes_world_failed(struct call *call, struct error *err) {
     struct kubernetes_world *world = call->state;
-    bool is_absent = err->http_status == 404 && sources[world->source].is_optional;
-    bool is_forbidden = err->http_status == 403 && (world->lenient & SOURCE_BIT(world->source)) != 0;
+    uint32_t status = err->http_status;
     if (world->is_over)
-        return false;
-    if (err->http_status == 410 && call->page_token[0] != '\0' && !world->has_restarted) {
+        return EXCHANGE_DONE;
+    if (status == 410 && call->page_token[0] != '\0' && !world->has_restarted) {
         *err = (struct error){0}; /* The list was older than etcd's history: once more from its first page. */
         rows_of(world)->count = world->mark;
         world->has_restarted = true;
         call_pages_restart(call);
-        *ret = EXCHANGE_MORE;
-        return true;
+        return EXCHANGE_MORE;
     }
+    bool is_absent = status == 404 && sources[world->source].is_optional;
+    bool is_forbidden = status == 403 && (world->lenient & SOURCE_BIT(world->source)) != 0;
     if (!is_absent && !is_forbidden)
-        return false;
+        return EXCHANGE_DONE;
     *err = (struct error){0};
-    *ret = list_end(call, err);
-    return true;
+    return list_end(call, err);
 }

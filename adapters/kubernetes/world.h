@@ -116,12 +116,12 @@ struct kubernetes_world { /* The first member of the state of a verb that uses i
     struct kubernetes_rows nodes, scalers, budgets, workloads, volumes, snapshots, pods, metrics, limits;
 };
 
-/* Sets up a new call's world; call_start follows. The verb's build, read and take_refusal are, or call, those below. */
+/* Sets up a new call's world; call_start follows. The verb's build, read and failed are, or call, those below. */
 void kubernetes_world_init(struct kubernetes_world *world, struct call *call, uint32_t wanted,
                            kubernetes_finish_fn *finish);
 void kubernetes_world_build(struct call *call);
 enum exchange_next kubernetes_world_read(struct call *call, struct error *err);
-bool kubernetes_world_take_refusal(struct call *call, struct error *err, enum exchange_next *ret);
+enum exchange_next kubernetes_world_failed(struct call *call, struct error *err);
 void *kubernetes_rows_add(struct kubernetes_world *world, struct kubernetes_rows *rows, size_t item_size);
 
 /* objects.c, pods.c, owners.c, limits.c: one item of a source. */

@@ -296,6 +296,7 @@ static enum err_class read_group(struct sim *sim, const struct json *node, const
 
 struct raw_instance {
     const char *name, *region, *type, *state;
+    int64_t boot_delay_ms;
     const struct json *tags;
 };
 
@@ -304,8 +305,21 @@ static const struct field instance_fields[] = {
     {"region", FIELD_TEXT, true, offsetof(struct raw_instance, region), 0, 0},
     {"instanceType", FIELD_TEXT, true, offsetof(struct raw_instance, type), 0, 0},
     {"state", FIELD_TEXT, false, offsetof(struct raw_instance, state), 0, 0},
+    {"bootDelay", FIELD_DURATION, false, offsetof(struct raw_instance, boot_delay_ms), 0, 0},
     {"tags", FIELD_OBJECT, false, offsetof(struct raw_instance, tags), 0, 0},
 };
+
+/* The id is a function of region and name, and NULL if that name is taken. */
+static const char *item_id(struct sim *sim, enum cloud_kind kind, const char *prefix, const char *region,
+                           const char *name) {
+    for (size_t i = 0; i < sim->item_count; i++) {
+        const struct sim_item *item = &sim->items[i];
+        if (item->kind == kind && str_eq(item->region, region) && str_eq(item->name, name))
+            return NULL;
+    }
+    uint64_t hash = sim_mix(str_hash_text(str_hash_text(STR_HASH_SEED, region), name));
+    return arena_printf(&sim->arena, "%s-%016llx", prefix, (unsigned long long)hash);
+}
 
 static enum err_class read_instance(struct sim *sim, const struct json *node, const char *path, struct error *err) {
     struct raw_instance raw = {.state = "running"};
@@ -322,28 +336,90 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
         join(at, path, "state");
         return bad(err, at, "expected pending, running, stopping, stopped or deleting");
     }
-    for (size_t i = 0; i < sim->instance_count; i++) {
-        if (str_eq(sim->instances[i].region, raw.region) && str_eq(sim->instances[i].name, raw.name)) {
-            join(at, path, "name");
-            return bad(err, at, "%s has an instance `%s` already", raw.region, raw.name);
-        }
+    const char *id = item_id(sim, CLOUD_INSTANCE, "i", raw.region, raw.name);
+    if (id == NULL) {
+        join(at, path, "name");
+        return bad(err, at, "%s has an instance `%s` already", raw.region, raw.name);
     }
-    struct sim_instance *instance = &sim->instances[sim->instance_count];
-    uint64_t id = sim_mix(str_hash_text(str_hash_text(STR_HASH_SEED, raw.region), raw.name));
-    *instance = (struct sim_instance){
-        .name = arena_strdup(&sim->arena, raw.name),
-        .region = arena_strdup(&sim->arena, raw.region),
-        .type = arena_strdup(&sim->arena, raw.type),
-        .id = arena_printf(&sim->arena, "i-%016llx", (unsigned long long)id),
-        .state = (enum cloud_state)state,
-    };
-    class = check_place(sim, path, instance->region, instance->type, &instance->vcpu_milli, &instance->memory_mib, err);
+    struct sim_item *item = sim_item_add(sim);
+    item->kind = CLOUD_INSTANCE;
+    item->id = id;
+    item->name = arena_strdup(&sim->arena, raw.name);
+    item->region = arena_strdup(&sim->arena, raw.region);
+    item->type = arena_strdup(&sim->arena, raw.type);
+    item->state = (enum cloud_state)state;
+    item->boot_delay_ms = raw.boot_delay_ms;
+    int32_t runs = item->state == CLOUD_RUNNING ? 1 : 0;
+    item->changes.before = (struct sim_change){.desired = runs, .serving = runs};
+    sim->boot_delay_ms = raw.boot_delay_ms > sim->boot_delay_ms ? raw.boot_delay_ms : sim->boot_delay_ms;
+    class = check_place(sim, path, item->region, item->type, &item->vcpu_milli, &item->memory_mib, err);
     if (class == ERR_NONE) {
         join(at, path, "tags");
-        class = read_tags(sim, raw.tags, at, &instance->tags, &instance->tag_count, err);
+        class = read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
     }
-    sim->instance_count += class == ERR_NONE;
     return class;
+}
+
+struct raw_volume {
+    const char *name, *region, *type, *instance;
+    int64_t size_gib, snapshot_delay_ms;
+    const struct json *tags;
+};
+
+static const struct field volume_fields[] = {
+    {"name", FIELD_TEXT, true, offsetof(struct raw_volume, name), 0, 0},
+    {"region", FIELD_TEXT, true, offsetof(struct raw_volume, region), 0, 0},
+    {"type", FIELD_TEXT, false, offsetof(struct raw_volume, type), 0, 0},
+    {"sizeGiB", FIELD_INT, true, offsetof(struct raw_volume, size_gib), 1, 65536},
+    {"instance", FIELD_TEXT, false, offsetof(struct raw_volume, instance), 0, 0},
+    {"snapshotDelay", FIELD_DURATION, false, offsetof(struct raw_volume, snapshot_delay_ms), 0, 0},
+    {"tags", FIELD_OBJECT, false, offsetof(struct raw_volume, tags), 0, 0},
+};
+
+/* The id of the instance that a volume hangs on; NULL: none is named, or (*ret_known false) there is none of that
+ * name. */
+static const char *instance_of(const struct sim *sim, const struct raw_volume *raw, bool *ret_known) {
+    *ret_known = raw->instance == NULL;
+    for (size_t i = 0; raw->instance != NULL && i < sim->item_count; i++) {
+        const struct sim_item *item = &sim->items[i];
+        if (item->kind != CLOUD_INSTANCE || !str_eq(item->region, raw->region) || !str_eq(item->name, raw->instance))
+            continue;
+        *ret_known = true;
+        return item->id;
+    }
+    return NULL;
+}
+
+static enum err_class read_volume(struct sim *sim, const struct json *node, const char *path, struct error *err) {
+    struct raw_volume raw = {.type = "ssd"};
+    char at[PATH_SIZE];
+    enum err_class class = read_object(node, path, volume_fields, ARRAY_LEN(volume_fields), &raw, err);
+    if (class != ERR_NONE) {
+        return class;
+    }
+    bool is_known;
+    const char *parent = instance_of(sim, &raw, &is_known);
+    const char *id = item_id(sim, CLOUD_VOLUME, "vol", raw.region, raw.name);
+    if (!is_known || id == NULL || !sim_has_region(sim, raw.region)) {
+        join(at, path, !is_known ? "instance" : id == NULL ? "name" : "region");
+        return bad(err, at,
+                   !is_known    ? "%s has no instance `%s`"
+                   : id == NULL ? "%s has a volume `%s` already"
+                                : "`%s` is not among the Provider's regions (%s)",
+                   raw.region, !is_known ? raw.instance : raw.name);
+    }
+    struct sim_item *item = sim_item_add(sim);
+    item->kind = CLOUD_VOLUME;
+    item->id = id;
+    item->name = arena_strdup(&sim->arena, raw.name);
+    item->region = arena_strdup(&sim->arena, raw.region);
+    item->type = arena_strdup(&sim->arena, raw.type);
+    item->parent = parent;
+    item->state = parent != NULL ? CLOUD_IN_USE : CLOUD_AVAILABLE;
+    item->memory_mib = raw.size_gib * 1024;
+    item->boot_delay_ms = raw.snapshot_delay_ms;
+    join(at, path, "tags");
+    return read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
 }
 
 static enum err_class read_capacity(struct sim *sim, const struct json *node, struct error *err) {
@@ -379,7 +455,7 @@ static const struct field fault_fields[] = {
 struct raw_root {
     const char *prices;
     int64_t seed;
-    const struct json *groups, *instances, *faults, *capacity;
+    const struct json *groups, *instances, *volumes, *faults, *capacity;
 };
 
 static const struct field root_fields[] = {
@@ -387,6 +463,7 @@ static const struct field root_fields[] = {
     {"seed", FIELD_INT, false, offsetof(struct raw_root, seed), INT64_MIN, INT64_MAX},
     {"groups", FIELD_ARRAY, false, offsetof(struct raw_root, groups), 0, 0},
     {"instances", FIELD_ARRAY, false, offsetof(struct raw_root, instances), 0, 0},
+    {"volumes", FIELD_ARRAY, false, offsetof(struct raw_root, volumes), 0, 0},
     {"faults", FIELD_OBJECT, false, offsetof(struct raw_root, faults), 0, 0},
     {"capacity", FIELD_OBJECT, false, offsetof(struct raw_root, capacity), 0, 0},
 };
@@ -394,8 +471,10 @@ static const struct field root_fields[] = {
 static enum err_class read_machines(struct sim *sim, const struct raw_root *raw, const char *base_dir,
                                     struct error *err) {
     size_t group_count = json_array_count(raw->groups), instance_count = json_array_count(raw->instances);
-    if (group_count > SIM_GROUPS_MAX || instance_count > INSTANCES_MAX) {
-        return bad(err, "", "more than %d groups or %d instances", SIM_GROUPS_MAX, INSTANCES_MAX);
+    size_t volume_count = json_array_count(raw->volumes);
+    if (group_count > SIM_GROUPS_MAX || instance_count > INSTANCES_MAX || volume_count > INSTANCES_MAX) {
+        return bad(err, "", "more than %d groups, %d instances or %d volumes", SIM_GROUPS_MAX, INSTANCES_MAX,
+                   INSTANCES_MAX);
     }
     enum err_class class = ERR_NONE;
     char at[PATH_SIZE];
@@ -404,10 +483,13 @@ static enum err_class read_machines(struct sim *sim, const struct raw_root *raw,
         (void)snprintf(at, sizeof(at), "groups[%zu]", i);
         class = read_group(sim, json_array_at(raw->groups, i), at, base_dir, err);
     }
-    sim->instances = arena_alloc_array(&sim->arena, instance_count, sizeof(*sim->instances));
     for (size_t i = 0; class == ERR_NONE && i < instance_count; i++) {
         (void)snprintf(at, sizeof(at), "instances[%zu]", i);
         class = read_instance(sim, json_array_at(raw->instances, i), at, err);
+    }
+    for (size_t i = 0; class == ERR_NONE && i < volume_count; i++) {
+        (void)snprintf(at, sizeof(at), "volumes[%zu]", i);
+        class = read_volume(sim, json_array_at(raw->volumes, i), at, err);
     }
     return class;
 }

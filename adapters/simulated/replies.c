@@ -51,25 +51,29 @@ static struct cloud_resource group_resource(struct sim *sim, struct sim_group *g
         .serving = size.serving,
         .vcpu_milli = group->vcpu_milli,
         .memory_mib = group->memory_mib,
+        .as_of_ms = runtime_wall_ms(sim->runtime),
         .tags = copy_tags(arena, group->tags, group->tag_count),
         .tag_count = group->tag_count,
     };
 }
 
-static struct cloud_resource instance_resource(const struct sim_instance *instance, struct arena *arena) {
+static struct cloud_resource item_resource(const struct sim *sim, const struct sim_item *item, struct arena *arena) {
     return (struct cloud_resource){
-        .kind = CLOUD_INSTANCE,
-        .state = instance->state,
-        .region = arena_strdup(arena, instance->region),
-        .zone = "",
-        .id = arena_strdup(arena, instance->id),
-        .name = arena_strdup(arena, instance->name),
-        .type = arena_strdup(arena, instance->type),
+        .kind = item->kind,
+        .state = item->state,
+        .region = arena_strdup(arena, item->region),
+        .zone = arena_strdup(arena, item->zone),
+        .id = arena_strdup(arena, item->id),
+        .name = arena_strdup(arena, item->name),
+        .type = arena_strdup(arena, item->type),
+        .parent = arena_strdup(arena, item->parent),
         .count = 1,
-        .vcpu_milli = instance->vcpu_milli,
-        .memory_mib = instance->memory_mib,
-        .tags = copy_tags(arena, instance->tags, instance->tag_count),
-        .tag_count = instance->tag_count,
+        .vcpu_milli = item->vcpu_milli,
+        .memory_mib = item->memory_mib,
+        .created_at_ms = item->created_at_ms,
+        .as_of_ms = runtime_wall_ms(sim->runtime),
+        .tags = copy_tags(arena, item->tags, item->tag_count),
+        .tag_count = item->tag_count,
     };
 }
 
@@ -93,10 +97,14 @@ enum err_class sim_reply_list(struct sim *sim, const struct cloud_query *query, 
             resources[count++] = group_resource(sim, &sim->groups[i], arena);
         }
     }
-    for (size_t i = 0; query->kinds & 1u << CLOUD_INSTANCE && i < sim->instance_count; i++) {
-        if (str_eq(sim->instances[i].region, query->region)) {
+    for (size_t i = 0; i < sim->item_count; i++) {
+        struct sim_item *item = &sim->items[i];
+        if ((query->kinds & 1u << item->kind) == 0 || !str_eq(item->region, query->region))
+            continue;
+        sim_item_advance(sim, item);
+        if (!item->is_gone) {
             resources = arena_push(arena, resources, count, sizeof(*resources));
-            resources[count++] = instance_resource(&sim->instances[i], arena);
+            resources[count++] = item_resource(sim, item, arena);
         }
     }
     if (count > 0) {

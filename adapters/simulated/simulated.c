@@ -14,6 +14,7 @@
 
 #define TIMEOUT_MS_DEFAULT 60000
 #define RETRY_AFTER_MS 1000
+#define POLL_AFTER_MS 5000
 
 enum sim_verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE, VERB_CHARGES, VERB_LIMITS, VERB_APPLY, VERB_POLL };
 
@@ -42,24 +43,21 @@ static enum err_class do_apply(struct sim_op *op, struct adapter_reply *reply) {
     if (!action->region || !action->id) {
         return error_set(&reply->error, ERR_PERMANENT, "%s: apply: no region or no id", sim->name);
     }
-    enum err_class class = sim_scale(sim, action, &reply->error);
+    const char *operation = NULL, *made = NULL;
+    enum err_class class = sim_act(sim, action, op->call->arena, &operation, &made, &reply->error);
     int64_t now_ms = runtime_wall_ms(sim->runtime);
     if (class == ERR_NONE &&
         sim_hits(sim, SIM_LOST, sim->faults.lost_reply_per_mille, now_ms, action->region, action->id)) {
-        class = error_set(&reply->error, ERR_RETRYABLE, "scale %s: the connection broke before the reply", action->id);
+        class = error_set(&reply->error, ERR_RETRYABLE, "%s %s: the connection broke before the reply",
+                          cloud_verb_name(action->verb), action->id);
         reply->error.effect = EFFECT_UNKNOWN;
     }
-    reply->as.operation = class == ERR_NONE ? "" : NULL;
-    return class;
-}
-
-/* apply is done when it answers, so no handle was ever given out but "". */
-static enum err_class do_poll(struct sim_op *op, struct adapter_reply *reply) {
-    if (*op->operation) {
-        return error_set(&reply->error, ERR_CONFLICT, "%s: no such operation", op->sim->name);
+    if (class == ERR_NONE) {
+        reply->as.operation = operation;
+        reply->id = made;
+        reply->poll_after_ms = *operation ? POLL_AFTER_MS : 0;
     }
-    reply->as.operation = "";
-    return ERR_NONE;
+    return class;
 }
 
 /* What the request is about, for the rolls: two requests about different things have different luck. */
@@ -110,7 +108,7 @@ static void perform(struct sim_op *op) {
         class = sim_reply_usage(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_CHARGES:
-        class = error_set(&reply->error, ERR_PERMANENT, "%s: charges: a simulated cloud sends no bill", op->sim->name);
+        class = sim_reply_charges(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_LIMITS: /* It has no quotas. */
         break;
@@ -118,7 +116,7 @@ static void perform(struct sim_op *op) {
         class = do_apply(op, reply);
         break;
     case VERB_POLL:
-        class = do_poll(op, reply);
+        class = sim_poll_operation(op->sim, op->operation, op->call->arena, reply);
         break;
     }
     ASSERT(class == reply->error.class);
@@ -130,6 +128,9 @@ static void sim_free(struct sim *sim) {
     for (size_t i = 0; i < sim->group_count; i++) {
         sim_group_release(&sim->groups[i]);
     }
+    for (size_t i = 0; i < sim->item_count; i++)
+        sim_item_release(&sim->items[i]);
+    mem_free(sim->items);
     arena_release(&sim->arena);
     mem_free(sim);
 }
@@ -279,6 +280,8 @@ static void sim_cancel(struct adapter *self, struct adapter_call *call) {
 
 /* ---- Lifetime ---- */
 
+#define BIT(n) (1u << (n))
+
 static enum err_class sim_open(struct adapter **ret, const struct adapter_env *env, const struct adapter_config *config,
                                struct error *err) {
     struct sim *sim = mem_alloc(sizeof(*sim));
@@ -309,9 +312,16 @@ static void sim_close(struct adapter *self, void (*closed)(void *ctx), void *ctx
 
 const struct adapter_ops adapter_simulated = {
     .type = "simulated",
-    .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
-    .verbs = {[CLOUD_INSTANCE_GROUP] = 1u << CLOUD_SCALE},
-    .tokens = 1u << CLOUD_SCALE,
+    .kinds = BIT(CLOUD_INSTANCE_GROUP) | BIT(CLOUD_INSTANCE) | BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT),
+    .verbs =
+        {
+            [CLOUD_INSTANCE_GROUP] = BIT(CLOUD_SCALE) | BIT(CLOUD_TAG),
+            [CLOUD_INSTANCE] = BIT(CLOUD_RESIZE) | BIT(CLOUD_START) | BIT(CLOUD_STOP) | BIT(CLOUD_CREATE) |
+                               BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+            [CLOUD_VOLUME] = BIT(CLOUD_DELETE) | BIT(CLOUD_TAKE_SNAPSHOT) | BIT(CLOUD_TAG),
+            [CLOUD_SNAPSHOT] = BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+        },
+    .tokens = BIT(CLOUD_VERB_COUNT) - 1, /* All. */
     .open = sim_open,
     .close = sim_close,
     .account = sim_account,

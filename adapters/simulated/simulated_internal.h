@@ -3,7 +3,10 @@
  *
  *     config.c     spec.simulated as JSON -> struct sim, every fault with its path
  *     demand.c     a trace file -> demand at any wall time; pure
- *     world.c      groups: size, boots, record of changes, capacity, tokens
+ *     world.c      groups: size, boots, record of changes
+ *     items.c      single machines, disks, snapshots: states that take time
+ *     act.c        what may be done to them: checks, tokens, capacity
+ *     bill.c       the hours of machines, as charges
  *     faults.c     chance: pure functions of (seed, time, what)
  *     replies.c    inventory, prices, usage into the caller's arena
  *     simulated.c  the vtable: calls, their delays and faults
@@ -71,12 +74,28 @@ struct sim_group {
     struct sim_changes changes;
 };
 
-struct sim_instance {
-    const char *name, *region, *type, *id;
+#define SIM_TURNS_MAX 3
+
+struct sim_turn {   /* What becomes of an item by itself. */
+    uint64_t at_ns; /* Monotonic. */
+    enum cloud_state state;
+    const char *type; /* NULL: as it is. */
+};
+
+struct sim_item { /* An instance, a volume or a snapshot. */
+    enum cloud_kind kind;
+    const char *name, *region, *zone, *type, *id;
+    const char *parent; /* The instance of a volume, the volume of a snapshot; NULL: none. */
     enum cloud_state state;
     int64_t vcpu_milli, memory_mib;
+    int64_t created_at_ms; /* 0: before the start. */
+    int64_t boot_delay_ms; /* Also how long it takes to stop, or for a snapshot to be whole. */
     const struct cloud_tag *tags;
     size_t tag_count;
+    struct sim_turn turns[SIM_TURNS_MAX]; /* In order of time. */
+    size_t turn_count;
+    struct sim_changes changes; /* serving 1 while it runs. */
+    bool is_gone;
 };
 
 struct sim_capacity { /* How many machines of a type a region has for us, groups and instances together. */
@@ -86,6 +105,7 @@ struct sim_capacity { /* How many machines of a type a region has for us, groups
 
 struct sim_token {
     uint64_t token, action; /* Hashes; token 0: empty. */
+    const char *made;       /* The id of what CREATE or TAKE_SNAPSHOT made; NULL: nothing. */
 };
 
 struct sim_faults {
@@ -99,7 +119,7 @@ struct sim {
     struct adapter base;
     struct runtime *runtime;
     const struct catalogue *catalogue;
-    struct arena arena; /* What does not change after open: names, tags, traces. */
+    struct arena arena; /* Names, tags, traces; only grows. */
     const char *name;
     const char *prices; /* The catalogue's provider whose types are sold. */
     uint64_t seed;
@@ -107,11 +127,12 @@ struct sim {
     size_t region_count;
     struct sim_group *groups;
     size_t group_count;
-    struct sim_instance *instances;
-    size_t instance_count;
+    struct sim_item *items; /* Grows; so do the strings in the arena that effects bring. */
+    size_t item_count, item_capacity;
     struct sim_capacity *capacities;
     size_t capacity_count;
     struct sim_faults faults;
+    int64_t boot_delay_ms; /* Of instances that CREATE makes: the longest of those that are written. */
     struct sim_token tokens[SIM_TOKENS_MAX];
     size_t token_next;
 
@@ -131,8 +152,38 @@ void sim_group_release(struct sim_group *group);
 struct sim_change sim_changes_at(const struct sim_changes *changes, int64_t time_ms);
 /* Demand in vCPU; 0 without a trace. */
 double sim_group_demand(const struct sim_group *group, int64_t wall_ms);
-/* Sets the size as a cloud does: checks, token, capacity. */
-MUST_CHECK enum err_class sim_scale(struct sim *sim, const struct cloud_action *action, struct error *err);
+void sim_changes_push(struct sim_changes *changes, struct sim_change change);
+/* What the record says held from begin to end, in machine-milliseconds of those ordered. */
+int64_t sim_changes_machine_ms(const struct sim_changes *changes, int64_t begin_ms, int64_t end_ms);
+/* To more machines than there are room for must not be asked. */
+void sim_group_set_size(struct sim *sim, struct sim_group *group, int64_t target);
+
+/* ---- items.c ---- */
+
+struct sim_item *sim_item_find(struct sim *sim, const char *region, enum cloud_kind kind, const char *id);
+/* Zeroed; pointers to items are valid until the next. */
+struct sim_item *sim_item_add(struct sim *sim);
+/* Takes the turns that are due. Call before anything of it is read. */
+void sim_item_advance(struct sim *sim, struct sim_item *item);
+/* Whether anything will still become of it by itself. */
+bool sim_item_is_settled(const struct sim_item *item);
+/* In boot_delay_ms (±20 %) after the last turn that is planned, or at once when that is 0. */
+void sim_item_plan(struct sim *sim, struct sim_item *item, enum cloud_state state, const char *type);
+/* What holds when all its turns are taken. */
+enum cloud_state sim_item_final_state(const struct sim_item *item);
+const char *sim_item_final_type(const struct sim_item *item);
+void sim_item_release(struct sim_item *item);
+/* vCPU and memory by its type. */
+bool sim_item_fill(const struct sim *sim, struct sim_item *item);
+
+/* ---- act.c ---- */
+
+/* Does it as a cloud does, or fills *err. *ret_operation: "" done, else a handle, in the arena; *ret_made as in
+ * adapter_reply.id. */
+MUST_CHECK enum err_class sim_act(struct sim *sim, const struct cloud_action *action, struct arena *arena,
+                                  const char **ret_operation, const char **ret_made, struct error *err);
+MUST_CHECK enum err_class sim_poll_operation(struct sim *sim, const char *operation, struct arena *arena,
+                                             struct adapter_reply *reply);
 
 /* ---- replies.c: each fills reply, or reply->error and returns its class ---- */
 
@@ -142,6 +193,8 @@ MUST_CHECK enum err_class sim_reply_prices(struct sim *sim, const struct cloud_q
                                            struct adapter_reply *reply);
 MUST_CHECK enum err_class sim_reply_usage(struct sim *sim, const struct cloud_query *query, struct arena *arena,
                                           struct adapter_reply *reply);
+MUST_CHECK enum err_class sim_reply_charges(struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                                            struct adapter_reply *reply); /* bill.c */
 
 /* ---- faults.c ---- */
 

@@ -1,5 +1,5 @@
 /*
- * The state of the simulated cloud and its laws. A machine that is started boots for the group's boot delay (±20 %,
+ * The groups of the simulated cloud and their laws. A machine that is started boots for the group's boot delay (±20 %,
  * each its own) and then serves; one that is taken away is gone at once, booting ones first. Boots are counted on the
  * monotonic clock, so that a step of the wall clock starts nothing early; the record of changes is in wall time, as
  * clouds report history.
@@ -39,8 +39,8 @@ bool sim_has_region(const struct sim *sim, const char *region) {
             return true;
         }
     }
-    for (size_t i = 0; i < sim->instance_count; i++) {
-        if (str_eq(sim->instances[i].region, region)) {
+    for (size_t i = 0; i < sim->item_count; i++) {
+        if (str_eq(sim->items[i].region, region)) {
             return true;
         }
     }
@@ -64,7 +64,7 @@ static void changes_grow(struct sim_changes *changes) {
 
 /* The record never goes back: after a step of the wall clock to the past, changes bear the time of the last one until
  * the clock has caught up. */
-static void changes_push(struct sim_changes *changes, struct sim_change change) {
+void sim_changes_push(struct sim_changes *changes, struct sim_change change) {
     if (changes->count > 0) {
         struct sim_change *last = &changes->items[changes_slot(changes, changes->count - 1)];
         if (change.time_ms <= last->time_ms) {
@@ -98,12 +98,28 @@ struct sim_change sim_changes_at(const struct sim_changes *changes, int64_t time
     return low == 0 ? changes->before : changes->items[changes_slot(changes, low - 1)];
 }
 
+int64_t sim_changes_machine_ms(const struct sim_changes *changes, int64_t begin_ms, int64_t end_ms) {
+    int64_t sum = 0, from_ms = begin_ms;
+    int64_t machines = sim_changes_at(changes, begin_ms).desired;
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct sim_change *change = &changes->items[changes_slot(changes, i)];
+        if (change->time_ms <= begin_ms)
+            continue;
+        if (change->time_ms >= end_ms)
+            break;
+        sum += machines * (change->time_ms - from_ms);
+        from_ms = change->time_ms;
+        machines = change->desired;
+    }
+    return sum + machines * (end_ms - from_ms);
+}
+
 static void record(struct sim_group *group, int64_t time_ms) {
-    changes_push(&group->changes, (struct sim_change){
-                                      .time_ms = time_ms,
-                                      .desired = (int32_t)sim_group_desired(group),
-                                      .serving = (int32_t)group->serving,
-                                  });
+    sim_changes_push(&group->changes, (struct sim_change){
+                                          .time_ms = time_ms,
+                                          .desired = (int32_t)sim_group_desired(group),
+                                          .serving = (int32_t)group->serving,
+                                      });
 }
 
 void sim_group_advance(struct sim *sim, struct sim_group *group) {
@@ -123,30 +139,6 @@ void sim_group_release(struct sim_group *group) {
 
 double sim_group_demand(const struct sim_group *group, int64_t wall_ms) {
     return group->trace ? sim_trace_at(group->trace, wall_ms - group->offset_ms) * group->vcpu_per_unit : 0;
-}
-
-/* How many machines more the region gives of this type; INT64_MAX: no limit is set. */
-static int64_t capacity_left(const struct sim *sim, const struct sim_group *group) {
-    for (size_t i = 0; i < sim->capacity_count; i++) {
-        const struct sim_capacity *capacity = &sim->capacities[i];
-        if (!str_eq(capacity->region, group->region) || !str_eq(capacity->type, group->type)) {
-            continue;
-        }
-        int64_t used = 0;
-        for (size_t g = 0; g < sim->group_count; g++) {
-            const struct sim_group *other = &sim->groups[g];
-            if (str_eq(other->region, group->region) && str_eq(other->type, group->type)) {
-                used += sim_group_desired(other);
-            }
-        }
-        for (size_t n = 0; n < sim->instance_count; n++) {
-            const struct sim_instance *other = &sim->instances[n];
-            used += other->state == CLOUD_RUNNING && str_eq(other->region, group->region) &&
-                    str_eq(other->type, group->type);
-        }
-        return capacity->machines_max > used ? capacity->machines_max - used : 0;
-    }
-    return INT64_MAX;
 }
 
 static int latest_first(const void *a, const void *b) {
@@ -179,7 +171,7 @@ static void stop_machines(struct sim_group *group, size_t count) {
     group->serving -= (int64_t)(count - booting);
 }
 
-static void set_size(struct sim *sim, struct sim_group *group, int64_t target) {
+void sim_group_set_size(struct sim *sim, struct sim_group *group, int64_t target) {
     int64_t more = target - sim_group_desired(group);
     if (more == 0) {
         return;
@@ -193,81 +185,4 @@ static void set_size(struct sim *sim, struct sim_group *group, int64_t target) {
     }
     ASSERT(sim_group_desired(group) == target && group->serving >= 0);
     record(group, runtime_wall_ms(sim->runtime));
-}
-
-static uint64_t action_hash(const struct cloud_action *action) {
-    uint64_t hash = str_hash_text(str_hash_text(STR_HASH_SEED, action->region), action->id);
-    return sim_mix(hash ^ sim_mix((uint64_t)action->count)) ^ (uint64_t)action->verb << 8 ^ (uint64_t)action->kind;
-}
-
-static const struct sim_token *token_find(const struct sim *sim, uint64_t token) {
-    for (size_t i = 0; token != 0 && i < SIM_TOKENS_MAX; i++) {
-        if (sim->tokens[i].token == token) {
-            return &sim->tokens[i];
-        }
-    }
-    return NULL;
-}
-
-static enum err_class refuse(struct error *err, enum err_class class, const char *code, uint32_t http_status) {
-    err->http_status = http_status;
-    (void)str_copy(err->code, sizeof(err->code), code);
-    return class;
-}
-
-/* Grants what there is, or nothing: clouds do both. */
-static enum err_class grow(struct sim *sim, struct sim_group *group, int64_t target, struct error *err) {
-    int64_t missing = target - sim_group_desired(group);
-    int64_t left = capacity_left(sim, group);
-    if (missing <= left) {
-        set_size(sim, group, target);
-        return ERR_NONE;
-    }
-    int64_t now_ms = runtime_wall_ms(sim->runtime);
-    bool partial = left > 0 && sim_roll(sim, SIM_PARTIAL, now_ms, group->region, group->name) % 2 == 0;
-    if (partial) {
-        set_size(sim, group, sim_group_desired(group) + left);
-    }
-    error_set(err, ERR_CAPACITY, "scale %s: %s has no more %s (%lld of %lld machines granted)", group->name,
-              group->region, group->type, partial ? (long long)left : 0LL, (long long)missing);
-    err->effect = partial ? EFFECT_APPLIED : EFFECT_NONE;
-    return refuse(err, ERR_CAPACITY, "InsufficientInstanceCapacity", 400);
-}
-
-enum err_class sim_scale(struct sim *sim, const struct cloud_action *action, struct error *err) {
-    if (action->verb != CLOUD_SCALE || action->kind != CLOUD_INSTANCE_GROUP) {
-        error_set(err, ERR_PERMANENT, "%s: only the size of an instance group can be changed", action->id);
-        return refuse(err, ERR_PERMANENT, "InvalidAction", 400);
-    }
-    uint64_t token = action->token && *action->token ? str_hash_text(STR_HASH_SEED, action->token) | 1 : 0;
-    const struct sim_token *known = token_find(sim, token);
-    if (known && known->action == action_hash(action)) {
-        return ERR_NONE; /* Done before; what has happened since stays. */
-    }
-    if (known) {
-        error_set(err, ERR_PERMANENT, "scale %s: this token was used for another request", action->id);
-        return refuse(err, ERR_PERMANENT, "IdempotentParameterMismatch", 400);
-    }
-    struct sim_group *group = sim_group_find(sim, action->region, action->id);
-    if (!group) {
-        error_set(err, ERR_CONFLICT, "scale %s: no such group in %s", action->id, action->region);
-        return refuse(err, ERR_CONFLICT, "GroupNotFound", 404);
-    }
-    if (action->count < group->count_min || action->count > group->count_max) {
-        error_set(err, ERR_PERMANENT, "scale %s: %lld is outside of %lld to %lld", action->id, (long long)action->count,
-                  (long long)group->count_min, (long long)group->count_max);
-        return refuse(err, ERR_PERMANENT, "ValidationError", 400);
-    }
-    sim_group_advance(sim, group);
-    enum err_class class = ERR_NONE;
-    if (action->count > sim_group_desired(group)) {
-        class = grow(sim, group, action->count, err);
-    } else {
-        set_size(sim, group, action->count);
-    }
-    if (class == ERR_NONE && token != 0) {
-        sim->tokens[sim->token_next] = (struct sim_token){.token = token, .action = action_hash(action)};
-        sim->token_next = (sim->token_next + 1) % SIM_TOKENS_MAX;
-    }
-    return class;
 }

@@ -64,12 +64,25 @@ static void check_group(struct decoder *d, struct place *at) {
 }
 
 static void check_instance(struct decoder *d, struct place *at) {
-    static const char *const keys[] = {"name", "region", "instanceType", "state", "tags", NULL};
+    static const char *const keys[] = {"name", "region", "instanceType", "state", "bootDelay", "tags", NULL};
     decode_object_at(d, at, keys);
     decode_text_borrowed(d, at, "name", &text_id, true);
     decode_text_borrowed(d, at, "region", &text_region, true);
     decode_text_borrowed(d, at, "instanceType", &text_instance_type, true);
     decode_enum(d, at, "state", state_name, STATE_COUNT, 0);
+    decode_duration(d, at, "bootDelay", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS));
+    check_tags(d, at);
+}
+
+static void check_volume(struct decoder *d, struct place *at) {
+    static const char *const keys[] = {"name", "region", "type", "sizeGiB", "instance", "snapshotDelay", "tags", NULL};
+    decode_object_at(d, at, keys);
+    decode_text_borrowed(d, at, "name", &text_id, true);
+    decode_text_borrowed(d, at, "region", &text_region, true);
+    decode_text_borrowed(d, at, "type", &text_instance_type, false);
+    decode_int(d, at, "sizeGiB", INT_RULE(.min = 1, .max = 65536, .required = true));
+    decode_text_borrowed(d, at, "instance", &text_id, false);
+    decode_duration(d, at, "snapshotDelay", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS));
     check_tags(d, at);
 }
 
@@ -139,13 +152,14 @@ static void check_capacity(struct decoder *d, const struct place *up) {
 }
 
 void decode_simulated(struct decoder *d, const struct place *block) {
-    static const char *const keys[] = {"prices", "seed", "groups", "instances", "faults", "capacity", NULL};
+    static const char *const keys[] = {"prices", "seed", "groups", "instances", "volumes", "faults", "capacity", NULL};
     struct place at = *block;
     decode_object_at(d, &at, keys);
     decode_text_borrowed(d, &at, "prices", &text_file, false);
     decode_int(d, &at, "seed", INT_RULE(.min = INT64_MIN, .max = INT64_MAX));
     check_list(d, &at, "groups", GROUPS_MAX, check_group);
     check_list(d, &at, "instances", INSTANCES_MAX, check_instance);
+    check_list(d, &at, "volumes", INSTANCES_MAX, check_volume);
     check_faults(d, &at);
     check_capacity(d, &at);
 }

@@ -437,14 +437,7 @@ int64_t sim_cloud_size(const struct sim_cloud *cloud, const char *provider, cons
 void sim_cloud_set_size(struct sim_cloud *cloud, const char *provider, const char *name, int64_t size) {
     struct sim_group *group = group_of(cloud, provider, name);
     cr_assert(group);
-    struct error err = {0};
-    struct cloud_action action = {.verb = CLOUD_SCALE,
-                                  .kind = CLOUD_INSTANCE_GROUP,
-                                  .region = group->region,
-                                  .id = group->name,
-                                  .count = size,
-                                  .token = ""};
-    cr_assert_eq(sim_scale(sim_of_provider(provider_of(cloud, provider)), &action, &err), ERR_NONE, "%s", err.message);
+    sim_group_set_size(sim_of_provider(provider_of(cloud, provider)), group, size);
     note_effects(cloud, false);
 }
 

@@ -128,6 +128,44 @@ struct adapter_reply rig_prices(struct rig *rig, const char *region, const char 
     return await(rig, &call);
 }
 
+struct adapter_reply rig_act(struct rig *rig, struct cloud_action action) {
+    int count = 0;
+    struct adapter_call call = {.done = on_done, .ctx = &count, .arena = &rig->arena};
+    action.region = "us-east-1";
+    rig->adapter->ops->apply(rig->adapter, &call, &action);
+    return await(rig, &call);
+}
+
+struct adapter_reply rig_poll(struct rig *rig, const char *operation) {
+    int count = 0;
+    struct adapter_call call = {.done = on_done, .ctx = &count, .arena = &rig->arena};
+    rig->adapter->ops->poll(rig->adapter, &call, operation);
+    return await(rig, &call);
+}
+
+struct adapter_reply rig_charges(struct rig *rig, int64_t from_ms, int64_t to_ms, size_t count_max,
+                                 const char *cursor) {
+    int count = 0;
+    struct adapter_call call = {.done = on_done, .ctx = &count, .arena = &rig->arena};
+    struct cloud_query query = {
+        .region = "us-east-1", .from_ms = from_ms, .to_ms = to_ms, .count_max = count_max, .cursor = cursor};
+    rig->adapter->ops->charges(rig->adapter, &call, &query);
+    return await(rig, &call);
+}
+
+bool rig_find(struct rig *rig, enum cloud_kind kind, const char *id, struct cloud_resource *ret) {
+    struct adapter_reply reply = rig_list(rig, "us-east-1");
+    cr_assert_eq(reply.error.class, ERR_NONE, "%s", reply.error.message);
+    for (size_t i = 0; i < reply.count; i++) {
+        const struct cloud_resource *resource = &reply.as.resources[i];
+        if (resource->kind == kind && (str_eq(resource->id, id) || str_eq(resource->name, id))) {
+            *ret = *resource;
+            return true;
+        }
+    }
+    return false;
+}
+
 struct cloud_resource rig_group(struct rig *rig, const char *group) {
     struct adapter_reply reply = rig_list(rig, "us-east-1");
     cr_assert_eq(reply.error.class, ERR_NONE, "%s", reply.error.message);

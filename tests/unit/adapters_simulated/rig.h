@@ -34,6 +34,13 @@ struct adapter_reply rig_list(struct rig *rig, const char *region);
 struct adapter_reply rig_scale(struct rig *rig, const char *group, int64_t count, const char *token);
 struct adapter_reply rig_usage(struct rig *rig, const char *group, int64_t from_ms, int64_t to_ms, int64_t step_ms);
 struct adapter_reply rig_prices(struct rig *rig, const char *region, const char *const *types, size_t type_count);
+/* In us-east-1. */
+struct adapter_reply rig_act(struct rig *rig, struct cloud_action action);
+struct adapter_reply rig_poll(struct rig *rig, const char *operation);
+struct adapter_reply rig_charges(struct rig *rig, int64_t from_ms, int64_t to_ms, size_t count_max, const char *cursor);
+/* The item of us-east-1 that has this id or name; kind tells it from others. False: not listed. */
+bool rig_find(struct rig *rig, enum cloud_kind kind, const char *id, struct cloud_resource *ret);
+
 /* Of us-east-1; fails the test if the list fails or lacks it. */
 struct cloud_resource rig_group(struct rig *rig, const char *group);
 
