@@ -87,6 +87,10 @@ void aws_groups_build(struct call *call);
 const char *aws_groups_read(struct call *call, struct aws_inventory *inventory, struct error *err);
 void aws_scale(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action);
 
+/* act.c: adapter_ops.apply and poll. */
+void aws_apply(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action);
+void aws_poll(struct aws *aws, struct adapter_call *outer, const char *operation);
+
 /* ec2.c */
 void aws_instances_build(struct call *call);
 const char *aws_instances_read(struct call *call, struct aws_inventory *inventory, struct error *err);

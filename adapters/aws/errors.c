@@ -26,6 +26,7 @@ const struct error_rule aws_error_rules[] = {
     {.code = "SlowDown", .class = ERR_THROTTLED},
     {.code = "PriorRequestNotComplete", .class = ERR_THROTTLED},
     {.code = "ProvisionedThroughputExceeded*", .class = ERR_THROTTLED},
+    {.code = "SnapshotCreationPerVolumeRateExceeded", .class = ERR_THROTTLED},
 
     /* The credential has run out, or the clock is wrong. */
     {.code = "ExpiredToken*", EXPIRED},
@@ -82,8 +83,13 @@ const struct error_rule aws_error_rules[] = {
     {.code = "InvalidState*", .class = ERR_CONFLICT},
     {.code = "VolumeInUse", .class = ERR_CONFLICT},
     {.code = "DependencyViolation", .class = ERR_CONFLICT},
+    {.code = "*.InUse", .class = ERR_CONFLICT}, /* InvalidSnapshot.InUse, InvalidIPAddress.InUse... */
+    {.code = "IncorrectSpotRequestState", .class = ERR_CONFLICT},
+    {.code = "ConcurrentSnapshotLimitExceeded", .class = ERR_CONFLICT}, /* Passes when the pending ones are complete. */
+    {.code = "PendingSnapshotLimitExceeded", .class = ERR_CONFLICT},
     {.code = "IdempotentParameterMismatch", .class = ERR_PERMANENT},
     {.code = "IdempotentInstanceTerminated", .class = ERR_CONFLICT},
+    {.code = "InvalidLaunchTemplate*", .class = ERR_PERMANENT}, /* Also "not found": it is named by the user. */
     {.code = "*.NotFound", .class = ERR_CONFLICT}, /* InvalidInstanceID.NotFound, InvalidVolume.NotFound... */
     {.code = "*NotFound*", .class = ERR_CONFLICT}, /* ResourceNotFoundException, NotFoundException */
     {.code = "*.Duplicate", .class = ERR_CONFLICT},
@@ -121,6 +127,8 @@ const struct error_rule aws_error_rules[] = {
     {.code = "*LimitExceeded*", .class = ERR_PERMANENT}, /* InstanceLimitExceeded, VcpuLimitExceeded: quotas. */
     {.code = "MaxSpotInstanceCountExceeded", .class = ERR_PERMANENT},
     {.code = "OperationNotPermitted", .class = ERR_PERMANENT},
+    {.code = "ResourceCountExceeded", .class = ERR_PERMANENT},
+    {.code = "TagPolicyViolation", .class = ERR_PERMANENT},
     {.code = "DryRunOperation", .class = ERR_PERMANENT},
 };
 const size_t aws_error_rule_count = ARRAY_LEN(aws_error_rules);

@@ -246,8 +246,12 @@ static void aws_usage_verb(struct adapter *self, struct adapter_call *outer, con
     aws_usage(from(self), outer, query);
 }
 
-static void aws_apply(struct adapter *self, struct adapter_call *outer, const struct cloud_action *action) {
-    aws_scale(from(self), outer, action);
+static void aws_apply_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_action *action) {
+    aws_apply(from(self), outer, action);
+}
+
+static void aws_poll_verb(struct adapter *self, struct adapter_call *outer, const char *operation) {
+    aws_poll(from(self), outer, operation);
 }
 
 static void refuse(struct adapter *self, struct adapter_call *outer, const char *verb) {
@@ -266,18 +270,21 @@ static void aws_limits(struct adapter *self, struct adapter_call *outer, const s
     refuse(self, outer, "limits");
 }
 
-static const struct call_verb poll_verb = {.name = "poll", .priority = GATE_ACTION};
-
-static void aws_poll(struct adapter *self, struct adapter_call *outer, const char *operation) {
-    (void)operation;
-    struct call *call = call_new(&from(self)->host, outer, &poll_verb, 0);
-    call_refuse(call, "aws: poll: nothing that this adapter does is a long operation");
-}
+#define BIT(verb) (1u << (verb))
 
 const struct adapter_ops adapter_aws = {
     .type = "aws",
     .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
-    .verbs = {[CLOUD_INSTANCE_GROUP] = 1u << CLOUD_SCALE},
+    .verbs =
+        {
+            [CLOUD_INSTANCE_GROUP] = BIT(CLOUD_SCALE) | BIT(CLOUD_TAG),
+            [CLOUD_INSTANCE] = BIT(CLOUD_RESIZE) | BIT(CLOUD_START) | BIT(CLOUD_STOP) | BIT(CLOUD_CREATE) |
+                               BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+            [CLOUD_VOLUME] = BIT(CLOUD_TAKE_SNAPSHOT) | BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+            [CLOUD_SNAPSHOT] = BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+            [CLOUD_ADDRESS] = BIT(CLOUD_DELETE) | BIT(CLOUD_TAG),
+        },
+    .tokens = BIT(CLOUD_CREATE),
     .open = aws_open,
     .close = call_host_close,
     .account = aws_account,
@@ -286,7 +293,7 @@ const struct adapter_ops adapter_aws = {
     .usage = aws_usage_verb,
     .charges = aws_charges,
     .limits = aws_limits,
-    .apply = aws_apply,
-    .poll = aws_poll,
+    .apply = aws_apply_verb,
+    .poll = aws_poll_verb,
     .cancel = call_host_cancel,
 };

@@ -46,6 +46,9 @@ struct call_verb { /* One verb of one cloud; const. */
     /* NULL: a failure ends the call. Else it is asked what to do about *err, of a request that was refused, failed or
      * was not sent: cleared (class NONE), the call goes on with what is returned, as after read. */
     enum exchange_next (*failed)(struct call *call, struct error *err);
+    /* Optional: looks at a refusal before it ends the call. True: it is no failure ("already gone"); outer->reply is
+     * filled. It may also change *err. */
+    bool (*refused)(struct call *call, struct error *err);
 };
 
 /* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same
@@ -100,8 +103,8 @@ struct call {
     size_t page_count;
     struct map pages_seen;
 
-    /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so in
-     * build, for each exchange. */
+    /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so
+     * in build, for each exchange. */
     bool mutates;
     bool has_mutated; /* An earlier exchange had an effect: what the whole call did is unknown if it fails later. */
 

@@ -5,7 +5,10 @@
  *     adapter_probe TYPE ENDPOINT REGION account
  *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
  *     adapter_probe TYPE ENDPOINT REGION usage KIND FROM TO STEP ID...
- *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT
+ *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT          (Scale of an InstanceGroup)
+ *     adapter_probe TYPE ENDPOINT REGION act VERB KIND ID [FIELD=VALUE...] [tag:KEY=VALUE...]
+ *     adapter_probe TYPE ENDPOINT REGION poll HANDLE
+ * Fields: count min max type zone vcpuMilli memoryMiB rollout token.
  * ENDPOINT "-": the cloud's own. Credentials come from the environment. Exit 0: the call succeeded, 1: it did not.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -34,7 +37,9 @@ struct probe {
     struct adapter_call call;
     struct cloud_query query;
     struct cloud_action action;
+    struct cloud_tag tags[16];
     const char *verb;
+    const char *operation; /* poll */
     int exit_code;
 };
 
@@ -102,6 +107,13 @@ static void write_result(struct json_writer *w, const struct probe *probe) {
         jw_put_string(w, "operation", reply->as.operation);
         return;
     }
+    if (str_eq(probe->verb, "act") || str_eq(probe->verb, "poll")) {
+        jw_put_string(w, "operation", reply->as.operation);
+        jw_put_int(w, "pollAfterMs", reply->poll_after_ms);
+        if (reply->id != NULL)
+            jw_put_string(w, "id", reply->id);
+        return;
+    }
     jw_put_bool(w, "truncated", reply->truncated);
     jw_key(w, "items");
     jw_open(w, '[');
@@ -151,6 +163,70 @@ static bool parse_kinds(const char *text, uint32_t *ret) {
     return true;
 }
 
+static bool parse_verb(const char *name, enum cloud_verb *ret) {
+    for (int verb = 0; verb < CLOUD_VERB_COUNT; verb++) {
+        if (str_eq(cloud_verb_name((enum cloud_verb)verb), name)) {
+            *ret = (enum cloud_verb)verb;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool parse_tag(struct probe *probe, char *key, const char *value) {
+    if (probe->action.tag_count == sizeof(probe->tags) / sizeof(probe->tags[0]))
+        return false;
+    probe->tags[probe->action.tag_count++] = (struct cloud_tag){key, value};
+    return true;
+}
+
+/* "type=m5.large", "tag:team=a"; splits the argument in place. */
+static bool parse_field(struct probe *probe, char *argument) {
+    struct cloud_action *action = &probe->action;
+    char *value = argument;
+    const char *name = strsep(&value, "=");
+    if (value == NULL)
+        return false;
+    if (str_has_prefix(name, "tag:"))
+        return parse_tag(probe, argument + 4, value);
+    const struct {
+        const char *name;
+        const char **text;
+        int64_t *number;
+    } fields[] = {
+        {"type", &action->type, NULL},
+        {"zone", &action->zone, NULL},
+        {"token", &action->token, NULL},
+        {"count", NULL, &action->count},
+        {"min", NULL, &action->count_min},
+        {"max", NULL, &action->count_max},
+        {"vcpuMilli", NULL, &action->vcpu_milli},
+        {"memoryMiB", NULL, &action->memory_mib},
+    };
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        if (!str_eq(fields[i].name, name))
+            continue;
+        if (fields[i].number != NULL)
+            return str_to_int64(value, fields[i].number);
+        *fields[i].text = value;
+        return true;
+    }
+    action->is_rollout = str_eq(value, "true");
+    return str_eq(name, "rollout");
+}
+
+static bool parse_act(struct probe *probe, int argc, char **argv) {
+    probe->action.tags = probe->tags;
+    probe->action.id = argv[2];
+    if (!parse_verb(argv[0], &probe->action.verb) || !cloud_kind_parse(argv[1], &probe->action.kind))
+        return false;
+    for (int i = 3; i < argc; i++) {
+        if (!parse_field(probe, argv[i]))
+            return false;
+    }
+    return true;
+}
+
 /* argv from the verb on. */
 static bool parse(struct probe *probe, int argc, char **argv) {
     probe->verb = argv[0];
@@ -170,9 +246,15 @@ static bool parse(struct probe *probe, int argc, char **argv) {
                time_parse(argv[2], &probe->query.from_ms) && time_parse(argv[3], &probe->query.to_ms) &&
                duration_parse(argv[4], &probe->query.step_ms);
     }
+    probe->action.token = "probe";
+    if (str_eq(probe->verb, "poll")) {
+        probe->operation = argc == 2 ? argv[1] : "";
+        return argc == 2;
+    }
+    if (str_eq(probe->verb, "act"))
+        return argc >= 4 && parse_act(probe, argc - 1, argv + 1);
     probe->action.kind = CLOUD_INSTANCE_GROUP;
     probe->action.id = argc > 1 ? argv[1] : "";
-    probe->action.token = "probe";
     return str_eq(probe->verb, "apply") && argc == 3 && str_to_int64(argv[2], &probe->action.count);
 }
 
@@ -185,6 +267,8 @@ static void submit(struct probe *probe) {
         adapter->ops->list(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "usage"))
         adapter->ops->usage(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "poll"))
+        adapter->ops->poll(adapter, &probe->call, probe->operation);
     else
         adapter->ops->apply(adapter, &probe->call, &probe->action);
 }
@@ -211,7 +295,7 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
-        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|apply ...\n", stderr);
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|apply|act|poll ...\n", stderr);
         return 64;
     }
     probe.query.region = probe.action.region = argv[3];
