@@ -26,7 +26,7 @@
 #include "net/http.h"
 
 /* Beside adapter_all: the probe needs no other back end. */
-static const struct adapter_ops *const networked[] = {&adapter_aws};
+static const struct adapter_ops *const networked[] = {&adapter_aws, &adapter_kubernetes};
 
 struct probe {
     uv_loop_t loop;
@@ -284,7 +284,8 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
                                           .regions = regions,
                                           .region_count = 1,
                                           .endpoint = str_eq(argv[1], "-") ? NULL : argv[1],
-                                          .credential = from_environment};
+                                          .credential = from_environment,
+                                          .is_environment = true};
     for (size_t i = 0; i < sizeof(networked) / sizeof(networked[0]); i++) {
         if (str_eq(networked[i]->type, argv[0]))
             return networked[i]->open(&probe->adapter, env, &config, err);
