@@ -95,3 +95,7 @@ int cloud_tag_cmp(const void *a, const void *b) {
     const struct cloud_tag *x = a, *y = b;
     return str_cmp(x->key, y->key);
 }
+
+bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
+    return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
+}

@@ -103,9 +103,12 @@ static enum exchange_next delete_read(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-static bool delete_refused(struct call *call, struct error *err) {
-    call->outer->reply.as.operation = "";
-    return str_has_suffix(err->code, ".NotFound");
+static enum exchange_next delete_failed(struct call *call, struct error *err) {
+    if (str_has_suffix(err->code, ".NotFound")) {
+        *err = (struct error){0};
+        call->outer->reply.as.operation = "";
+    }
+    return EXCHANGE_DONE;
 }
 
 static const struct call_verb delete_verb = {.name = "apply",
@@ -113,7 +116,7 @@ static const struct call_verb delete_verb = {.name = "apply",
                                              .priority = GATE_ACTION,
                                              .build = delete_build,
                                              .read = delete_read,
-                                             .refused = delete_refused};
+                                             .failed = delete_failed};
 
 /* ---- apply ---- */
 

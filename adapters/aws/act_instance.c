@@ -218,25 +218,27 @@ static bool is_final(enum err_class class) {
 
 /* A machine that has moved on since it was read is looked at again. A resize that is refused while the machine is down
  * because of us turns back. */
-static bool drive_refused(struct call *call, struct error *err) {
+static enum exchange_next drive_failed(struct call *call, struct error *err) {
     struct aws_act *act = call->state;
     struct aws_operation *operation = &act->operation;
-    if (!call->mutates)
-        return false;
-    if (str_eq(err->code, "IncorrectInstanceState")) {
+    bool is_refusal = call->mutates && err->http_status != 0;
+    if (is_refusal && str_eq(err->code, "IncorrectInstanceState")) {
+        *err = (struct error){0};
         aws_operation_goes_on(call, POLL_MS);
-        return true;
+        return EXCHANGE_DONE;
     }
-    if (operation->deed != AWS_RESIZE || !operation->was_running || act->step == STOP || !is_final(err->class))
-        return false;
+    if (!is_refusal || operation->deed != AWS_RESIZE || !operation->was_running || act->step == STOP ||
+        !is_final(err->class))
+        return EXCHANGE_DONE;
     if (operation->code[0] != '\0') { /* On the way back already: it stays down. */
         err->effect = EFFECT_APPLIED;
-        return false;
+        return EXCHANGE_DONE;
     }
     operation->code =
         aws_word_is_valid(err->code, sizeof(err->code)) ? arena_strdup(&call->arena, err->code) : "Refused";
+    *err = (struct error){0};
     aws_operation_goes_on(call, AT_ONCE_MS);
-    return true;
+    return EXCHANGE_DONE;
 }
 
 const struct call_verb aws_drive_verb = {.name = "machine",
@@ -244,7 +246,7 @@ const struct call_verb aws_drive_verb = {.name = "machine",
                                          .priority = GATE_ACTION,
                                          .build = drive_build,
                                          .read = drive_read,
-                                         .refused = drive_refused};
+                                         .failed = drive_failed};
 
 /* ---- create ---- */
 

@@ -3,35 +3,40 @@
  *     1. static keys       AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
  *     2. web identity      AWS_ROLE_ARN, AWS_WEB_IDENTITY_TOKEN_FILE [AWS_ROLE_SESSION_NAME]; the file is read anew for
  *                          each renewal, since the kubelet rotates it
- *     3. instance metadata IMDSv2 only, unless AWS_EC2_METADATA_DISABLED=true
+ *     3. container         AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, or AWS_CONTAINER_CREDENTIALS_FULL_URI
+ *                          [AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE or AWS_CONTAINER_AUTHORIZATION_TOKEN]
+ *     4. instance metadata IMDSv2 only, unless AWS_EC2_METADATA_DISABLED=true
  *                          [AWS_EC2_METADATA_SERVICE_ENDPOINT]
- * And the signature of every request.
+ * 2 to 4 only where the environment is ours: whoever may write a Secret must not have our files read, our node's role
+ * used or our token sent somewhere. On top of any, where the Provider says so: AssumeRole. And the signature of every
+ * request.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/aws/aws_internal.h"
+#include "adapters/aws/auth_internal.h"
 #include "adapters/common/sigv4.h"
 #include "base/json.h"
-#include "base/mem.h"
 #include "base/str.h"
 #include "base/timefmt.h"
 
-#define TOKEN_FILE_SIZE_MAX 32768
-#define STS_TIMEOUT_MS 15000
-#define METADATA_TIMEOUT_MS 2000
 #define METADATA_ENDPOINT "http://169.254.169.254"
-#define METADATA_ROLES "/latest/meta-data/iam/security-credentials/"
+#define CONTAINER_ENDPOINT "http://169.254.170.2"
+#define SESSION_NAME "trimtab"
 
-void aws_sign(struct call *call, const struct credentials_value *value) {
-    struct exchange *exchange = &call->exchange;
-    const struct aws_scope *scope = call->state;
-    int64_t now_ms = call_host_now_ms(call->host);
-    char date[SIGV4_DATE_SIZE];
+void aws_sign_exchange(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
+                       const struct credentials_value *value) {
+    int64_t now_ms = call_host_now_ms(&aws->host);
+    char date[SIGV4_DATE_SIZE], hash[SIGNING_SHA256_HEX_SIZE];
+    bool is_s3 = scope->service == &aws_s3;
     sigv4_date(now_ms, date);
     exchange_header(exchange, "x-amz-date", "%s", date);
+    if (is_s3) {
+        signing_sha256_hex(buf_bytes(&exchange->body), hash);
+        exchange_header(exchange, "x-amz-content-sha256", "%s", hash);
+    }
     if (value->token != NULL)
         exchange_header(exchange, "x-amz-security-token", "%s", value->token);
     const char *path, *query;
@@ -43,6 +48,7 @@ void aws_sign(struct call *call, const struct credentials_value *value) {
         .headers = exchange->headers,
         .header_count = exchange->header_count,
         .body = buf_bytes(&exchange->body),
+        .path_verbatim = is_s3,
         .region = scope->region,
         .service = scope->service->signing,
         .key_id = value->id,
@@ -55,108 +61,51 @@ void aws_sign(struct call *call, const struct credentials_value *value) {
     buf_release(&authorization);
 }
 
-static enum err_class take_value(const char *id, const char *secret, const char *token, const char *expiration,
-                                 struct credentials_value *ret, struct error *err) {
+void aws_sign(struct call *call, const struct credentials_value *value) {
+    aws_sign_exchange(aws_of(call), &call->exchange, call->state, value);
+}
+
+enum err_class auth_take_value(const struct aws *aws, const char *id, const char *secret, const char *token,
+                               const char *expiration, struct credentials_value *ret, struct error *err) {
     int64_t expires_at_ms;
     if (id[0] == '\0' || secret[0] == '\0' || token[0] == '\0' || !time_parse(expiration, &expires_at_ms))
         return error_set(err, ERR_RETRYABLE, "the reply holds no complete credential");
-    *ret = (struct credentials_value){
-        .id = mem_strdup(id), .secret = mem_strdup(secret), .token = mem_strdup(token), .expires_at_ms = expires_at_ms};
+    if (!auth_is_word(id) || !auth_is_word(secret) || !auth_is_word(token))
+        return error_set(err, ERR_RETRYABLE, "the reply holds a credential with blanks or control characters");
+    *ret = (struct credentials_value){.id = mem_strdup(id),
+                                      .secret = mem_strdup(secret),
+                                      .token = mem_strdup(token),
+                                      .expires_at_ms = expires_at_ms - aws->host.clock_offset_ms};
     return ERR_NONE;
 }
 
-/* Web identity. */
-
-static enum err_class read_token(const char *path, char *to, size_t to_size, struct error *err) {
+enum err_class auth_read_token(const char *variable, const char *path, char to[AUTH_TOKEN_SIZE_MAX],
+                               struct error *err) {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return error_set(err, ERR_PERMISSION, "AWS_WEB_IDENTITY_TOKEN_FILE %s: %m", path);
-    size_t size = fread(to, 1, to_size - 1, file);
+        return error_set(err, ERR_PERMISSION, "%s %s: %m", variable, path);
+    size_t size = fread(to, 1, AUTH_TOKEN_SIZE_MAX - 1, file);
     fclose(file);
+    bool is_full = size == AUTH_TOKEN_SIZE_MAX - 1;
     while (size > 0 && strchr(" \t\r\n", to[size - 1]) != NULL)
         size--;
     to[size] = '\0';
-    if (size == 0 || size == to_size - 1)
-        return error_set(err, ERR_PERMISSION, "AWS_WEB_IDENTITY_TOKEN_FILE %s: %s", path,
-                         size == 0 ? "empty" : "too large");
+    if (size == 0 || is_full)
+        return error_set(err, ERR_PERMISSION, "%s %s: %s", variable, path, size == 0 ? "empty" : "too large");
     return ERR_NONE;
 }
 
-static enum err_class web_identity_build(void *ctx, struct exchange *exchange, uint32_t index, struct error *err) {
-    (void)index;
-    struct aws *aws = ctx;
-    char token[TOKEN_FILE_SIZE_MAX];
-    if (read_token(aws->auth.token_file, token, sizeof(token), err) != ERR_NONE)
-        return err->class;
-    struct aws_scope scope = {&aws_sts, aws->region};
-    aws_query_begin(aws, exchange, &scope, "AssumeRoleWithWebIdentity");
-    aws_query_put(exchange, "RoleArn", aws->auth.role_arn);
-    aws_query_put(exchange, "RoleSessionName", aws->auth.session_name);
-    aws_query_put(exchange, "WebIdentityToken", token);
-    mem_wipe(token, sizeof(token));
-    exchange->request.timeout_ms = STS_TIMEOUT_MS;
-    return ERR_NONE;
-}
-
-static enum exchange_next web_identity_read(void *ctx, struct exchange *exchange, uint32_t index,
-                                            struct credentials_value *ret, struct error *err) {
-    (void)ctx, (void)index;
-    if (exchange->request.status != 200) {
-        aws_read_refusal(NULL, exchange, err);
-        error_wrap(err, "AssumeRoleWithWebIdentity");
-        err->http_status = exchange->request.status;
-        err->retry_after_ms = exchange->request.retry_after_ms;
-        return EXCHANGE_DONE;
+void auth_value_wipe(struct credentials_value *value) {
+    char *const texts[] = {value->id, value->secret, value->token};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        if (texts[i] != NULL)
+            mem_wipe(texts[i], strlen(texts[i]));
+        mem_free(texts[i]);
     }
-    const struct xml_node *root = aws_query_reply(exchange, "AssumeRoleWithWebIdentity", err);
-    if (root == NULL)
-        return EXCHANGE_DONE;
-    const struct xml_node *found = xml_at(root, "AssumeRoleWithWebIdentityResult/Credentials");
-    (void)!take_value(xml_text(found, "AccessKeyId"), xml_text(found, "SecretAccessKey"),
-                      xml_text(found, "SessionToken"), xml_text(found, "Expiration"), ret, err);
-    return EXCHANGE_DONE;
+    *value = (struct credentials_value){0};
 }
 
-/* Instance metadata: a session token, the role's name, the role's keys. */
-
-static enum err_class metadata_build(void *ctx, struct exchange *exchange, uint32_t index, struct error *err) {
-    (void)err;
-    struct aws_auth *auth = &((struct aws *)ctx)->auth;
-    buf_puts(&exchange->url, auth->metadata_endpoint);
-    if (index == 0) {
-        exchange->request.method = "PUT";
-        buf_puts(&exchange->url, "/latest/api/token");
-        exchange_header(exchange, "x-aws-ec2-metadata-token-ttl-seconds", "300");
-    } else {
-        exchange->request.method = "GET";
-        buf_puts(&exchange->url, METADATA_ROLES);
-        if (index == 2)
-            signing_append_encoded(&exchange->url, bytes_of(auth->metadata_role), "+=,@");
-        exchange_header(exchange, "x-aws-ec2-metadata-token", "%s", auth->metadata_token);
-    }
-    exchange->request.timeout_ms = METADATA_TIMEOUT_MS;
-    exchange->request.connect_timeout_ms = METADATA_TIMEOUT_MS / 2;
-    return ERR_NONE;
-}
-
-static void read_metadata_keys(struct exchange *exchange, struct credentials_value *ret, struct error *err) {
-    struct json *root;
-    if (json_parse_trusted(buf_bytes(&exchange->request.reply), &root, err) != ERR_NONE) {
-        /* The parser's message may quote the text, which holds the keys. */
-        error_set(err, ERR_RETRYABLE, "the reply of the instance metadata is no JSON");
-        return;
-    }
-    const char *code = json_string(json_get(root, "Code"), "Success");
-    if (!str_eq(code, "Success"))
-        error_set(err, ERR_PERMISSION, "the instance metadata says %s", code);
-    else
-        (void)!take_value(json_string(json_get(root, "AccessKeyId"), ""),
-                          json_string(json_get(root, "SecretAccessKey"), ""), json_string(json_get(root, "Token"), ""),
-                          json_string(json_get(root, "Expiration"), ""), ret, err);
-    json_free(root);
-}
-
-static bool is_word(const char *text) {
+bool auth_is_word(const char *text) {
     for (const char *c = text; *c != '\0'; c++) {
         if (*c <= ' ' || *c == 0x7f)
             return false;
@@ -164,37 +113,7 @@ static bool is_word(const char *text) {
     return text[0] != '\0';
 }
 
-static enum exchange_next metadata_read(void *ctx, struct exchange *exchange, uint32_t index,
-                                        struct credentials_value *ret, struct error *err) {
-    struct aws_auth *auth = &((struct aws *)ctx)->auth;
-    uint32_t status = exchange->request.status;
-    if (status == 404 && index == 1) {
-        error_set(err, ERR_PERMISSION, "no static key, no web identity, and the instance has no role");
-        return EXCHANGE_DONE;
-    }
-    if (status != 200) {
-        error_set(err, status >= 500 ? ERR_RETRYABLE : ERR_PERMISSION, "the instance metadata answers %u", status);
-        err->http_status = status;
-        return EXCHANGE_DONE;
-    }
-    if (index == 2) {
-        read_metadata_keys(exchange, ret, err);
-        return EXCHANGE_DONE;
-    }
-    char **to = index == 0 ? &auth->metadata_token : &auth->metadata_role;
-    const char *text = buf_text(&exchange->request.reply);
-    mem_free(*to);
-    *to = mem_strndup(text, strcspn(text, "\r\n"));
-    if (!is_word(*to))
-        error_set(err, ERR_RETRYABLE, "the instance metadata gives no %s", index == 0 ? "token" : "role");
-    return err->class == ERR_NONE ? EXCHANGE_MORE : EXCHANGE_DONE;
-}
-
-static const struct credentials_source static_keys = {.name = "the access key"};
-static const struct credentials_source web_identity = {
-    .name = "web identity", .build = web_identity_build, .read = web_identity_read};
-static const struct credentials_source metadata = {
-    .name = "the instance metadata", .build = metadata_build, .read = metadata_read};
+const struct credentials_source auth_static_keys = {.name = "the access key"};
 
 static const char *find(const struct adapter_config *config, const char *key) {
     const char *value = config->credential != NULL ? config->credential(config->credential_ctx, key) : NULL;
@@ -208,33 +127,63 @@ static char *without_slash(const char *url) {
     return mem_strndup(url, size);
 }
 
-static void use(struct aws *aws, const struct credentials_source *source) {
-    credentials_init(&aws->host.credentials, aws->host.runtime, aws->host.http, source, aws);
-}
-
-enum err_class aws_auth_open(struct aws *aws, const struct adapter_config *config, struct error *err) {
-    struct aws_auth *auth = &aws->auth;
+/* *ret NULL: none is configured. */
+static enum err_class open_static(struct aws *aws, const struct adapter_config *config,
+                                  const struct credentials_source **ret, struct error *err) {
     const char *id = find(config, "AWS_ACCESS_KEY_ID"), *secret = find(config, "AWS_SECRET_ACCESS_KEY");
     const char *token = find(config, "AWS_SESSION_TOKEN");
+    *ret = NULL;
     if ((id != NULL) != (secret != NULL))
         return error_set(err, ERR_PERMANENT, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY go together: %s is missing",
                          id != NULL ? "the secret" : "the id");
-    if (id != NULL) {
-        if (!is_word(id) || !is_word(secret) || (token != NULL && !is_word(token)))
-            return error_set(err, ERR_PERMANENT, "the AWS access key holds blanks or control characters");
-        use(aws, &static_keys);
-        credentials_set(&aws->host.credentials, id, secret, token);
+    if (id == NULL)
         return ERR_NONE;
-    }
+    if (!auth_is_word(id) || !auth_is_word(secret) || (token != NULL && !auth_is_word(token)))
+        return error_set(err, ERR_PERMANENT, "the AWS access key holds blanks or control characters");
+    aws->auth.base_value =
+        (struct credentials_value){.id = mem_strdup(id), .secret = mem_strdup(secret), .token = mem_strdup(token)};
+    *ret = &auth_static_keys;
+    return ERR_NONE;
+}
+
+static enum err_class open_container(struct aws *aws, const struct adapter_config *config,
+                                     const struct credentials_source **ret, struct error *err) {
+    const char *relative = find(config, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI");
+    const char *full = find(config, "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    const char *file = find(config, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE");
+    const char *token = find(config, "AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    struct aws_auth *auth = &aws->auth;
+    *ret = NULL;
+    if (relative == NULL && full == NULL)
+        return ERR_NONE;
+    if (relative != NULL && (relative[0] != '/' || !auth_is_word(relative)))
+        return error_set(err, ERR_PERMANENT, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI is no path");
+    auth->container_uri = relative != NULL ? mem_printf("%s%s", CONTAINER_ENDPOINT, relative) : mem_strdup(full);
+    if (!auth_container_uri_is_allowed(auth->container_uri))
+        return error_set(err, ERR_PERMANENT,
+                         "AWS_CONTAINER_CREDENTIALS_FULL_URI is neither https nor on the loopback or link-local "
+                         "addresses that AWS uses");
+    if (token != NULL && !auth_is_word(token))
+        return error_set(err, ERR_PERMANENT, "AWS_CONTAINER_AUTHORIZATION_TOKEN holds blanks or control characters");
+    auth->container_token_file = mem_strdup(file);
+    auth->container_token = mem_strdup(token);
+    *ret = &auth_container;
+    return ERR_NONE;
+}
+
+/* The sources that read files of this machine or ask services beside it. */
+static enum err_class open_environment(struct aws *aws, const struct adapter_config *config,
+                                       const struct credentials_source **ret, struct error *err) {
+    struct aws_auth *auth = &aws->auth;
     const char *role = find(config, "AWS_ROLE_ARN"), *file = find(config, "AWS_WEB_IDENTITY_TOKEN_FILE");
     if (role != NULL && file != NULL) {
-        const char *session = find(config, "AWS_ROLE_SESSION_NAME");
         auth->role_arn = mem_strdup(role);
         auth->token_file = mem_strdup(file);
-        auth->session_name = mem_strdup(session != NULL ? session : "trimtab");
-        use(aws, &web_identity);
+        *ret = &auth_web_identity;
         return ERR_NONE;
     }
+    if (open_container(aws, config, ret, err) != ERR_NONE || *ret != NULL)
+        return err->class;
     const char *disabled = find(config, "AWS_EC2_METADATA_DISABLED");
     if (disabled != NULL && strcasecmp(disabled, "true") == 0)
         return error_set(err, ERR_PERMISSION,
@@ -242,15 +191,60 @@ enum err_class aws_auth_open(struct aws *aws, const struct adapter_config *confi
                          "AWS_WEB_IDENTITY_TOKEN_FILE is set");
     const char *endpoint = find(config, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
     auth->metadata_endpoint = without_slash(endpoint != NULL ? endpoint : METADATA_ENDPOINT);
-    use(aws, &metadata);
+    *ret = &auth_metadata;
+    return ERR_NONE;
+}
+
+/* parameters.assumeRole: {"roleArn", "externalId"}. */
+static enum err_class open_assume(struct aws *aws, const struct adapter_config *config, struct error *err) {
+    const struct json *block = json_get(config->parameters, "assumeRole");
+    if (block == NULL)
+        return ERR_NONE;
+    const char *arn = json_string(json_get(block, "roleArn"), "");
+    const char *external_id = json_string(json_get(block, "externalId"), NULL);
+    if (!auth_is_word(arn) || !str_has_prefix(arn, "arn:") || strstr(arn, ":role/") == NULL)
+        return error_set(err, ERR_PERMANENT,
+                         "spec.aws.assumeRole.roleArn is no role's ARN like arn:aws:iam::123456789012:role/trimtab");
+    if (external_id != NULL && !auth_is_word(external_id))
+        return error_set(err, ERR_PERMANENT, "spec.aws.assumeRole.externalId is empty or holds blanks");
+    aws->auth.assume_arn = mem_strdup(arn);
+    aws->auth.assume_external_id = mem_strdup(external_id);
+    return ERR_NONE;
+}
+
+enum err_class aws_auth_open(struct aws *aws, const struct adapter_config *config, struct error *err) {
+    struct aws_auth *auth = &aws->auth;
+    const struct credentials_source *source;
+    if (open_static(aws, config, &source, err) != ERR_NONE || open_assume(aws, config, err) != ERR_NONE)
+        return err->class;
+    if (source == NULL && !config->is_environment)
+        return error_set(err, ERR_PERMISSION,
+                         "the Secret holds no AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY; a role of this pod or node "
+                         "is used where the Provider names no Secret");
+    if (source == NULL && open_environment(aws, config, &source, err) != ERR_NONE)
+        return err->class;
+    const char *session = find(config, "AWS_ROLE_SESSION_NAME");
+    auth->session_name = mem_strdup(session != NULL ? session : SESSION_NAME);
+    auth->base = source;
+    credentials_init(&aws->host.credentials, aws->host.runtime, aws->host.http,
+                     auth->assume_arn != NULL ? &auth_assume_role : source, aws);
+    if (auth->assume_arn == NULL && source == &auth_static_keys) {
+        const struct credentials_value *value = &auth->base_value;
+        credentials_set(&aws->host.credentials, value->id, value->secret, value->token);
+        auth_value_wipe(&auth->base_value);
+    }
     return ERR_NONE;
 }
 
 void aws_auth_release(struct aws *aws) {
-    char **const texts[] = {&aws->auth.role_arn,          &aws->auth.session_name,   &aws->auth.token_file,
-                            &aws->auth.metadata_endpoint, &aws->auth.metadata_token, &aws->auth.metadata_role};
+    struct aws_auth *auth = &aws->auth;
+    char **const texts[] = {&auth->role_arn,          &auth->session_name,      &auth->token_file,
+                            &auth->metadata_endpoint, &auth->metadata_token,    &auth->metadata_role,
+                            &auth->container_uri,     &auth->container_token,   &auth->container_token_file,
+                            &auth->assume_arn,        &auth->assume_external_id};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         mem_free(*texts[i]);
         *texts[i] = NULL;
     }
+    auth_value_wipe(&auth->base_value);
 }

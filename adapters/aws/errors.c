@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "adapters/aws/aws_internal.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -142,10 +143,37 @@ static const struct xml_node *find_error(struct exchange *exchange) {
     return xml_find(root, "Error");
 }
 
-enum error_hint aws_read_refusal(const struct call *call, struct exchange *exchange, struct error *err) {
+struct refusal {
+    const char *code, *message;
+};
+
+/* {"__type": "com.amazonaws.x#ThrottlingException", "message": "..."}; older services write "Message". */
+static struct refusal read_json(struct exchange *exchange) {
+    struct refusal refusal = {"", ""};
+    struct json *root;
+    struct error ignored;
+    if (json_parse_trusted(buf_bytes(&exchange->request.reply), &root, &ignored) != ERR_NONE)
+        return refusal;
+    const char *code = json_string(json_get(root, "__type"), json_string(json_get(root, "code"), ""));
+    const char *name = strrchr(code, '#');
+    refusal.code = arena_strdup(&exchange->arena, name != NULL ? name + 1 : code);
+    const char *message = json_string(json_get(root, "message"), json_string(json_get(root, "Message"), ""));
+    refusal.message = arena_strdup(&exchange->arena, message);
+    json_free(root);
+    return refusal;
+}
+
+static struct refusal read_envelope(struct exchange *exchange) {
+    const char *text = buf_text(&exchange->request.reply);
+    if (text[strspn(text, " \t\r\n")] == '{')
+        return read_json(exchange);
     const struct xml_node *error = find_error(exchange);
-    const char *code = xml_text(error, "Code");
-    const char *message = xml_text(error, "Message");
+    return (struct refusal){xml_text(error, "Code"), xml_text(error, "Message")};
+}
+
+enum error_hint aws_read_refusal(const struct call *call, struct exchange *exchange, struct error *err) {
+    struct refusal refusal = read_envelope(exchange);
+    const char *code = refusal.code, *message = refusal.message;
     uint32_t status = exchange->request.status;
     const struct error_rule *rule = error_table_find(aws_error_rules, aws_error_rule_count, code, message, status);
     *err = (struct error){.class = rule->class, .effect = rule->effect};

@@ -13,6 +13,7 @@ const struct aws_service aws_autoscaling = {"autoscaling", "autoscaling", "2011-
 const struct aws_service aws_ec2 = {"ec2", "ec2", "2016-11-15"};
 const struct aws_service aws_cloudwatch = {"monitoring", "monitoring", "2010-08-01"};
 const struct aws_service aws_sts = {"sts", "sts", "2011-06-15"};
+const struct aws_service aws_s3 = {"s3", "s3", ""};
 
 /* The partitions: regions with these beginnings live under a domain of their own. */
 static const struct {
@@ -28,20 +29,24 @@ bool aws_region_is_valid(const char *region) {
     return size > 0 && size <= 40 && region[size] == '\0';
 }
 
-static const char *domain_of(const char *region) {
+const char *aws_domain(const char *region) {
     size_t i = 0;
     while (!str_has_prefix(region, partitions[i].region_prefix))
         i++;
     return partitions[i].domain;
 }
 
-void aws_query_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
-                     const char *action) {
+void aws_url_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope) {
     ASSERT(aws_region_is_valid(scope->region));
     if (aws->endpoint != NULL)
         buf_printf(&exchange->url, "%s/", aws->endpoint);
     else
-        buf_printf(&exchange->url, "https://%s.%s.%s/", scope->service->host, scope->region, domain_of(scope->region));
+        buf_printf(&exchange->url, "https://%s.%s.%s/", scope->service->host, scope->region, aws_domain(scope->region));
+}
+
+void aws_query_begin(const struct aws *aws, struct exchange *exchange, const struct aws_scope *scope,
+                     const char *action) {
+    aws_url_begin(aws, exchange, scope);
     exchange->request.method = "POST";
     exchange_header_host(exchange);
     exchange_header(exchange, "content-type", "application/x-www-form-urlencoded; charset=utf-8");

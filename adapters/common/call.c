@@ -333,10 +333,6 @@ static void take_refusal(struct call *call) {
         proceed(call);
         return;
     }
-    if (call->verb->refused != NULL && call->verb->refused(call, &error)) {
-        call_end(call, NULL);
-        return;
-    }
     error_wrap(&error, "%s", call->label);
     fail(call, &error);
 }

@@ -46,9 +46,6 @@ struct call_verb { /* One verb of one cloud; const. */
     /* NULL: a failure ends the call. Else it is asked what to do about *err, of a request that was refused, failed or
      * was not sent: cleared (class NONE), the call goes on with what is returned, as after read. */
     enum exchange_next (*failed)(struct call *call, struct error *err);
-    /* Optional: looks at a refusal before it ends the call. True: it is no failure ("already gone"); outer->reply is
-     * filled. It may also change *err. */
-    bool (*refused)(struct call *call, struct error *err);
 };
 
 /* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same

@@ -39,12 +39,14 @@ struct packed {
     uint32_t source;
     uint32_t vcpu_milli;
     uint32_t memory_mib;
-    money_micros price_hourly;
+    uint32_t gpu;
+    uint32_t architecture; /* As type. */
+    money_micros price_hourly, price_spot_hourly;
 };
 
 struct region {
-    char *provider, *name; /* name "": any region. */
-    size_t last_line;      /* Nothing of this region stands behind it. */
+    char *provider, *name;        /* name "": any region. */
+    size_t first_line, last_line; /* Nothing of this region stands before or behind them. */
     bool is_loaded;
     char *texts;
     struct packed *rows;
@@ -75,6 +77,7 @@ static struct region *region_note(struct catalogue *catalogue, const char *provi
         region = mem_alloc(sizeof(*region));
         region->provider = mem_strdup(provider);
         region->name = mem_strdup(name);
+        region->first_line = line;
         char *key = mem_printf("%s\n%s", provider, name);
         map_put(&catalogue->regions, key, region);
         mem_free(key);
@@ -109,7 +112,38 @@ static bool source_note(struct catalogue *catalogue, const struct catalogue_row 
     return true;
 }
 
+/* Rows of one region, and of one source, stand together: what the row before was is looked at first. */
+struct indexing {
+    struct region *region, *anywhere;
+    size_t source;
+};
+
+static bool index_region(struct catalogue *catalogue, struct indexing *last, const struct catalogue_row *row,
+                         size_t line) {
+    if (last->region && str_eq(last->region->name, row->region) && str_eq(last->region->provider, row->provider)) {
+        last->region->last_line = last->anywhere->last_line = line;
+        return true;
+    }
+    last->region = region_note(catalogue, row->provider, row->region, line);
+    last->anywhere = region_note(catalogue, row->provider, "", line);
+    return last->region && last->anywhere;
+}
+
+static bool index_source(struct catalogue *catalogue, struct indexing *last, const struct catalogue_row *row) {
+    const struct source *source = &catalogue->sources[last->source];
+    if (last->source < catalogue->source_count && str_eq(source->id, row->source) &&
+        str_eq(source->as_of, row->as_of)) {
+        return true;
+    }
+    if (!source_note(catalogue, row)) {
+        return false;
+    }
+    last->source = source_find(catalogue, row);
+    return true;
+}
+
 static enum err_class index_rows(struct catalogue *catalogue, struct catalogue_reader *reader, struct error *err) {
+    struct indexing last = {0};
     for (;;) {
         struct catalogue_row row;
         bool found;
@@ -117,11 +151,10 @@ static enum err_class index_rows(struct catalogue *catalogue, struct catalogue_r
         if (class != ERR_NONE || !found) {
             return class;
         }
-        if (!region_note(catalogue, row.provider, row.region, reader->line_number) ||
-            !region_note(catalogue, row.provider, "", reader->line_number)) {
+        if (!index_region(catalogue, &last, &row, reader->line_number)) {
             return error_set(err, ERR_PERMANENT, "price list %s: more than %d regions", catalogue->path, REGIONS_MAX);
         }
-        if (!source_note(catalogue, &row)) {
+        if (!index_source(catalogue, &last, &row)) {
             return error_set(err, ERR_PERMANENT, "price list %s: more than %d sources", catalogue->path, SOURCES_MAX);
         }
     }
@@ -213,9 +246,16 @@ void catalogue_free(struct catalogue *catalogue) {
 struct loading {
     struct map seen; /* Types; the value says nothing. */
     struct buf texts;
+    uint32_t architecture; /* Of the row before: they are few. */
     struct packed *rows;
     size_t count, capacity;
 };
+
+static uint32_t load_text(struct loading *to, const char *text) {
+    uint32_t at = (uint32_t)to->texts.size;
+    buf_append(&to->texts, text, strlen(text) + 1);
+    return at;
+}
 
 static void load_row(const struct catalogue *catalogue, struct loading *to, const struct catalogue_row *row,
                      bool any_region) {
@@ -229,14 +269,19 @@ static void load_row(const struct catalogue *catalogue, struct loading *to, cons
         to->rows = mem_grow(to->rows, to->capacity, capacity, sizeof(*to->rows));
         to->capacity = capacity;
     }
+    if (to->texts.size == 0 || !str_eq(to->texts.data + to->architecture, row->architecture)) {
+        to->architecture = load_text(to, row->architecture);
+    }
     to->rows[to->count++] = (struct packed){
-        .type = (uint32_t)to->texts.size,
+        .type = load_text(to, row->type),
         .source = (uint32_t)source,
         .vcpu_milli = (uint32_t)row->vcpu_milli,
         .memory_mib = (uint32_t)row->memory_mib,
+        .gpu = (uint32_t)row->gpu,
+        .architecture = to->architecture,
         .price_hourly = any_region ? -1 : row->price_hourly,
+        .price_spot_hourly = any_region ? -1 : row->price_spot_hourly,
     };
-    buf_append(&to->texts, row->type, strlen(row->type) + 1);
 }
 
 static int packed_cmp(const void *a, const void *b, void *texts) {
@@ -252,6 +297,9 @@ static void region_load(const struct catalogue *catalogue, struct region *region
     struct error ignored;
     bool any_region = !*region->name, found = true;
     enum err_class class = catalogue_reader_open(&reader, catalogue->fd, catalogue->path, &ignored);
+    if (class == ERR_NONE) {
+        class = catalogue_reader_skip(&reader, region->first_line, &ignored);
+    }
     while (class == ERR_NONE && found && reader.line_number < region->last_line) {
         struct catalogue_row row;
         class = catalogue_reader_next(&reader, &row, &found, &ignored);
@@ -290,7 +338,10 @@ static struct cloud_offer offer_of(const struct catalogue *catalogue, const stru
         .type = region->texts + row->type,
         .vcpu_milli = row->vcpu_milli,
         .memory_mib = row->memory_mib,
+        .gpu = row->gpu,
+        .architecture = region->texts + row->architecture,
         .price_hourly = row->price_hourly,
+        .price_spot_hourly = row->price_spot_hourly,
         .as_of_ms = catalogue->sources[row->source].as_of_ms,
         .source = catalogue->sources[row->source].label,
     };

@@ -4,7 +4,7 @@
  *     source_id,as_of,...   (the first of them that are needed suffice; found by the header's names)
  * Dated and with its source on each row; empty means unknown. Gzipped or plain. Opening reads every row once, so that a
  * row that cannot be read is an error with the number of its line; only an index of the regions is kept. The rows of a
- * region are read again on first demand (tens of ms with 80,000 rows) and kept packed; a lookup is a binary search.
+ * region are read again on first demand (some ms with 80,000 rows) and kept packed; a lookup is a binary search.
  * Where a type stands twice in a region, the first row counts.
  *
  * Loop thread only: const stands for "the same answers", not for "no loading".

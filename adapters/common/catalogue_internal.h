@@ -24,13 +24,16 @@ enum catalogue_column {
     COLUMN_REQUIRED_COUNT,
     COLUMN_SOURCE = COLUMN_REQUIRED_COUNT,
     COLUMN_AS_OF,
+    COLUMN_ARCHITECTURE,
+    COLUMN_GPU,
+    COLUMN_SPOT,
     COLUMN_COUNT,
 };
 
 struct catalogue_row { /* Texts are valid until the next row is read. */
-    const char *provider, *region, *type, *source, *as_of;
-    int64_t vcpu_milli, memory_mib;
-    money_micros price_hourly;
+    const char *provider, *region, *type, *source, *as_of, *architecture;
+    int64_t vcpu_milli, memory_mib, gpu;
+    money_micros price_hourly, price_spot_hourly;
     int64_t as_of_ms;
 };
 
@@ -40,6 +43,8 @@ struct catalogue_reader {
     size_t line_number;         /* Of the row last read; the header is line 1. */
     size_t field_count;         /* Of the header; each row must have as many. */
     int position[COLUMN_COUNT]; /* -1: the file has no such column. */
+    char as_of[32];             /* Of the row before, and what it is: dates come in long runs. */
+    int64_t as_of_ms;
     char *fields[CATALOGUE_FIELDS_MAX];
     char line[CATALOGUE_LINE_MAX];
 };
@@ -48,6 +53,8 @@ struct catalogue_reader {
 MUST_CHECK enum err_class catalogue_reader_open(struct catalogue_reader *reader, int fd, const char *path,
                                                 struct error *err);
 void catalogue_reader_close(struct catalogue_reader *reader);
+/* Passes over rows, unread, until `line` is the next. */
+MUST_CHECK enum err_class catalogue_reader_skip(struct catalogue_reader *reader, size_t line, struct error *err);
 /* *ret_found false at the end of the file. */
 MUST_CHECK enum err_class catalogue_reader_next(struct catalogue_reader *reader, struct catalogue_row *ret,
                                                 bool *ret_found, struct error *err);

@@ -1,6 +1,6 @@
 /*
- * expat's events to a tree. The parser is stopped at the first thing that is refused; its own errors become messages
- * with the line, never with text of the document, which may hold a secret.
+ * expat's events to a tree, or to one tree after the other. The parser is stopped at the first thing that is refused;
+ * its own errors become messages with the line, never with text of the document, which may hold a secret.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,8 +19,15 @@ struct builder {
     struct xml_node *last[XML_DEPTH_MAX]; /* ...and the last child of each, NULL if none yet. */
     size_t depth;
     size_t node_count;
+    size_t skipped; /* Open elements that are not kept, all below the current one. */
     struct buf text;
     const char *refused;
+
+    /* Only with items. */
+    const struct xml_items *items;
+    struct arena item_arena;
+    size_t matched;    /* How many of the open elements below the root follow the path. */
+    size_t item_depth; /* The depth of what is in the item; 0: outside. */
 };
 
 static void refuse(struct builder *self, const char *why) {
@@ -29,10 +36,45 @@ static void refuse(struct builder *self, const char *why) {
     XML_StopParser(self->parser, XML_FALSE);
 }
 
+/* The part of the path that an element of this depth must be named by; size 0: there is none. */
+static struct bytes path_part(const char *path, size_t depth) {
+    for (size_t i = 1; i < depth; i++) {
+        path += strcspn(path, "/");
+        path += *path == '/';
+    }
+    return (struct bytes){path, strcspn(path, "/")};
+}
+
+/* Whether this element, about to be opened, is an item; keeps count of how much of the path has been gone. */
+static bool begins_item(struct builder *self, const char *name) {
+    if (self->item_depth > 0 || self->depth == 0 || self->matched != self->depth - 1)
+        return false;
+    struct bytes part = path_part(self->items->path, self->depth);
+    if (part.size == 0 || strncmp(part.data, name, part.size) != 0 || name[part.size] != '\0')
+        return false;
+    self->matched = self->depth;
+    return part.data[part.size] == '\0';
+}
+
+static bool is_unwanted(const struct builder *self, const char *name) {
+    if (self->items == NULL || self->items->fields == NULL || self->item_depth == 0 || self->depth != self->item_depth)
+        return false;
+    for (const char *const *field = self->items->fields; *field != NULL; field++) {
+        if (str_eq(*field, name))
+            return false;
+    }
+    return true;
+}
+
+static void skip(struct builder *self) {
+    if (self->skipped++ == 0)
+        XML_SetCharacterDataHandler(self->parser, NULL);
+}
+
 static void on_start(void *ctx, const char *name, const char **attributes) {
     (void)attributes;
     struct builder *self = ctx;
-    if (self->depth == XML_DEPTH_MAX) {
+    if (self->depth + self->skipped == XML_DEPTH_MAX) {
         refuse(self, "is nested too deeply");
         return;
     }
@@ -40,11 +82,21 @@ static void on_start(void *ctx, const char *name, const char **attributes) {
         refuse(self, "has too many elements");
         return;
     }
-    struct xml_node *node = arena_alloc(self->arena, sizeof(*node));
-    node->name = arena_strdup(self->arena, name);
+    if (self->skipped > 0 || is_unwanted(self, name)) {
+        skip(self);
+        return;
+    }
+    bool is_item = self->items != NULL && begins_item(self, name);
+    if (is_item)
+        self->item_depth = self->depth + 1;
+    struct arena *arena = self->item_depth > 0 ? &self->item_arena : self->arena;
+    struct xml_node *node = arena_alloc(arena, sizeof(*node));
+    node->name = arena_strdup(arena, name);
     node->text = "";
     if (self->depth == 0) {
         self->root = node;
+    } else if (is_item) {
+        /* Belongs to nobody: it goes when it has been read. */
     } else if (self->last[self->depth - 1] != NULL) {
         self->last[self->depth - 1]->next = node;
         self->last[self->depth - 1] = node;
@@ -58,14 +110,29 @@ static void on_start(void *ctx, const char *name, const char **attributes) {
     buf_clear(&self->text);
 }
 
+static void on_text(void *ctx, const char *text, int size);
+
 static void on_end(void *ctx, const char *name) {
     (void)name;
     struct builder *self = ctx;
+    if (self->skipped > 0) {
+        if (--self->skipped == 0)
+            XML_SetCharacterDataHandler(self->parser, on_text);
+        return;
+    }
     ASSERT(self->depth > 0);
     struct xml_node *node = self->open[--self->depth];
+    struct arena *arena = self->item_depth > 0 ? &self->item_arena : self->arena;
     if (node->first == NULL && self->text.size > 0)
-        node->text = arena_strndup(self->arena, self->text.data, self->text.size);
+        node->text = arena_strndup(arena, self->text.data, self->text.size);
     buf_clear(&self->text);
+    if (self->item_depth == self->depth + 1) {
+        self->items->item(self->items->ctx, node);
+        arena_clear(&self->item_arena);
+        self->item_depth = 0;
+    }
+    if (self->item_depth == 0 && self->depth > 0 && self->matched >= self->depth)
+        self->matched = self->depth - 1;
 }
 
 static void on_text(void *ctx, const char *text, int size) {
@@ -87,11 +154,16 @@ static enum err_class fail(struct builder *self, struct error *err) {
 }
 
 enum err_class xml_parse(struct bytes text, struct arena *arena, const struct xml_node **ret, struct error *err) {
+    return xml_parse_items(text, arena, NULL, ret, err);
+}
+
+enum err_class xml_parse_items(struct bytes text, struct arena *arena, const struct xml_items *items,
+                               const struct xml_node **ret, struct error *err) {
     if (text.size == 0)
         return error_set(err, ERR_RETRYABLE, "the reply is empty");
     if (text.size > INT32_MAX)
         return error_set(err, ERR_RETRYABLE, "the reply is too large");
-    struct builder self = {.parser = XML_ParserCreate(NULL), .arena = arena};
+    struct builder self = {.parser = XML_ParserCreate(NULL), .arena = arena, .items = items};
     ASSERT(self.parser != NULL);
     XML_SetUserData(self.parser, &self);
     XML_SetElementHandler(self.parser, on_start, on_end);
@@ -103,6 +175,7 @@ enum err_class xml_parse(struct bytes text, struct arena *arena, const struct xm
     else
         class = fail(&self, err);
     XML_ParserFree(self.parser);
+    arena_release(&self.item_arena);
     buf_release(&self.text);
     return class;
 }

@@ -28,6 +28,18 @@ struct xml_node {
 MUST_CHECK enum err_class xml_parse(struct bytes text, struct arena *arena, const struct xml_node **ret,
                                     struct error *err);
 
+/* The same for long lists, of which only one item is in memory at a time. */
+struct xml_items {
+    const char *path;          /* Of each item, below the root: "reservationSet/item". */
+    const char *const *fields; /* The children of an item that are kept, NULL-ended; NULL: all. */
+    /* In the order of the document, also of one that turns out bad later. The tree lives until this returns. */
+    void (*item)(void *ctx, const struct xml_node *item);
+    void *ctx;
+};
+/* *ret: what is there besides the items. */
+MUST_CHECK enum err_class xml_parse_items(struct bytes text, struct arena *arena, const struct xml_items *items,
+                                          const struct xml_node **ret, struct error *err);
+
 /* All readers accept NULL and then say "absent". */
 const struct xml_node *xml_child(const struct xml_node *node, const char *name); /* The first of that name. */
 const struct xml_node *xml_at(const struct xml_node *node, const char *path);    /* "a/b/c" below node. */

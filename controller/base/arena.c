@@ -151,3 +151,29 @@ void *arena_push(struct arena *arena, void *items, size_t count, size_t item_siz
     memcpy(grown, items, count * item_size);
     return grown;
 }
+
+void *arena_resize(struct arena *arena, void *items, size_t size) {
+    struct arena_block **link = &arena->head;
+    ASSERT(size < SIZE_MAX - sizeof(struct arena_block));
+    if (!items) {
+        struct arena_block *block = block_new(size);
+        block->used = size;
+        if (arena->head)
+            link = &arena->head->next; /* The rest of the head is not wasted. */
+        block->next = *link;
+        *link = block;
+        arena->used += size;
+        return block->data;
+    }
+    while (*link && (*link)->data != items)
+        link = &(*link)->next;
+    struct arena_block *block = *link;
+    ASSERT(block);
+    size_t old = block->size;
+    block = size >= old ? mem_grow(block, sizeof(*block) + old, sizeof(*block) + size, 1)
+                        : mem_shrink(block, sizeof(*block) + size);
+    block->size = block->used = size;
+    *link = block;
+    arena->used = arena->used - old + size;
+    return block->data;
+}

@@ -35,4 +35,8 @@ char *arena_vprintf(struct arena *arena, const char *format, va_list args);
  * are left behind). Use: `items = arena_push(arena, items, count, sizeof(*items)); items[count++] = x;` */
 void *arena_push(struct arena *arena, void *items, size_t count, size_t item_size);
 
+/* One array that grows and leaves nothing behind: it has a block of its own, which grows and shrinks as realloc does.
+ * items: NULL, or what this gave last. What is added is zeroed. For what is too long to be copied by arena_push. */
+void *arena_resize(struct arena *arena, void *items, size_t size);
+
 #endif

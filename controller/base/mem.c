@@ -43,6 +43,11 @@ void *mem_grow(void *old, size_t old_count, size_t new_count, size_t size) {
     return ptr;
 }
 
+void *mem_shrink(void *old, size_t size) {
+    void *ptr = realloc(old, size > 0 ? size : 1);
+    return ptr ? ptr : old;
+}
+
 char *mem_strdup(const char *text) {
     return text ? mem_strndup(text, strlen(text)) : NULL;
 }

@@ -93,6 +93,7 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .is_environment = spec->secret_name == NULL,
         .base_dir = spec->base_dir,
     };
+    config.is_environment = config.credential_ctx == NULL;
     enum err_class class = ERR_NONE;
     if (!ops) {
         (void)error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);

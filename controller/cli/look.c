@@ -85,8 +85,8 @@ static const char *provider_fault(struct look *look, const struct object *provid
         return fault;
     struct error err;
     char *text = arena_strdup(look->arena, "");
-    if (observe_provider_open(look->observe, provider, cli_credential, cli_secret_of(&look->secrets, provider), &err) !=
-        ERR_NONE)
+    void *secret = cli_secret_of(&look->secrets, provider);
+    if (observe_provider_open(look->observe, provider, cli_credential, secret, secret == NULL, &err) != ERR_NONE)
         text = arena_printf(look->arena, "Provider %s cannot be opened: %s", key, err.message);
     (void)map_put(&look->providers, key, text);
     return text;

@@ -64,7 +64,7 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
     if (state->opened_hash == hash)
         return;
     struct error error = {0};
-    if (observe_provider_open(loop->observe, object, credential, &credentials, &error) == ERR_NONE) {
+    if (observe_provider_open(loop->observe, object, credential, &credentials, secret == NULL, &error) == ERR_NONE) {
         state->opened_hash = hash;
         state->error = (struct error){0};
         log_info("provider opened", LOG_STR("provider", state->id.key),

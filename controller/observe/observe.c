@@ -129,7 +129,7 @@ static struct observe_provider *provider_new(struct observe *observe, const stru
 
 enum err_class observe_provider_open(struct observe *observe, const struct object *object,
                                      const char *(*credential)(void *ctx, const char *key), void *credential_ctx,
-                                     struct error *err) {
+                                     bool is_environment, struct error *err) {
     const struct provider *spec = object->as.provider;
     const struct adapter_ops *(*find)(const char *) = observe->options.find_adapter;
     const struct adapter_ops *ops = (find ? find : adapter_find)(provider_type_name(spec->type));
@@ -146,6 +146,7 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
                                     .endpoint = spec->endpoint,
                                     .credential = credential,
                                     .credential_ctx = credential_ctx,
+                                    .is_environment = is_environment,
                                     .parameters = parameters,
                                     .base_dir = spec->base_dir};
     enum err_class class = ops->open(&provider->adapter, &observe->options.env, &config, err);

@@ -47,10 +47,10 @@ struct observe *observe_new(const struct observe_options *options);
 void observe_close(struct observe *observe, void (*closed)(void *ctx), void *ctx); /* Then observe_free. */
 void observe_free(struct observe *observe);
 
-/* Opens (or, when spec or credentials have changed, reopens) the adapter. credential as in adapter_config. */
+/* Opens (or, when spec or credentials have changed, reopens) the adapter. credential and is_environment as in adapter_config. */
 MUST_CHECK enum err_class observe_provider_open(struct observe *observe, const struct object *provider,
                                                 const char *(*credential)(void *ctx, const char *key),
-                                                void *credential_ctx, struct error *err);
+                                                void *credential_ctx, bool is_environment, struct error *err);
 void observe_provider_close(struct observe *observe, const char *namespace, const char *name);
 
 struct observe_report { /* Of one provider, for its status. Strings are valid until control returns to the loop. */

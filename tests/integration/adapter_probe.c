@@ -39,7 +39,8 @@ struct probe {
     struct cloud_action action;
     struct cloud_tag tags[16];
     const char *verb;
-    const char *operation; /* poll */
+    const char *operation;   /* poll */
+    struct json *parameters; /* $PROBE_PARAMETERS: the block named like the type. */
     int exit_code;
 };
 
@@ -285,7 +286,8 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
                                           .region_count = 1,
                                           .endpoint = str_eq(argv[1], "-") ? NULL : argv[1],
                                           .credential = from_environment,
-                                          .is_environment = true};
+                                          .is_environment = getenv("PROBE_IS_SECRET") == NULL,
+                                          .parameters = probe->parameters};
     for (size_t i = 0; i < sizeof(networked) / sizeof(networked[0]); i++) {
         if (str_eq(networked[i]->type, argv[0]))
             return networked[i]->open(&probe->adapter, env, &config, err);
@@ -309,6 +311,9 @@ int main(int argc, char **argv) {
     if (prices != NULL && catalogue_open(prices, &catalogue, &err) != ERR_NONE)
         fprintf(stderr, "catalogue: %s\n", err.message);
     const struct adapter_env env = {&probe.runtime.base, probe.http, catalogue};
+    const char *parameters = getenv("PROBE_PARAMETERS");
+    if (parameters != NULL && json_parse(bytes_of(parameters), &probe.parameters, &err) != ERR_NONE)
+        fprintf(stderr, "PROBE_PARAMETERS: %s\n", err.message);
     if (open_adapter(&probe, &env, argv + 1, &err) == ERR_NONE) {
         submit(&probe);
     } else {
@@ -320,6 +325,7 @@ int main(int argc, char **argv) {
     http_free(probe.http);
     runtime_uv_release(&probe.runtime);
     catalogue_free(catalogue);
+    json_free(probe.parameters);
     arena_release(&probe.arena);
     return uv_loop_close(&probe.loop) == 0 ? probe.exit_code : 2;
 }

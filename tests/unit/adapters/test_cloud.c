@@ -68,3 +68,15 @@ Test(adapters_cloud, adapters_are_found_by_type) {
     cr_expect_null(adapter_find("no-such-cloud"));
     cr_expect_null(adapter_find(NULL));
 }
+
+Test(cloud, a_price_of_more_than_thirty_days_or_of_no_date_is_stale) {
+    const int64_t day_ms = INT64_C(24) * 3600 * 1000, now_ms = 1000 * day_ms;
+    struct cloud_offer offer = {.as_of_ms = now_ms - 30 * day_ms};
+    cr_expect(!cloud_offer_is_stale(&offer, now_ms));
+    offer.as_of_ms--;
+    cr_expect(cloud_offer_is_stale(&offer, now_ms));
+    offer.as_of_ms = 0;
+    cr_expect(cloud_offer_is_stale(&offer, now_ms));
+    offer.as_of_ms = now_ms + day_ms;
+    cr_expect(!cloud_offer_is_stale(&offer, now_ms), "a clock that is behind");
+}

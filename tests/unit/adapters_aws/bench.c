@@ -65,14 +65,20 @@ static const char *credential(void *ctx, const char *key) {
 enum err_class bench_open(struct bench *bench, struct error *err) {
     char *endpoint = mem_printf("http://127.0.0.1:%d/", bench->server.port);
     const char *regions[] = {"us-east-1"};
+    struct json *parameters = NULL;
+    if (bench->parameters != NULL)
+        cr_assert_eq(json_parse(bytes_of(bench->parameters), &parameters, err), ERR_NONE, "%s", err->message);
     const struct adapter_config config = {.name = "test",
                                           .regions = regions,
                                           .region_count = 1,
                                           .endpoint = endpoint,
                                           .credential = credential,
-                                          .credential_ctx = bench};
+                                          .credential_ctx = bench,
+                                          .is_environment = !bench->is_secret,
+                                          .parameters = parameters};
     const struct adapter_env env = {&bench->runtime.base, bench->http, NULL};
     enum err_class class = adapter_aws.open(&bench->adapter, &env, &config, err);
+    json_free(parameters);
     mem_free(endpoint);
     return class;
 }

@@ -32,6 +32,8 @@ struct bench {
     struct arena arena;
     struct bench_call calls[BENCH_CALLS_MAX];
     const char *keys[BENCH_KEYS_MAX][2];
+    const char *parameters; /* JSON; NULL: none. */
+    bool is_secret;         /* The keys come from a Secret, not from the environment. */
     bool is_closed;
 };
 

@@ -165,6 +165,53 @@ Test(catalogue, columns_are_found_by_name_and_the_optional_ones_may_be_absent) {
     catalogue_free(catalogue);
 }
 
+Test(catalogue, architecture_devices_and_spot_come_along) {
+    struct catalogue *catalogue = open_text(
+        "provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr,arch,gpu_count,price_spot_usd_hr\n"
+        "aws,r1,a,2,4,0.1,arm64,,\n"
+        "aws,r1,g,8,64,1.2,amd64,4,0.360001\n"
+        "aws,r1,z,8,64,1.2,,0,0\n");
+    struct cloud_offer offer;
+    cr_assert(catalogue_find(catalogue, "aws", "r1", "a", &offer));
+    cr_expect_str_eq(offer.architecture, "arm64");
+    cr_expect_eq(offer.gpu, 0);
+    cr_expect_eq(offer.price_spot_hourly, -1, "empty is unknown, not free");
+    cr_assert(catalogue_find(catalogue, "aws", "r1", "g", &offer));
+    cr_expect_str_eq(offer.architecture, "amd64");
+    cr_expect_eq(offer.gpu, 4);
+    cr_expect_eq(offer.price_spot_hourly, 360001);
+    cr_assert(catalogue_find(catalogue, "aws", "r1", "z", &offer));
+    cr_expect_str_eq(offer.architecture, "");
+    cr_assert(catalogue_find(catalogue, "aws", "", "g", &offer));
+    cr_expect_eq(offer.price_spot_hourly, -1, "any region has no price");
+    cr_expect_eq(offer.gpu, 4);
+    catalogue_free(catalogue);
+}
+
+Test(catalogue, the_shipped_list_knows_spot_and_devices) {
+    struct catalogue *catalogue = open_path(SHIPPED);
+    struct cloud_offer offer;
+    cr_assert(catalogue_find(catalogue, "aws", "us-east-1", "g4dn.12xlarge", &offer));
+    cr_expect_eq(offer.gpu, 4);
+    cr_assert(catalogue_find(catalogue, "aws", "us-east-1", "m6g.large", &offer));
+    cr_expect_str_eq(offer.architecture, "arm64");
+    cr_expect(offer.price_spot_hourly > 0 && offer.price_spot_hourly < offer.price_hourly);
+    catalogue_free(catalogue);
+}
+
+Test(catalogue, decimals_are_read_as_the_c_library_reads_them) {
+    static const char *const texts[] = {"0.1", "0.0042", "123456.789012", "000.5", "7.", ".5", "999999.999999"};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), HEADER "aws,r1,,a,2,4,%s,s,2026-01-01\n", texts[i]);
+        struct catalogue *catalogue = open_text(text);
+        struct cloud_offer offer;
+        cr_assert(catalogue_find(catalogue, "aws", "r1", "a", &offer));
+        cr_expect_eq(offer.price_hourly, money_from_double(strtod(texts[i], NULL)), "%s", texts[i]);
+        catalogue_free(catalogue);
+    }
+}
+
 Test(catalogue, a_row_that_cannot_be_read_is_an_error_with_its_line) {
     static const struct {
         const char *text, *message;
@@ -181,6 +228,8 @@ Test(catalogue, a_row_that_cannot_be_read_is_an_error_with_its_line) {
         {HEADER "aws,r1,,a,2,4,0.1,s,2026-01-01,\n", "line 2: 10 fields, the header has 9"},
         {HEADER "aws,,,a,2,4,0.1,s,2026-01-01\n", "line 2: provider, region and instance_type"},
         {HEADER "aws,r1,,,2,4,0.1,s,2026-01-01\n", "line 2: provider, region and instance_type"},
+        {HEADER "aws,r1,,a,2,4,.,s,2026-01-01\n", "line 2: price_ondemand_usd_hr: `.`"},
+        {HEADER "aws,r1,,a,2,4,1.2.3,s,2026-01-01\n", "line 2: price_ondemand_usd_hr: `1.2.3`"},
         {HEADER "aws,r1,,\"a,2,4,0.1,s,2026-01-01\n", "line 2: a quote is not closed"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

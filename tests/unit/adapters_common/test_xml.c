@@ -88,3 +88,60 @@ Test(xml, bounds_the_depth) {
     cr_expect_eq(parse_nested(XML_DEPTH_MAX), ERR_NONE);
     cr_expect_eq(parse_nested(XML_DEPTH_MAX + 1), ERR_RETRYABLE);
 }
+
+struct seen {
+    struct buf text;
+};
+
+static void on_item(void *ctx, const struct xml_node *item) {
+    struct seen *seen = ctx;
+    buf_printf(&seen->text, "[%s|%s|%s]", xml_text(item, "id"), xml_text(item, "deep/x"), xml_text(item, "odd"));
+}
+
+static const char *items_of(const char *text, const char *path, const char *const *fields, struct seen *seen,
+                            struct arena *arena, const struct xml_node **root) {
+    static struct error err;
+    const struct xml_items items = {.path = path, .fields = fields, .item = on_item, .ctx = seen};
+    buf_clear(&seen->text);
+    return xml_parse_items(bytes_of(text), arena, &items, root, &err) == ERR_NONE ? buf_text(&seen->text) : err.message;
+}
+
+Test(xml, gives_items_one_by_one_and_keeps_the_rest) {
+    static const char text[] =
+        "<r><set> <set><item><id>no</id></item></set> <item><in>a</in><list><item><id>1&amp;2</id><deep><y/><x>é</x>"
+        "</deep><odd>o</odd></item><item/></list></item><item><list/></item><item><list><item><list><item><id>no</id>"
+        "</item></list><odd><deep><x>no</x></deep></odd><id>3</id></item></list></item></set><token>t</token></r>";
+    struct arena arena = {0};
+    struct seen seen = {0};
+    const struct xml_node *root = NULL;
+    cr_expect_str_eq(items_of(text, "set/item/list/item", NULL, &seen, &arena, &root), "[1&2|é|o][||][3||]");
+    cr_expect_str_eq(xml_text(root, "token"), "t");
+    cr_expect_str_eq(xml_text(root, "set/item/in"), "a");
+    cr_expect_eq(xml_count(xml_at(root, "set"), "item"), 3);
+    cr_expect_null(xml_at(root, "set/item/list/item"));
+    static const char *const fields[] = {"id", "deep", NULL};
+    cr_expect_str_eq(items_of(text, "set/item/list/item", fields, &seen, &arena, &root), "[1&2|é|][||][3||]");
+    cr_expect_str_eq(xml_text(root, "token"), "t", "text is read again behind what was skipped");
+    cr_expect_str_eq(items_of(text, "token", NULL, &seen, &arena, &root), "[||]");
+    cr_expect_str_eq(items_of(text, "none/item", NULL, &seen, &arena, &root), "");
+    cr_expect_not_null(
+        strstr(items_of("<r><set><item><id>1</id></item>", "set/item", NULL, &seen, &arena, &root), "XML"));
+    cr_expect_str_eq(buf_text(&seen.text), "[1||]");
+    buf_release(&seen.text);
+    arena_release(&arena);
+}
+
+Test(xml, bounds_the_depth_of_what_is_skipped) {
+    static const char *const fields[] = {"id", NULL};
+    struct arena arena = {0};
+    struct seen seen = {0};
+    const struct xml_node *root;
+    struct buf text = {0};
+    buf_puts(&text, "<r><item>");
+    for (int i = 0; i < XML_DEPTH_MAX; i++)
+        buf_puts(&text, "<a>");
+    cr_expect_not_null(strstr(items_of(buf_text(&text), "item", fields, &seen, &arena, &root), "too deeply"));
+    buf_release(&text);
+    buf_release(&seen.text);
+    arena_release(&arena);
+}

@@ -91,3 +91,27 @@ Test(base_arena, push_grows_an_array_and_keeps_its_items) {
     cr_assert_lt(arena.used, 4 * 1000 * sizeof(*items));
     arena_release(&arena);
 }
+
+Test(base_arena, resize_moves_one_array_and_leaves_nothing_behind) {
+    struct arena arena = {0};
+    for (int is_first = 0; is_first < 2; is_first++) { /* In an arena with and without other blocks. */
+        char *other = is_first == 0 ? arena_strdup(&arena, "other") : NULL;
+        int *items = arena_resize(&arena, NULL, 3 * sizeof(*items));
+        size_t before = arena.used - 3 * sizeof(*items);
+        for (size_t count = 3; count < 100000; count += count / 4 + 1) {
+            items = arena_resize(&arena, items, count * sizeof(*items));
+            cr_assert_eq(items[count - 1], 0);
+            items[count - 1] = (int)count;
+            (void)arena_alloc(&arena, 16);
+            before += 16;
+            cr_assert_eq(arena.used, before + count * sizeof(*items));
+        }
+        items = arena_resize(&arena, items, 3 * sizeof(*items));
+        cr_assert_eq(items[2], 3);
+        cr_assert_eq(arena.used, before + 3 * sizeof(*items));
+        if (other)
+            cr_assert_str_eq(other, "other");
+        cr_assert_str_eq(arena_strdup(&arena, "next"), "next");
+        arena_release(&arena);
+    }
+}

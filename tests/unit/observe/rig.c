@@ -266,7 +266,7 @@ void rig_open(struct rig *rig, const char *name, bool two, uint64_t hash) {
     struct object object = {
         .kind = OBJECT_PROVIDER, .namespace = "platform", .name = name, .fault = "", .as.provider = &spec};
     struct error err;
-    cr_assert_eq(observe_provider_open(rig->observe, &object, NULL, NULL, &err), ERR_NONE, "%s", err.message);
+    cr_assert_eq(observe_provider_open(rig->observe, &object, NULL, NULL, false, &err), ERR_NONE, "%s", err.message);
 }
 
 struct cloud_resource rig_group(const char *region, const char *id, const char *type, const struct cloud_tag *tags,

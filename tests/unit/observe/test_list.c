@@ -288,10 +288,10 @@ Test(observe_list, a_provider_that_cannot_be_opened_says_why_and_leaves_nothing)
     struct provider spec = {.type = PROVIDER_SIMULATED, .regions = regions, .region_count = 1};
     struct object object = {.namespace = "platform", .name = "broken", .fault = "", .as.provider = &spec};
     rig_start(&rig);
-    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, &err), ERR_PERMANENT);
+    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, false, &err), ERR_PERMANENT);
     cr_assert_str_eq(err.message, "no such account");
     spec.type = PROVIDER_HUAWEI;
-    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, &err), ERR_PERMANENT);
+    cr_assert_eq(observe_provider_open(rig.observe, &object, NULL, NULL, false, &err), ERR_PERMANENT);
     cr_assert(strstr(err.message, "huawei"), "%s", err.message);
     rig_stop(&rig);
 }
