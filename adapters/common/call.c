@@ -78,6 +78,8 @@ void call_end(struct call *call, const struct error *error) {
         *reply = (struct adapter_reply){.error = *error, .request_count = reply->request_count};
         if (!call->mutates)
             reply->error.effect = EFFECT_NONE;
+        if (call->has_mutated && reply->error.effect == EFFECT_NONE)
+            reply->error.effect = EFFECT_UNKNOWN;
     }
     timer_start(call->host->runtime, &call->timer, 0, on_end, call);
 }

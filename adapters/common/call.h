@@ -101,9 +101,9 @@ struct call {
     struct map pages_seen;
 
     /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so
-     * in build, for each exchange; what it writes is its last one, so that the error of a call says what the call did.
-     */
+     * in build, for each exchange. */
     bool mutates;
+    bool has_mutated; /* An earlier exchange had an effect: what the whole call did is unknown if it fails later. */
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;

@@ -35,7 +35,7 @@ static const struct {
     {"*", true},
 };
 
-static bool is_manager(const char *name) {
+bool kubernetes_is_manager(const char *name) {
     size_t i = 0;
     while (!str_glob(field_manager_rules[i].manager, name))
         i++;
@@ -62,7 +62,7 @@ void kubernetes_field_managers(const struct json *metadata, const char **ret_rep
     for (size_t i = 0; i < json_array_count(entries); i++) {
         const struct json *entry = json_array_at(entries, i), *fields = json_get(entry, "fieldsV1");
         const char *name = json_string(json_get(entry, "manager"), "unknown");
-        if (!is_manager(name))
+        if (!kubernetes_is_manager(name))
             continue;
         if (*ret_replicas == NULL && json_get(json_get(fields, "f:spec"), "f:replicas") != NULL)
             *ret_replicas = name;

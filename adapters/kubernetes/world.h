@@ -140,6 +140,7 @@ int64_t kubernetes_time(const struct json *node); /* 0: absent. */
 /* owners.c. Sets count_manager, size_manager and bounds of each workload. */
 void kubernetes_owners_join(struct kubernetes_world *world);
 /* Who else owns spec.replicas and the containers' requests, by the managedFields of a workload. */
+bool kubernetes_is_manager(const char *field_manager); /* One that would put a field back. */
 void kubernetes_field_managers(const struct json *metadata, const char **ret_replicas, const char **ret_requests);
 
 /* node_price.c. Hourly; -1 unknown. */
