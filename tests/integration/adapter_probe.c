@@ -4,7 +4,9 @@
  *
  *     adapter_probe TYPE ENDPOINT REGION account
  *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
- *     adapter_probe TYPE ENDPOINT REGION usage KIND FROM TO STEP ID...
+ *     adapter_probe TYPE ENDPOINT REGION usage KIND[/METRIC] FROM TO STEP ID...
+ *     adapter_probe TYPE ENDPOINT REGION prices|limits
+ *     adapter_probe TYPE ENDPOINT REGION charges FROM TO
  *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT          (Scale of an InstanceGroup)
  *     adapter_probe TYPE ENDPOINT REGION act VERB KIND ID [FIELD=VALUE...] [tag:KEY=VALUE...]
  *     adapter_probe TYPE ENDPOINT REGION poll HANDLE
@@ -82,6 +84,12 @@ static void write_resource(struct json_writer *w, const struct cloud_resource *r
     jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
     jw_put_int(w, "memoryMiB", resource->memory_mib);
     jw_put_int(w, "createdAtMs", resource->created_at_ms);
+    jw_put_int(w, "priceMicros", resource->price_hourly);
+    jw_put_int(w, "drifted", resource->drifted);
+    jw_put_bool(w, "isSpot", resource->is_spot);
+    jw_put_string(w, "parent", resource->parent);
+    jw_put_string(w, "countManager", resource->count_manager);
+    jw_put_string(w, "sizeManager", resource->size_manager);
     jw_key(w, "tags");
     jw_open(w, '{');
     for (size_t i = 0; i < resource->tag_count; i++)
@@ -102,6 +110,43 @@ static void write_samples(struct json_writer *w, const char *key, const struct c
     jw_close(w, ']');
 }
 
+static void write_series(struct json_writer *w, const struct cloud_series *series) {
+    jw_open(w, '{');
+    jw_put_string(w, "id", series->id);
+    write_samples(w, "utilization", series->utilization, series->utilization_count);
+    write_samples(w, "serving", series->serving, series->serving_count);
+    jw_close(w, '}');
+}
+
+static void write_offer(struct json_writer *w, const struct cloud_offer *offer) {
+    jw_open(w, '{');
+    jw_put_string(w, "type", offer->type);
+    jw_put_int(w, "priceMicros", offer->price_hourly);
+    jw_put_int(w, "priceSpotMicros", offer->price_spot_hourly);
+    jw_put_string(w, "source", offer->source);
+    jw_close(w, '}');
+}
+
+static void write_charge(struct json_writer *w, const struct cloud_charge *charge) {
+    jw_open(w, '{');
+    jw_put_string(w, "resourceId", charge->resource_id);
+    jw_put_int(w, "startMs", charge->charge_period_start_ms);
+    jw_put_string(w, "effectiveCost", charge->effective_cost);
+    jw_put_string(w, "description", charge->charge_description);
+    jw_close(w, '}');
+}
+
+static void write_limit(struct json_writer *w, const struct cloud_limit *limit) {
+    jw_open(w, '{');
+    jw_put_string(w, "id", limit->id);
+    jw_put_string(w, "unit", limit->unit);
+    jw_key(w, "value");
+    jw_double(w, limit->value);
+    jw_key(w, "used");
+    jw_double(w, limit->used);
+    jw_close(w, '}');
+}
+
 static void write_result(struct json_writer *w, const struct probe *probe) {
     const struct adapter_reply *reply = &probe->call.reply;
     if (str_eq(probe->verb, "account") || str_eq(probe->verb, "apply")) {
@@ -119,16 +164,16 @@ static void write_result(struct json_writer *w, const struct probe *probe) {
     jw_key(w, "items");
     jw_open(w, '[');
     for (size_t i = 0; i < reply->count; i++) {
-        if (str_eq(probe->verb, "list")) {
+        if (str_eq(probe->verb, "list"))
             write_resource(w, &reply->as.resources[i]);
-            continue;
-        }
-        const struct cloud_series *series = &reply->as.series[i];
-        jw_open(w, '{');
-        jw_put_string(w, "id", series->id);
-        write_samples(w, "utilization", series->utilization, series->utilization_count);
-        write_samples(w, "serving", series->serving, series->serving_count);
-        jw_close(w, '}');
+        else if (str_eq(probe->verb, "prices"))
+            write_offer(w, &reply->as.offers[i]);
+        else if (str_eq(probe->verb, "charges"))
+            write_charge(w, &reply->as.charges[i]);
+        else if (str_eq(probe->verb, "limits"))
+            write_limit(w, &reply->as.limits[i]);
+        else
+            write_series(w, &reply->as.series[i]);
     }
     jw_close(w, ']');
 }
@@ -228,6 +273,20 @@ static bool parse_act(struct probe *probe, int argc, char **argv) {
     return true;
 }
 
+/* "Workload/memory"; cpu where no metric is named. */
+static bool parse_usage(struct probe *probe, int argc, char **argv) {
+    char *metric = argv[1];
+    const char *kind = strsep(&metric, "/");
+    if (metric != NULL && str_eq(metric, cloud_metric_name(CLOUD_METRIC_MEMORY)))
+        probe->query.metric = CLOUD_METRIC_MEMORY;
+    else if (metric != NULL)
+        return false;
+    probe->query.ids = (const char *const *)(argv + 5);
+    probe->query.id_count = (size_t)(argc - 5);
+    return cloud_kind_parse(kind, &probe->query.kind) && time_parse(argv[2], &probe->query.from_ms) &&
+           time_parse(argv[3], &probe->query.to_ms) && duration_parse(argv[4], &probe->query.step_ms);
+}
+
 /* argv from the verb on. */
 static bool parse(struct probe *probe, int argc, char **argv) {
     probe->verb = argv[0];
@@ -240,12 +299,13 @@ static bool parse(struct probe *probe, int argc, char **argv) {
         probe->query.count_max = (size_t)count_max;
         return ok;
     }
-    if (str_eq(probe->verb, "usage")) {
-        probe->query.ids = (const char *const *)(argv + 5);
-        probe->query.id_count = (size_t)(argc - 5);
-        return argc > 5 && cloud_kind_parse(argv[1], &probe->query.kind) &&
-               time_parse(argv[2], &probe->query.from_ms) && time_parse(argv[3], &probe->query.to_ms) &&
-               duration_parse(argv[4], &probe->query.step_ms);
+    if (str_eq(probe->verb, "usage"))
+        return argc > 5 && parse_usage(probe, argc, argv);
+    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "limits"))
+        return argc == 1;
+    if (str_eq(probe->verb, "charges")) {
+        probe->query.count_max = 100000;
+        return argc == 3 && time_parse(argv[1], &probe->query.from_ms) && time_parse(argv[2], &probe->query.to_ms);
     }
     probe->action.token = "probe";
     if (str_eq(probe->verb, "poll")) {
@@ -268,6 +328,12 @@ static void submit(struct probe *probe) {
         adapter->ops->list(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "usage"))
         adapter->ops->usage(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "prices"))
+        adapter->ops->prices(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "charges"))
+        adapter->ops->charges(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "limits"))
+        adapter->ops->limits(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "poll"))
         adapter->ops->poll(adapter, &probe->call, probe->operation);
     else
@@ -298,7 +364,8 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
-        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|apply|act|poll ...\n", stderr);
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|prices|charges|limits|apply|act|poll ...\n",
+              stderr);
         return 64;
     }
     probe.query.region = probe.action.region = argv[3];
