@@ -195,10 +195,20 @@ def pod_requests(spec):
     return total("cpu"), math.ceil(total("memory") / 2**20)
 
 
+def workload_of(pod):
+    """The Deployment or StatefulSet of a pod, as an id; None: it stands alone."""
+    for owner in pod["metadata"].get("ownerReferences", []):
+        kind, name = owner["kind"], owner["name"]
+        if kind == "ReplicaSet":
+            kind, name = "Deployment", name.rpartition("-")[0]
+        return f"{pod['metadata']['namespace']}/{kind}/{name}"
+    return None
+
+
 def expected(item, pods):
     meta, kind = item["metadata"], item["kind"]
     row = {"provider": "p/shop", "region": "cluster", "zone": "", "type": "", "count": 1, "tags": meta.get("labels", {}),
-           "name": meta["name"], "createdAt": meta["creationTimestamp"], "vcpu": None, "memoryMiB": None}
+           "name": meta["name"], "createdAt": meta["creationTimestamp"], "vcpu": None, "memoryMiB": None, "parent": None, "spot": False}
     row["id"] = f"{meta['namespace']}/{kind}/{meta['name']}" if "namespace" in meta else meta["name"]
     if kind in ("Deployment", "StatefulSet"):
         cpu, memory = pod_requests(item["spec"]["template"]["spec"])
@@ -212,17 +222,19 @@ def expected(item, pods):
         labels, allocatable = meta["labels"], item["status"]["allocatable"]
         row.update(kind="Node", type=labels.get("node.kubernetes.io/instance-type", ""),
                    zone=labels.get("topology.kubernetes.io/zone", ""), vcpu=float(quantity(allocatable["cpu"])),
+                   spot=labels.get("eks.amazonaws.com/capacityType") == "SPOT",
                    memoryMiB=mib(allocatable["memory"]), state="stopping" if item["spec"].get("unschedulable") else "running")
     elif kind == "PersistentVolumeClaim":
-        mounted = {v["persistentVolumeClaim"]["claimName"] for p in pods for v in p["spec"].get("volumes", [])
-                   if "persistentVolumeClaim" in v}
+        mounted = {v["persistentVolumeClaim"]["claimName"]: workload_of(p) for p in pods
+                   for v in p["spec"].get("volumes", []) if "persistentVolumeClaim" in v}
         size = item["status"].get("capacity", item["spec"]["resources"]["requests"])["storage"]
         bound = "in-use" if meta["name"] in mounted else "available"
-        row.update(kind="Volume", type=item["spec"]["storageClassName"], memoryMiB=mib(size),
+        row.update(kind="Volume", type=item["spec"]["storageClassName"], memoryMiB=mib(size), parent=mounted.get(meta["name"]),
                    state=bound if item["status"]["phase"] == "Bound" else "pending")
     else:
         row.update(kind="Snapshot", type=item["spec"]["volumeSnapshotClassName"], state="available",
-                   memoryMiB=mib(item["status"]["restoreSize"]))
+                   memoryMiB=mib(item["status"]["restoreSize"]),
+                   parent=f"{meta['namespace']}/PersistentVolumeClaim/{item['spec']['source']['persistentVolumeClaimName']}")
     return row
 
 
@@ -235,6 +247,8 @@ def told_by_kubectl(cluster, *scope):
 
 def plain(row):
     """In-use is written as the CLI does, whatever it does."""
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["asOf"])
+    row = {key: value for key, value in row.items() if key != "asOf"}
     return {**row, "state": row["state"].lower().replace("_", "-").replace("inuse", "in-use")}
 
 
