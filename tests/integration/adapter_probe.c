@@ -450,7 +450,8 @@ static int64_t clock_start_ms(void) {
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
-        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|prices|charges|limits|apply|act|poll ...\n",
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|count|usage|prices|charges|limits|apply|act|poll "
+              "...\n",
               stderr);
         return 64;
     }

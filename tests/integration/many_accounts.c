@@ -141,7 +141,9 @@ int main(int argc, char **argv) {
     }
     uv_loop_init(&self.loop);
     runtime_uv_init(&self.runtime, &self.loop, 1, 0);
-    self.http = http_new(&self.loop, &(struct http_options){.user_agent = "trimtab-bench"});
+    /* As the controller has it. */
+    self.http =
+        http_new(&self.loop, &(struct http_options){.connections_per_host_max = 64, .user_agent = "trimtab-bench"});
     self.count = self.open = (size_t)count;
     self.accounts = mem_alloc_array(self.count, sizeof(*self.accounts));
     for (size_t i = 0; i < 2; i++)
