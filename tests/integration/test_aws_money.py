@@ -418,11 +418,12 @@ def test_a_role_that_expires_in_the_middle_of_a_list_is_assumed_again(moto, micr
     for i in range(101):  # Two pages.
         moto.make_group(f"more-{i:03}", desired=0)
     # microburst sends another Host than was signed, so nothing is verified here.
+    undisturbed = probe(microburst.url, far_role, "list", "InstanceGroup", parameters=ROLE)
     microburst.set_rules([{"service": "autoscaling", "operation": "DescribeAutoScalingGroups", "times": 1, "after": 1,
                            "error": {"code": "ExpiredToken", "status": 403}}])
     reply = probe(microburst.url, far_role, "list", "InstanceGroup", parameters=ROLE)
     assert "error" not in reply, reply["error"]
-    assert len(reply["items"]) == 102 and reply["requests"] == 3
+    assert len(reply["items"]) == 102 and reply["requests"] == undisturbed["requests"] + 1
     assert len(microburst.fired()) >= 1
 
 
