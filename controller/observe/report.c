@@ -99,7 +99,7 @@ size_t observe_provider_shelves(const struct observe *observe, const char *names
             if (!shelf)
                 continue;
             shelves = arena_push(arena, shelves, count, sizeof(*shelves));
-            shelves[count++] = (struct observe_shelf_report){
+            shelves[count] = (struct observe_shelf_report){
                 .region = provider->regions[i].name,
                 .kind = (enum cloud_kind)kind,
                 .state = observe_shelf_state(shelf),
@@ -108,6 +108,7 @@ size_t observe_provider_shelves(const struct observe *observe, const char *names
                 .is_limit_of_provider = shelf->cut_by_total,
                 .error = is_trouble(shelf) ? &shelf->error : &none,
             };
+            count++;
         }
     }
     *ret = shelves;
