@@ -107,7 +107,8 @@ def is_told(condition):
 
 
 def test_the_good_one_goes_on(world, trimtab):
-    assert await_ready(world, trimtab, "good", lambda c: c["status"] == "True")["reason"] == "Listed"
+    ready = await_ready(world, trimtab, "good", lambda c: c["status"] == "True")
+    assert ready["reason"] == "Listed", ready
 
 
 @pytest.mark.parametrize("name", SERVERS)
