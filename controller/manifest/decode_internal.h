@@ -51,7 +51,8 @@ struct text_rule { /* What a string must look like; mirrors maxLength and patter
 };
 extern const struct text_rule text_any, text_label, text_subdomain, text_reference, text_region, text_id, text_url,
     text_time_zone, text_cron, text_template, text_instance_type, text_glob, text_uri, text_hash, text_reason,
-    text_note, text_decimal, text_currency, text_date, text_file;
+    text_note, text_decimal, text_currency, text_date, text_file, text_context, text_role_arn, text_external_id,
+    text_bucket, text_prefix, text_cpu, text_memory;
 
 /* NULL if absent or wrong. The tree's own string: for what is only checked, or kept in another form. */
 const char *decode_text_borrowed(struct decoder *d, const struct place *up, const char *key,
@@ -119,6 +120,9 @@ const struct policy *decode_policy(struct decoder *d, const struct place *spec);
 const struct budget *decode_budget(struct decoder *d, const struct place *spec);
 const struct recommendation *decode_recommendation(struct decoder *d, const struct place *spec,
                                                    const struct place *status);
+/* The adapters' own blocks of a Provider: checked; the adapter reads them from the serialised block. */
 void decode_simulated(struct decoder *d, const struct place *at);
+void decode_kubernetes(struct decoder *d, const struct place *at);
+void decode_aws(struct decoder *d, const struct place *at);
 
 #endif

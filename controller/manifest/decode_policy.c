@@ -31,6 +31,10 @@ static const char *metric_name(int value) {
     return cloud_metric_name((enum cloud_metric)value);
 }
 
+static const char *autoscalers_name(int value) {
+    return policy_autoscalers_name((enum policy_autoscalers)value);
+}
+
 enum purchase { PURCHASE_ON_DEMAND, PURCHASE_SPOT, PURCHASE_COUNT };
 static const char *purchase_name(int value) {
     return value == PURCHASE_SPOT ? "Spot" : "OnDemand";
@@ -117,7 +121,9 @@ static void decode_targets(struct decoder *d, const struct place *placement, str
             targets[i].provider = decode_reference_at(d, &provider);
         else
             decode_fault(d, &provider, "is required");
-        targets[i].region = decode_text(d, &at, "region", &text_region, true);
+        targets[i].region = json_get(at.json, "region")
+                                ? decode_text(d, &at, "region", &text_region, false)
+                                : CLOUD_REGION_CLUSTER; /* load_cross.c sees whether it is one. */
         targets[i].template = decode_text(d, &at, "template", &text_template, false);
         uint32_t purchase =
             decode_enum_set(d, &at, "purchase", purchase_name, PURCHASE_COUNT, 1u << PURCHASE_ON_DEMAND);
@@ -261,14 +267,16 @@ static void decode_disruption(struct decoder *d, const struct place *spec, struc
 }
 
 const struct policy *decode_policy(struct decoder *d, const struct place *spec) {
-    static const char *const keys[] = {"selector", "mode",      "actions",    "sla",     "capacity",
-                                       "forecast", "placement", "disruption", "suspend", NULL};
+    static const char *const keys[] = {"selector", "mode",      "actions",    "autoscalers", "sla", "capacity",
+                                       "forecast", "placement", "disruption", "suspend",     NULL};
     struct place at = *spec;
     decode_object_at(d, &at, keys);
     struct policy *policy = arena_alloc(d->arena, sizeof(*policy));
     decode_selection(d, &at, policy);
     policy->mode = (enum policy_mode)decode_enum(d, &at, "mode", mode_name, MODE_COUNT, MODE_RECOMMEND);
     policy->actions = decode_enum_set(d, &at, "actions", action_name, ACTION_TYPE_COUNT, 1u << ACTION_SCALE);
+    policy->autoscalers = (enum policy_autoscalers)decode_enum(d, &at, "autoscalers", autoscalers_name,
+                                                               AUTOSCALERS_COUNT, AUTOSCALERS_ADVISE);
     decode_sla(d, &at, policy);
     decode_capacity(d, &at, policy);
     decode_forecast(d, &at, policy);

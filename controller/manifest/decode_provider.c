@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "base/mem.h"
+#include "base/str.h"
 #include "manifest/decode_internal.h"
 
 #define SHARING_MAX 32
@@ -27,23 +29,51 @@ static void decode_sharing(struct decoder *d, const struct place *spec, struct p
     ret->sharing_count = count;
 }
 
-/* The block named like the type: only there, and only `simulated` has one so far. */
+static const struct {
+    enum provider_type type;
+    void (*decode)(struct decoder *d, const struct place *block);
+} blocks[] = {
+    {PROVIDER_SIMULATED, decode_simulated},
+    {PROVIDER_KUBERNETES, decode_kubernetes},
+    {PROVIDER_AWS, decode_aws},
+};
+
+/* The adapter's own block is named like the type, and only there. */
 static void decode_parameters(struct decoder *d, const struct place *spec, struct provider *ret) {
-    struct place block = decode_object(d, spec, "simulated", NULL);
-    if (!block.json)
-        return;
-    if (ret->type != PROVIDER_SIMULATED) {
-        decode_fault(d, &block, "belongs to type simulated, but type is %s; remove one of them",
-                     provider_type_name(ret->type));
-        return;
+    for (size_t i = 0; i < ARRAY_LEN(blocks); i++) {
+        const char *name = provider_type_name(blocks[i].type);
+        struct place block = decode_object(d, spec, name, NULL);
+        if (!block.json)
+            continue;
+        if (ret->type != blocks[i].type) {
+            decode_fault(d, &block, "belongs to type %s, but type is %s; remove one of them", name,
+                         provider_type_name(ret->type));
+            continue;
+        }
+        blocks[i].decode(d, &block);
+        ret->parameters_json = decode_raw(d, block.json);
     }
-    decode_simulated(d, &block);
-    ret->parameters_json = decode_raw(d, block.json);
+}
+
+/* A Kubernetes cluster is one place; everything else is looked at region by region. */
+static void decode_regions(struct decoder *d, const struct place *spec, struct provider *ret) {
+    static const char *const cluster[] = {CLOUD_REGION_CLUSTER};
+    bool is_cluster = ret->type == PROVIDER_KUBERNETES, has_type = json_get(spec->json, "type");
+    ret->regions =
+        decode_texts(d, spec, "regions", &text_region, has_type && !is_cluster, REGIONS_MAX, &ret->region_count);
+    if (!is_cluster)
+        return;
+    struct place at = place_key(spec, "regions");
+    for (size_t i = 0; i < ret->region_count; i++)
+        if (!str_eq(ret->regions[i], CLOUD_REGION_CLUSTER))
+            decode_fault(d, &at, "a Kubernetes cluster is one place; remove the regions");
+    ret->regions = cluster;
+    ret->region_count = ARRAY_LEN(cluster);
 }
 
 const struct provider *decode_provider(struct decoder *d, const struct place *spec) {
-    static const char *const keys[] = {"type",   "regions", "credentials", "endpoint", "sharing",
-                                       "limits", "suspend", "simulated",   NULL};
+    static const char *const keys[] = {"type",    "regions",   "credentials", "endpoint", "sharing", "limits",
+                                       "suspend", "simulated", "kubernetes",  "aws",      NULL};
     static const char *const credentials_keys[] = {"secretRef", NULL};
     static const char *const limits_keys[] = {"requestsPerSecond", NULL};
     struct place at = *spec;
@@ -51,10 +81,7 @@ const struct provider *decode_provider(struct decoder *d, const struct place *sp
 
     struct provider *provider = arena_alloc(d->arena, sizeof(*provider));
     provider->type = (enum provider_type)decode_enum(d, &at, "type", type_name, PROVIDER_TYPE_COUNT, -1);
-    /* A Kubernetes cluster is one place; everything else is looked at region by region. */
-    size_t regions_min = json_get(at.json, "type") && provider->type != PROVIDER_KUBERNETES;
-    provider->regions =
-        decode_texts(d, &at, "regions", &text_region, regions_min, REGIONS_MAX, &provider->region_count);
+    decode_regions(d, &at, provider);
     struct place credentials = decode_object(d, &at, "credentials", credentials_keys);
     provider->secret_name = decode_secret_ref(d, &credentials, false);
     provider->endpoint = decode_text(d, &at, "endpoint", &text_url, false);

@@ -45,23 +45,63 @@ static void decode_target(struct decoder *d, const struct place *spec, struct re
     ret->target.id = decode_text(d, &at, "id", &text_id, true);
 }
 
-/* from and to: a state of the target. */
-static int64_t decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_required) {
-    static const char *const keys[] = {"count",    "instanceType", "provider", "region",
-                                       "template", "purchase",     "state",    NULL};
+struct state {               /* from and to: a state of the target. */
+    int64_t count, min, max; /* -1: not given. */
+};
+
+static void check_requests(struct decoder *d, const struct place *state) {
+    static const char *const keys[] = {"cpu", "memory", NULL};
+    struct place at = decode_object(d, state, "requests", keys);
+    decode_text_borrowed(d, &at, "cpu", &text_cpu, false);
+    decode_text_borrowed(d, &at, "memory", &text_memory, false);
+}
+
+static struct state decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_scale) {
+    static const char *const keys[] = {"count",    "minCount", "maxCount", "instanceType", "requests", "rollout",
+                                       "provider", "region",   "template", "purchase",     "state",    NULL};
+    struct state state = {-1, -1, -1};
     struct place at = decode_object(d, spec, key, keys);
     if (!at.json) {
-        if (is_required && !json_get(spec->json, key))
+        if (is_scale && !json_get(spec->json, key))
             decode_fault(d, &at, "is required for action Scale");
-        return 0;
+        return state;
     }
     decode_text_borrowed(d, &at, "instanceType", &text_instance_type, false);
+    check_requests(d, &at);
+    decode_bool(d, &at, "rollout", false);
     decode_text_borrowed(d, &at, "provider", &text_reference, false);
     decode_text_borrowed(d, &at, "region", &text_region, false);
     decode_text_borrowed(d, &at, "template", &text_template, false);
     decode_text_borrowed(d, &at, "purchase", &text_reason, false);
     decode_text_borrowed(d, &at, "state", &text_hash, false);
-    return decode_int(d, &at, "count", INT_RULE(.min = 0, .max = COUNT_MAX, .required = is_required));
+    bool has_bounds = json_get(at.json, "minCount") && json_get(at.json, "maxCount");
+    const struct int_rule rule = {.min = 0, .max = COUNT_MAX, .fallback = -1, .required = is_scale && !has_bounds};
+    state.count = decode_int(d, &at, "count", rule);
+    state.min = decode_int(d, &at, "minCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1));
+    state.max = decode_int(d, &at, "maxCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1));
+    if (state.max > 0 && state.min > state.max) {
+        struct place min_at = place_key(&at, "minCount");
+        decode_fault(d, &min_at, "%lld is above maxCount %lld", (long long)state.min, (long long)state.max);
+    }
+    return state;
+}
+
+static int64_t or_zero(int64_t value) {
+    return value < 0 ? 0 : value;
+}
+
+/* Both speak of the size, or both of its bounds. */
+static void decode_change(struct decoder *d, const struct place *spec, bool is_scale, struct recommendation *ret) {
+    struct state from = decode_state(d, spec, "from", is_scale), to = decode_state(d, spec, "to", is_scale);
+    struct place to_at = place_key(spec, "to");
+    ret->is_bounds = is_scale && to.count < 0 && to.min >= 0 && to.max >= 0;
+    bool from_bounds = is_scale && from.count < 0 && from.min >= 0 && from.max >= 0;
+    if ((from_bounds && to.count >= 0) || (ret->is_bounds && from.count >= 0))
+        decode_fault(d, &to_at, "must speak of what from does: count, or minCount and maxCount");
+    ret->from_count = or_zero(ret->is_bounds ? from.min : from.count);
+    ret->to_count = or_zero(ret->is_bounds ? to.min : to.count);
+    ret->from_max = or_zero(from.max);
+    ret->to_max = or_zero(to.max);
 }
 
 static void decode_decision(struct decoder *d, const struct place *spec, struct recommendation *ret) {
@@ -128,8 +168,7 @@ const struct recommendation *decode_recommendation(struct decoder *d, const stru
     rec->action = decode_enum(d, &at, "action", action_name, ACTION_TYPE_COUNT, -1);
     bool is_scale = json_get(at.json, "action") && rec->action == ACTION_SCALE;
     decode_target(d, &at, rec);
-    rec->from_count = decode_state(d, &at, "from", is_scale);
-    rec->to_count = decode_state(d, &at, "to", is_scale);
+    decode_change(d, &at, is_scale, rec);
     rec->attempt = decode_int(d, &at, "attempt", INT_RULE(.min = 1, .max = 1000000, .fallback = 1));
     rec->plan_hash = decode_text(d, &at, "planHash", &text_hash, false);
     decode_decision(d, &at, rec);

@@ -118,6 +118,49 @@ static bool is_date(const char *text) {
     return time_parse(time, &ignored);
 }
 
+/* arn:aws:iam::123456789012:role/path/name, in any partition. */
+static bool is_role_arn(const char *text) {
+    if (!str_has_prefix(text, "arn:aws"))
+        return false;
+    const char *rest = text + 7 + strspn(text + 7, LOWER "-");
+    if (!str_has_prefix(rest, ":iam::"))
+        return false;
+    rest += 6;
+    return strspn(rest, DIGITS) == 12 && str_has_prefix(rest + 12, ":role/") &&
+           is_made_of(rest + 18, LOWER UPPER DIGITS "+=,.@_/-");
+}
+
+static bool is_external_id(const char *text) {
+    return strlen(text) >= 2 && is_made_of(text, LOWER UPPER DIGITS "_+=,.@:/-");
+}
+
+static bool is_bucket(const char *text) {
+    size_t size = strlen(text);
+    return size >= 3 && is_made_of(text, LOWER DIGITS ".-") && is_lower_or_digit(text[0]) &&
+           is_lower_or_digit(text[size - 1]);
+}
+
+/* Digits, the first not 0, and one of the suffixes. */
+static bool is_quantity(const char *text, size_t digits_max, const char *const *suffixes) {
+    size_t digits = strspn(text, DIGITS);
+    if (digits == 0 || digits > digits_max || text[0] == '0')
+        return false;
+    for (size_t i = 0; suffixes[i]; i++)
+        if (str_eq(text + digits, suffixes[i]))
+            return true;
+    return false;
+}
+
+static bool is_cpu(const char *text) {
+    static const char *const suffixes[] = {"", "m", NULL};
+    return is_quantity(text, 9, suffixes);
+}
+
+static bool is_memory(const char *text) {
+    static const char *const suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", NULL};
+    return is_quantity(text, 15, suffixes);
+}
+
 const struct text_rule text_any = {1024, NULL, ""};
 const struct text_rule text_label = {63, is_label, "must be lower-case letters, digits and dashes, like checkout"};
 const struct text_rule text_subdomain = {253, is_subdomain,
@@ -139,3 +182,12 @@ const struct text_rule text_decimal = {19, is_decimal, "must be a decimal string
 const struct text_rule text_currency = {3, is_currency, "must be an ISO 4217 code, like USD"};
 const struct text_rule text_date = {10, is_date, "must be a date like 2026-01-31"};
 const struct text_rule text_file = {512, is_not_empty, "must not be empty"};
+const struct text_rule text_context = {256, is_not_empty, "must not be empty"};
+const struct text_rule text_role_arn = {2048, is_role_arn,
+                                        "must be the ARN of a role, like arn:aws:iam::123456789012:role/trimtab"};
+const struct text_rule text_external_id = {1224, is_external_id,
+                                           "must be 2 or more letters, digits, and any of _+=,.@:/-"};
+const struct text_rule text_bucket = {63, is_bucket, "must be the name of a bucket, like billing-exports"};
+const struct text_rule text_prefix = {512, is_not_empty, "must not be empty"};
+const struct text_rule text_cpu = {10, is_cpu, "must be cores like 2 or thousandths like 500m"};
+const struct text_rule text_memory = {17, is_memory, "must be a size like 512Mi or 2Gi"};

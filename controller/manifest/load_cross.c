@@ -94,14 +94,32 @@ static void provider_check(struct index *index, size_t entry_index, struct objec
                                    ref.namespace, ref.name, namespace));
 }
 
+/* A target without a region is a Kubernetes cluster; a cluster has no other. */
+static void target_region_check(struct index *index, size_t entry_index, const struct policy_target *target,
+                                size_t target_index) {
+    struct arena *arena = &index->l->set->arena;
+    const struct object *provider = find(index, OBJECT_PROVIDER, target->provider);
+    if (!provider || *provider->fault)
+        return;
+    bool is_cluster = provider->as.provider->type == PROVIDER_KUBERNETES;
+    if (is_cluster == str_eq(target->region, CLOUD_REGION_CLUSTER))
+        return;
+    entry_problem(index, entry_index, arena_printf(arena, "spec.placement.targets[%zu].region", target_index),
+                  is_cluster ? "a Kubernetes cluster is one place; remove the region"
+                             : arena_printf(arena, "is required: Provider %s/%s has regions",
+                                            target->provider.namespace, target->provider.name));
+}
+
 static void policy_check(struct index *index, size_t entry_index, const struct policy *policy) {
     struct arena *arena = &index->l->set->arena;
     for (size_t i = 0; i < policy->selector.provider_count; i++)
         provider_check(index, entry_index, policy->selector.providers[i],
                        arena_printf(arena, "spec.selector.providers[%zu]", i));
-    for (size_t i = 0; i < policy->placement.target_count; i++)
+    for (size_t i = 0; i < policy->placement.target_count; i++) {
         provider_check(index, entry_index, policy->placement.targets[i].provider,
                        arena_printf(arena, "spec.placement.targets[%zu].provider", i));
+        target_region_check(index, entry_index, &policy->placement.targets[i], i);
+    }
 }
 
 static const struct object *parent_of(const struct index *index, const struct object *budget) {

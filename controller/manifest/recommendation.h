@@ -51,8 +51,11 @@ struct recommendation {
         enum cloud_kind kind;
         const char *id;
     } target;
-    int64_t from_count, to_count; /* Scale */
-    int64_t attempt;              /* 1, 2, ... for each target of a policy. */
+    /* Scale: the size; where is_bounds, the bounds of the autoscaler that sets the size: count is the minimum. */
+    bool is_bounds;
+    int64_t from_count, to_count;
+    int64_t from_max, to_max; /* is_bounds; 0: none */
+    int64_t attempt;          /* 1, 2, ... for each target of a policy. */
     const char *plan_hash;
     enum recommendation_decision decision;
     int64_t snooze_until_ms;                     /* 0: not given. */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 static const char *const provider_types[] = {
     [PROVIDER_AWS] = "aws",
@@ -24,6 +25,8 @@ static const char *const actions[] = {
     [ACTION_START] = "Start",       [ACTION_STOP] = "Stop",           [ACTION_DELETE] = "Delete",
     [ACTION_SNAPSHOT] = "Snapshot",
 };
+static const char *const autoscalers_words[] = {
+    [AUTOSCALERS_ADVISE] = "Advise", [AUTOSCALERS_TUNE_BOUNDS] = "TuneBounds"};
 static const char *const periods[] = {
     [PERIOD_DAILY] = "Daily",         [PERIOD_WEEKLY] = "Weekly", [PERIOD_MONTHLY] = "Monthly",
     [PERIOD_QUARTERLY] = "Quarterly", [PERIOD_YEARLY] = "Yearly",
@@ -45,6 +48,7 @@ static const char *const bases[] = {
 _Static_assert(ARRAY_LEN(provider_types) == PROVIDER_TYPE_COUNT, "a name for each type");
 _Static_assert(ARRAY_LEN(modes) == MODE_COUNT, "a name for each mode");
 _Static_assert(ARRAY_LEN(actions) == ACTION_TYPE_COUNT, "a name for each action");
+_Static_assert(ARRAY_LEN(autoscalers_words) == AUTOSCALERS_COUNT, "a name for each way");
 _Static_assert(ARRAY_LEN(periods) == PERIOD_COUNT, "a name for each period");
 _Static_assert(ARRAY_LEN(ofs) == BUDGET_OF_COUNT, "a name for each figure");
 _Static_assert(ARRAY_LEN(effects) == BUDGET_EFFECT_COUNT, "a name for each effect");
@@ -63,6 +67,22 @@ const char *policy_mode_name(enum policy_mode mode) {
 const char *action_type_name(enum action_type type) {
     ASSERT((size_t)type < ARRAY_LEN(actions));
     return actions[type];
+}
+
+const char *policy_autoscalers_name(enum policy_autoscalers autoscalers) {
+    ASSERT((size_t)autoscalers < ARRAY_LEN(autoscalers_words));
+    return autoscalers_words[autoscalers];
+}
+
+bool policy_is_autoscaler(const char *manager) {
+    return manager && (str_has_prefix(manager, "HorizontalPodAutoscaler/") || str_has_prefix(manager, "ScaledObject/"));
+}
+
+enum policy_hold policy_hold_of(const struct policy *policy, const char *manager) {
+    if (!manager)
+        return POLICY_SETS_COUNT;
+    return policy->autoscalers == AUTOSCALERS_TUNE_BOUNDS && policy_is_autoscaler(manager) ? POLICY_SETS_BOUNDS
+                                                                                           : POLICY_ADVISES;
 }
 
 const char *budget_period_name(enum budget_period period) {

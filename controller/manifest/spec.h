@@ -49,7 +49,7 @@ struct provider_sharing {
 
 struct provider {
     enum provider_type type;
-    const char *const *regions;
+    const char *const *regions; /* Of type kubernetes: CLOUD_REGION_CLUSTER. */
     size_t region_count;
     const char *secret_name; /* credentials.secretRef.name in the Provider's namespace; NULL: workload identity. */
     const char *endpoint;    /* NULL: the cloud's own. */
@@ -79,6 +79,10 @@ enum action_type {
 };
 const char *action_type_name(enum action_type type);
 
+/* What to do where an autoscaler (HorizontalPodAutoscaler, ScaledObject) sets a workload's size. */
+enum policy_autoscalers { AUTOSCALERS_ADVISE, AUTOSCALERS_TUNE_BOUNDS, AUTOSCALERS_COUNT };
+const char *policy_autoscalers_name(enum policy_autoscalers autoscalers); /* "TuneBounds" */
+
 struct policy_slot { /* sla.slots: worth of serving demand by time of day. */
     struct schedule schedule;
     int64_t duration_ms;
@@ -87,7 +91,7 @@ struct policy_slot { /* sla.slots: worth of serving demand by time of day. */
 
 struct policy_target { /* placement.targets */
     struct object_ref provider;
-    const char *region;
+    const char *region;   /* Default CLOUD_REGION_CLUSTER: of Kubernetes clusters. */
     const char *template; /* NULL: none. */
     bool on_demand, spot; /* purchase; default on demand only. */
 };
@@ -113,6 +117,7 @@ struct policy {
     } selector;
     enum policy_mode mode;
     uint32_t actions; /* Bits of enum action_type. */
+    enum policy_autoscalers autoscalers;
     struct {
         int64_t target_utilization_percent; /* 1..100, default 65 */
         int64_t max_violation_per_mille;    /* 0..1000, default 1 */
@@ -149,6 +154,12 @@ struct policy {
         int64_t min_saving_percent; /* default 5 */
     } disruption;
 };
+
+/* What the policy may set of a resource whose size `manager` (cloud_resource.count_manager) sets: the size itself where
+ * nobody does; the bounds where an autoscaler does and the policy says so; else nothing. */
+enum policy_hold { POLICY_SETS_COUNT, POLICY_SETS_BOUNDS, POLICY_ADVISES };
+enum policy_hold policy_hold_of(const struct policy *policy, const char *manager);
+bool policy_is_autoscaler(const char *manager); /* "HorizontalPodAutoscaler/web", "ScaledObject/web" */
 
 /* ---- Budget ---- */
 

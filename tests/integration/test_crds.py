@@ -107,6 +107,7 @@ def test_defaults_are_those_of_the_decoder():
     spec = json.loads(kubectl("get", "rp", "defaults", "-n", "default", "-o", "json").stdout)["spec"]
     assert spec == {
         "selector": {"providers": ["p"], "kinds": ["InstanceGroup"]}, "mode": "Recommend", "actions": ["Scale"],
+        "autoscalers": "Advise",
         "sla": {"targetUtilization": 65, "maxViolationPerMille": 1, "leadTime": "10m"}, "capacity": {"min": 1},
         "forecast": {"metric": "cpu", "history": "14d", "horizon": "24h"},
         "disruption": {"maxConcurrent": 1, "maxChangePercent": 25, "cooldown": "15m", "minSavingPercent": 5},
@@ -126,6 +127,20 @@ def test_recommendation_does_not_change(change, field):
     assert f"{field}: Invalid" in result.stderr
 
 
+def test_bounds_of_an_autoscaler_are_shown_as_their_minimum():
+    target = {"provider": "default/p", "region": "cluster", "kind": "Workload", "id": "shop/Deployment/web"}
+    apply(recommendation("bounds", target=target, **{"from": {"minCount": 2, "maxCount": 10},
+                                                     "to": {"minCount": 6, "maxCount": 12}}))
+    row = kubectl("get", "rec", "bounds", "-n", "default").stdout.splitlines()[1].split()
+    assert row[:6] == ["bounds", "web", "Scale", "shop/Deployment/web", "2", "6"]
+    apply(recommendation("size"))
+    row = kubectl("get", "rec", "size", "-n", "default").stdout.splitlines()[1].split()
+    assert row[:6] == ["size", "web", "Scale", "g", "3", "4"]
+    result = kubectl("patch", "rec", "bounds", "-n", "default", "--type=merge",
+                     "-p", json.dumps({"spec": {"to": {"maxCount": 13}}}), good=False)
+    assert result.returncode != 0 and "only decision, snoozeUntil and feedback may change" in result.stderr
+
+
 def test_recommendation_takes_a_decision():
     apply(recommendation("decided"))
     for spec in ({"decision": "Snoozed", "snoozeUntil": "2030-01-01T00:00:00Z"},
@@ -139,7 +154,8 @@ COMMON = {"conditions": [CONDITION], "observedGeneration": 1}
 STATUSES = [
     (document("Provider", "written", {"type": "aws", "regions": ["r"]}),
      {"account": "123456789012", "inventory": {"instances": 1, "groups": 2, "volumes": 3, "snapshots": 4, "buckets": 5,
-                                               "workloads": 6, "nodes": 7}}),
+                                               "workloads": 6, "nodes": 7,
+                                               "addresses": 8}}),
     (document("ResourcePolicy", "written", {"selector": {"providers": ["p"]}}),
      {"resources": 1, "desired": 2, "actual": 3, "currency": "USD", "hourlyCost": "1.0000",
       "projectedSaving": "-0.5000", "lowerBound": "0.9", "optimalityGapPercent": "0.1",

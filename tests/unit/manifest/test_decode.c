@@ -265,6 +265,54 @@ Test(decode, budget_defaults) {
     rig_release(&rig);
 }
 
+Test(decode, recommendation_of_bounds) {
+    struct rig rig;
+    rig_spec(&rig, "Recommendation",
+             "  policyRef: {name: web}\n  action: Scale\n"
+             "  target: {provider: east, region: cluster, kind: Workload, id: shop/Deployment/web}\n"
+             "  from: {minCount: 2, maxCount: 10}\n  to: {minCount: 6, maxCount: 12}\n");
+    cr_assert_str_eq(rig_faults(&rig), "");
+    const struct recommendation *rec = rig.object->as.recommendation;
+    cr_expect(rec->is_bounds);
+    cr_expect_eq(rec->target.kind, CLOUD_WORKLOAD);
+    cr_expect_str_eq(rec->target.id, "shop/Deployment/web");
+    cr_expect_eq(rec->from_count, 2);
+    cr_expect_eq(rec->to_count, 6);
+    cr_expect_eq(rec->from_max, 10);
+    cr_expect_eq(rec->to_max, 12);
+    rig_release(&rig);
+}
+
+Test(decode, the_block_of_the_type_is_passed_on) {
+    static const struct {
+        const char *spec, *parameters;
+    } rows[] = {
+        {"  type: kubernetes\n  kubernetes: {context: a}\n", "{\"context\":\"a\"}"},
+        {"  type: aws\n  regions: [r]\n  aws: {focusExport: {bucket: bills}}\n",
+         "{\"focusExport\":{\"bucket\":\"bills\"}}"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig rig;
+        rig_spec(&rig, "Provider", rows[i].spec);
+        cr_assert_str_eq(rig_faults(&rig), "");
+        cr_expect_str_eq(rig.object->as.provider->parameters_json, rows[i].parameters);
+        rig_release(&rig);
+    }
+}
+
+Test(decode, a_policy_sets_what_nobody_else_does) {
+    struct policy policy = {.autoscalers = AUTOSCALERS_ADVISE};
+    cr_expect_eq(policy_hold_of(&policy, NULL), POLICY_SETS_COUNT);
+    cr_expect_eq(policy_hold_of(&policy, "HorizontalPodAutoscaler/web"), POLICY_ADVISES);
+    cr_expect_eq(policy_hold_of(&policy, "argocd-controller"), POLICY_ADVISES);
+    policy.autoscalers = AUTOSCALERS_TUNE_BOUNDS;
+    cr_expect_eq(policy_hold_of(&policy, NULL), POLICY_SETS_COUNT);
+    cr_expect_eq(policy_hold_of(&policy, "HorizontalPodAutoscaler/web"), POLICY_SETS_BOUNDS);
+    cr_expect_eq(policy_hold_of(&policy, "ScaledObject/web"), POLICY_SETS_BOUNDS);
+    cr_expect_eq(policy_hold_of(&policy, "argocd-controller"), POLICY_ADVISES);
+    cr_expect_eq(policy_hold_of(&policy, "HorizontalPodAutoscalerish"), POLICY_ADVISES);
+}
+
 Test(decode, recommendation_spec) {
     struct rig rig;
     rig_spec(&rig, "Recommendation",

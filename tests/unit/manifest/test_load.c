@@ -108,6 +108,25 @@ Test(load, one_bad_file_does_not_hide_the_others) {
     cr_expect_str_eq(set->entries[2].object->fault, "");
 }
 
+Test(load, a_target_without_a_region_is_a_cluster) {
+    put("a.yaml",
+        HEAD("Provider", "east") "spec: {type: kubernetes}\n---\n" HEAD(
+            "Provider", "aws") "spec: {type: aws, regions: [r]}\n---\n" HEAD("ResourcePolicy",
+                                                                             "web") "spec:\n  selector: {providers: "
+                                                                                    "[east]}\n  placement:\n    "
+                                                                                    "targets:\n    - {provider: east}\n"
+                                                                                    "    - {provider: aws, region: "
+                                                                                    "r}\n    - {provider: aws}\n    - "
+                                                                                    "{provider: east, region: r}\n");
+    const struct manifest_set *set = check_problems(
+        "./a.yaml:20: spec.placement.targets[2].region: is required: Provider default/aws has regions\n"
+        "./a.yaml:21: spec.placement.targets[3].region: a Kubernetes cluster is one place; remove the region\n");
+    const struct provider *east = set->entries[0].object->as.provider;
+    cr_assert_eq(east->region_count, 1u);
+    cr_expect_str_eq(east->regions[0], CLOUD_REGION_CLUSTER);
+    cr_expect_str_eq(set->entries[2].object->as.policy->placement.targets[0].region, CLOUD_REGION_CLUSTER);
+}
+
 Test(load, a_path_that_is_not_there_is_a_problem_of_its_own) {
     put("a.yaml", BUDGET("good"));
     const char *paths[] = {"a.yaml", "nowhere", "gone.yaml"};
