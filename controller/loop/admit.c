@@ -104,7 +104,8 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
     const struct object *object;
     for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
         const struct recommendation *r = object->as.recommendation;
-        if (object->fault[0] || !is_target(r, provider, resource->region, resource->kind, resource->id))
+        /* Under an autoscaler the size is not what we set. */
+        if (object->fault[0] || r->is_bounds || !is_target(r, provider, resource->region, resource->kind, resource->id))
             continue;
         int64_t time_ms = changed_at_ms(r, resource);
         if (time_ms > 0)
@@ -121,6 +122,11 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
 }
 
 /* ---- what stands for a target ---- */
+
+static bool is_same_change(const struct recommendation *r, const struct plan_action *action) {
+    return r->is_bounds == action->is_bounds && r->from_count == action->from_count &&
+           r->to_count == action->to_count && r->from_max == action->from_max && r->to_max == action->to_max;
+}
 
 struct standing {
     const struct object *open; /* Not final. */
@@ -161,9 +167,7 @@ static struct standing standing_of(struct loop *loop, const struct object *polic
             standing.last = object;
         if (r->phase == PHASE_SUCCEEDED && r->attempt > succeeded_attempt)
             succeeded_attempt = r->attempt;
-        standing.was_rejected =
-            standing.was_rejected ||
-            (r->phase == PHASE_REJECTED && r->from_count == action->from_count && r->to_count == action->to_count);
+        standing.was_rejected = standing.was_rejected || (r->phase == PHASE_REJECTED && is_same_change(r, action));
     }
     standing.failures = failures_since(loop, policy, action, succeeded_attempt);
     return standing;
@@ -177,6 +181,8 @@ static void make_name(const struct object *policy, const struct plan_action *act
     const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, action->to_count, attempt};
     hash = str_hash_text(str_hash_text(str_hash_text(hash, action->provider), action->region), action->id);
     hash = str_hash(hash, numbers, sizeof(numbers));
+    if (action->is_bounds)
+        hash = str_hash(str_hash_text(hash, "bounds"), &action->to_max, sizeof(action->to_max));
     (void)snprintf(ret, size, "%.*s-%016llx", NAME_PREFIX_MAX, policy->name, (unsigned long long)hash);
 }
 
@@ -290,6 +296,8 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
             wait_ms *= 2;
     } else if (last->phase == PHASE_SUCCEEDED && action->to_count < action->from_count) {
         wait_ms = policy->as.policy->disruption.cooldown_ms;
+    } else if (last->phase == PHASE_SUPERSEDED && journal_is_refusal(last->message)) {
+        wait_ms = FAILED_WAIT_MS; /* Until the listing shows what the cloud knows already. */
     }
     int64_t left_ms = last->finished_at_ms + wait_ms - loop_now_ms(loop);
     if (left_ms <= 0)
@@ -312,7 +320,7 @@ static bool plan_has(const struct plan *plan, const struct recommendation *r, bo
         const struct plan_action *action = &plan->actions[i];
         if (r->action != (int)action->type || !is_target(r, action->provider, action->region, action->kind, action->id))
             continue;
-        *ret_other_size = r->from_count != action->from_count || r->to_count != action->to_count;
+        *ret_other_size = !is_same_change(r, action);
         return true;
     }
     return false;
