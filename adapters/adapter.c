@@ -9,6 +9,7 @@
 
 const struct adapter_ops *const adapter_all[] = {
     &adapter_aws,
+    &adapter_kubernetes,
     &adapter_simulated,
     NULL,
 };

@@ -131,6 +131,7 @@ extern const struct adapter_ops *const adapter_all[];
 const struct adapter_ops *adapter_find(const char *type);
 
 extern const struct adapter_ops adapter_aws;
+extern const struct adapter_ops adapter_kubernetes;
 extern const struct adapter_ops adapter_simulated;
 
 #endif

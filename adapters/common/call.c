@@ -78,6 +78,8 @@ void call_end(struct call *call, const struct error *error) {
         *reply = (struct adapter_reply){.error = *error, .request_count = reply->request_count};
         if (!call->mutates)
             reply->error.effect = EFFECT_NONE;
+        if (call->has_mutated && reply->error.effect == EFFECT_NONE)
+            reply->error.effect = EFFECT_UNKNOWN;
     }
     timer_start(call->host->runtime, &call->timer, 0, on_end, call);
 }
@@ -89,6 +91,35 @@ void call_refuse(struct call *call, const char *format, ...) {
     vsnprintf(error.message, sizeof(error.message), format, args);
     va_end(args);
     call_end(call, &error);
+}
+
+/* The credential: the host's own, or one that the cloud keeps elsewhere. */
+
+static enum err_class credential_acquire(struct call *call, const struct credentials_value **ret, struct error *err) {
+    struct call_host *host = call->host;
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->acquire(host, &call->waiter, ret, err)
+                         : credentials_acquire(&host->credentials, &call->waiter, ret, err);
+}
+
+static void credential_forget(struct call *call) {
+    struct call_host *host = call->host;
+    if (host->cloud->credentials != NULL)
+        host->cloud->credentials->forget(host, &call->waiter);
+    else
+        credentials_forget(&host->credentials, &call->waiter);
+}
+
+static bool credential_expire(struct call *call) {
+    struct call_host *host = call->host;
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->expire(host, call->generation)
+                         : credentials_expire(&host->credentials, call->generation);
+}
+
+static bool credential_close(struct call_host *host, void (*idle)(void *ctx)) {
+    const struct call_credentials *other = host->cloud->credentials;
+    return other != NULL ? other->close(host, idle, host) : credentials_close(&host->credentials, idle, host);
 }
 
 static void on_reply(struct http_request *request);
@@ -159,7 +190,7 @@ static void acquire(struct call *call) {
     const struct credentials_value *value = NULL;
     struct error error = {0};
     call->phase = CALL_WAITING;
-    if (credentials_acquire(&call->host->credentials, &call->waiter, &value, &error) != ERR_NONE)
+    if (credential_acquire(call, &value, &error) != ERR_NONE)
         end_unsent(call, &error);
     else if (value != NULL)
         send_signed(call, value);
@@ -286,7 +317,7 @@ static bool is_worth_another(struct call *call, enum error_hint hint) {
     if (hint != ERROR_HINT_EXPIRED || call->has_refreshed)
         return false;
     call->has_refreshed = true;
-    return credentials_expire(&call->host->credentials, call->generation);
+    return credential_expire(call);
 }
 
 static void take_refusal(struct call *call) {
@@ -295,7 +326,8 @@ static void take_refusal(struct call *call) {
     enum error_hint hint = call->host->cloud->refusal(call, &error);
     ASSERT(error.class != ERR_NONE);
     error.http_status = request->status;
-    error.retry_after_ms = request->retry_after_ms;
+    if (error.retry_after_ms == 0)
+        error.retry_after_ms = request->retry_after_ms;
     report(call, &error);
     if (is_worth_another(call, hint)) {
         proceed(call);
@@ -333,7 +365,7 @@ static void cancel(struct call *call) {
         call->host->gate->ops->cancel(call->host->gate, &call->gate_request);
         break;
     case CALL_WAITING:
-        credentials_forget(&call->host->credentials, &call->waiter);
+        credential_forget(call);
         break;
     case CALL_NEW:
     case CALL_ENDING:
@@ -419,6 +451,6 @@ void call_host_close(struct adapter *self, void (*closed)(void *ctx), void *ctx)
     host->closed_ctx = ctx;
     for (struct call *call = host->first; call != NULL; call = call->next)
         cancel(call); /* Ends by timer: the list does not change under us. */
-    host->is_credentials_busy = !credentials_close(&host->credentials, on_credentials_idle, host);
+    host->is_credentials_busy = !credential_close(host, on_credentials_idle);
     close_if_idle(host);
 }

@@ -48,12 +48,23 @@ struct call_verb { /* One verb of one cloud; const. */
     enum exchange_next (*failed)(struct call *call, struct error *err);
 };
 
+/* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same
+ * name means there. const. */
+struct call_credentials {
+    enum err_class (*acquire)(struct call_host *host, struct credentials_waiter *waiter,
+                              const struct credentials_value **ret, struct error *err);
+    void (*forget)(struct call_host *host, struct credentials_waiter *waiter);
+    bool (*expire)(struct call_host *host, uint64_t generation);
+    bool (*close)(struct call_host *host, void (*idle)(void *ctx), void *ctx);
+};
+
 struct call_cloud { /* One cloud's manners; const. */
     /* Adds what authenticates. value has all parts that the cloud's source gives. */
     void (*sign)(struct call *call, const struct credentials_value *value);
     /* Reads a reply that is not 2xx: fills class, effect, code and message of *err. */
     enum error_hint (*refusal)(struct call *call, struct error *err);
-    void (*free)(struct call_host *host); /* Frees the adapter; after call_host's own release. */
+    void (*free)(struct call_host *host);       /* Frees the adapter; after call_host's own release. */
+    const struct call_credentials *credentials; /* NULL: host->credentials. */
 };
 
 struct call_host { /* The first member of each network adapter. */
@@ -90,13 +101,13 @@ struct call {
     struct map pages_seen;
 
     /* Whether the present exchange may have an effect: at first the verb's. A verb that reads before it writes says so
-     * in build, for each exchange; what it writes is its last one, so that the error of a call says what the call did.
-     */
+     * in build, for each exchange. */
     bool mutates;
+    bool has_mutated; /* An earlier exchange had an effect: what the whole call did is unknown if it fails later. */
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
-    bool has_enough; /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
+    bool has_enough;     /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
     uint64_t generation; /* Of the credential that signed. */
     uint64_t spent_ns;
     struct gate_request gate_request;

@@ -16,6 +16,8 @@
 void exchange_reset(struct exchange *exchange) {
     http_request_release(&exchange->request);
     exchange->request = (struct http_request){0};
+    json_free(exchange->json);
+    exchange->json = NULL;
     arena_clear(&exchange->arena);
     buf_clear(&exchange->url);
     buf_clear(&exchange->body);
@@ -32,6 +34,8 @@ void exchange_release(struct exchange *exchange) {
     http_request_release(&exchange->request);
     wipe_buf(&exchange->url);
     wipe_buf(&exchange->body);
+    json_free(exchange->json);
+    exchange->json = NULL;
     arena_release(&exchange->arena);
     exchange->header_count = 0;
 }

@@ -9,6 +9,7 @@
 
 #include "adapters/common/signing.h"
 #include "base/arena.h"
+#include "base/json.h"
 #include "net/http.h"
 
 enum exchange_next {
@@ -22,6 +23,7 @@ struct exchange {
     struct buf body;
     struct signing_header headers[HTTP_HEADERS_MAX]; /* Names in lower case. */
     size_t header_count;
+    struct json *json;           /* The parsed reply, where it is JSON; freed with the arena's end. */
     struct http_request request; /* method and limits are set by the owner; the rest by exchange_send. */
 };
 

@@ -56,15 +56,16 @@ static void on_listed(struct adapter_call *call) {
 
 static void listings_start(struct inventory *inv, const char *provider, const struct provider *spec,
                            struct adapter *adapter) {
-    size_t regions = spec->region_count > 0 ? spec->region_count : 1; /* A Kubernetes cluster has none. */
+    size_t regions = spec->region_count > 0 ? spec->region_count : 1; /* A Kubernetes cluster names none. */
     for (size_t region = 0; region < regions; region++) {
         for (uint32_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
             struct listing *it = mem_alloc(sizeof(*it));
             it->inventory = inv;
             it->provider = provider;
-            it->query = (struct cloud_query){.kinds = 1u << kind,
-                                             .region = spec->region_count > 0 ? spec->regions[region] : "",
-                                             .count_max = (size_t)inv->count_max};
+            it->query =
+                (struct cloud_query){.kinds = 1u << kind,
+                                     .region = spec->region_count > 0 ? spec->regions[region] : CLOUD_REGION_CLUSTER,
+                                     .count_max = (size_t)inv->count_max};
             it->call = (struct adapter_call){.done = on_listed, .ctx = it, .arena = &it->arena};
             inv->listings = arena_push(&inv->arena, inv->listings, inv->listing_count, sizeof(struct listing *));
             inv->listings[inv->listing_count++] = it;
@@ -89,6 +90,7 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .endpoint = spec->endpoint,
         .credential = cli_credential,
         .credential_ctx = cli_secret_of(&inv->secrets, object),
+        .is_environment = spec->secret_name == NULL,
         .base_dir = spec->base_dir,
     };
     config.is_environment = config.credential_ctx == NULL;

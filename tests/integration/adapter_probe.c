@@ -26,7 +26,7 @@
 #include "net/http.h"
 
 /* Beside adapter_all: the probe needs no other back end. */
-static const struct adapter_ops *const networked[] = {&adapter_aws};
+static const struct adapter_ops *const networked[] = {&adapter_aws, &adapter_kubernetes};
 
 struct probe {
     uv_loop_t loop;
@@ -39,7 +39,7 @@ struct probe {
     struct cloud_action action;
     struct cloud_tag tags[16];
     const char *verb;
-    const char *operation; /* poll */
+    const char *operation;   /* poll */
     struct json *parameters; /* $PROBE_PARAMETERS: the block named like the type. */
     int exit_code;
 };

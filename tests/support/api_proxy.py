@@ -20,6 +20,7 @@ class ApiProxy:
         self.tls = ssl.create_default_context(cafile=str(ca_path))
         self.throttling = False  # Every new request gets 429.
         self.retry_after_s = 1
+        self.before = None  # Called with the method and the path of a request before it goes on.
         self.requests = []  # (time.monotonic(), method, path, status)
         proxy = self
 
@@ -92,6 +93,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.owner.throttling:
             self._throttle()
             return
+        if self.owner.before:
+            self.owner.before(self.command, self.path)
         upstream = self.owner.upstream
         connection = http.client.HTTPSConnection(upstream.hostname, upstream.port, context=self.owner.tls)
         try:

@@ -1,0 +1,52 @@
+/*
+ * One request to the API server, and its reply as JSON.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <string.h>
+
+#include "adapters/kubernetes/kubernetes_internal.h"
+#include "base/str.h"
+
+void kubernetes_request(struct call *call, const char *method, const char *path) {
+    ASSERT(path[0] == '/');
+    call->api = KUBERNETES_API;
+    call->region = CLOUD_REGION_CLUSTER;
+    call->exchange.request.method = method;
+    buf_puts(&call->exchange.url, kubernetes_of(call)->config.server);
+    buf_puts(&call->exchange.url, path);
+    exchange_header(&call->exchange, "accept", "application/json");
+}
+
+void kubernetes_request_body(struct call *call, const char *content_type, struct bytes body) {
+    exchange_header(&call->exchange, "content-type", "%s", content_type);
+    buf_append(&call->exchange.body, body.data, body.size);
+}
+
+const struct json *kubernetes_reply(struct call *call, struct error *err) {
+    struct exchange *exchange = &call->exchange;
+    const char *type = exchange->request.content_type;
+    struct json *root = NULL;
+    if (exchange->json != NULL)
+        return exchange->json;
+    if (json_parse_trusted(buf_bytes(&exchange->request.reply), &root, err) != ERR_NONE) {
+        err->class = ERR_RETRYABLE; /* A proxy's page, or a body that was cut: not what we asked for. */
+        if (type[0] != '\0' && strstr(type, "json") == NULL)
+            error_wrap(err, "the reply is %s", type);
+        return NULL;
+    }
+    exchange->json = root;
+    if (json_type(root) != JSON_OBJECT) {
+        error_set(err, ERR_RETRYABLE, "the reply is no object but a %s", json_type_name(json_type(root)));
+        return NULL;
+    }
+    return root;
+}
+
+const char *kubernetes_escape(struct call *call, const char *text) {
+    struct buf out = {0};
+    http_append_escaped(&out, text, "");
+    const char *escaped = arena_strdup(&call->exchange.arena, buf_text(&out));
+    buf_release(&out);
+    return escaped;
+}
