@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#define OFFER_FRESH_MS (INT64_C(30) * 24 * 3600 * 1000)
+
 static const char *const kind_names[] = {
     [CLOUD_INSTANCE] = "Instance", [CLOUD_INSTANCE_GROUP] = "InstanceGroup",
     [CLOUD_VOLUME] = "Volume",     [CLOUD_SNAPSHOT] = "Snapshot",
@@ -80,6 +82,10 @@ const char *cloud_resource_tag(const struct cloud_resource *resource, const char
         }
     }
     return NULL;
+}
+
+bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
+    return offer->price_hourly >= 0 && now_ms - offer->as_of_ms > OFFER_FRESH_MS;
 }
 
 int cloud_resource_cmp(const void *a, const void *b) {

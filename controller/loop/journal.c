@@ -154,7 +154,7 @@ static void send_failed(struct loop *loop, struct recommendation_state *state, c
     log_warn("effect failed", LOG_STR("recommendation", state->id.key), LOG_INT("try", state->tries), LOG_ERR(error));
     if (refusal) {
         (void)snprintf(message, sizeof(message), REFUSED "%s", error->message);
-        observe_refresh(loop->observe, r->target.provider, r->target.region);
+        observe_refresh(loop->observe, r->target.provider, r->target.region, r->target.kind);
         record(loop, state, object, PHASE_SUPERSEDED, refusal, message, NULL);
     } else if (retry_later(loop, state, state->tries, error)) {
         record(loop, state, object, PHASE_FAILED, error_class_name(error->class), error->message, NULL);
@@ -353,7 +353,8 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     mem_free(key);
     mem_free(own);
     (void)observe_find(loop->observe, r->target.provider, r->target.region, r->target.kind, r->target.id, &in.resource);
-    in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms, &in.seen_sequence);
+    in.source = observe_source(loop->observe, r->target.provider, r->target.region, r->target.kind, &in.seen_at_ms,
+                               &in.seen_sequence);
     look_at_siblings(loop, object, &in);
     if (in.policy && (r->phase == PHASE_APPROVED || r->phase == PHASE_RUNNING))
         policy_survey(loop, policy, object, &in);
@@ -378,6 +379,7 @@ void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
     /* What an earlier leader sent may take effect until we may act: nothing seen before that is news. */
     if (!loop_may_act(loop))
         state->floor_sequence = observe_sequence(loop->observe);
+    const struct recommendation *r = object->as.recommendation;
     struct act_input in = input_of(loop, object, state);
     struct act_step step = act_step(&in);
     switch (step.type) {
@@ -388,7 +390,7 @@ void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
                             step.until_ms > in.now_ms ? step.until_ms - in.now_ms : 1);
         break;
     case ACT_REFRESH:
-        observe_refresh(loop->observe, in.recommendation->target.provider, in.recommendation->target.region);
+        observe_refresh(loop->observe, r->target.provider, r->target.region, r->target.kind);
         break;
     case ACT_RECORD:
         record(loop, state, object, step.phase, step.reason, step.message, in.recommendation->operation);

@@ -149,6 +149,10 @@ bool journal_is_refusal(const char *message);
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message);
 
+/* provider_status.c: what a Provider's conditions say. open_error: why it could not be opened; class NONE: it could. */
+struct status_summary provider_summary(struct loop *loop, const struct object *object, const struct error *open_error,
+                                       struct arena *arena);
+
 /* provider.c, budget.c */
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */

@@ -186,7 +186,8 @@ static void upkeep_resource(struct loop *loop, const struct object *policy, cons
         return;
     int64_t ignored;
     uint64_t sequence, now_ns = runtime_mono_ns(loop->runtime);
-    enum source_state source = observe_source(loop->observe, r->provider, r->resource.region, &ignored, &sequence);
+    enum source_state source =
+        observe_source(loop->observe, r->provider, r->resource.region, r->resource.kind, &ignored, &sequence);
     struct adapter *adapter = observe_adapter(loop->observe, r->provider);
     bool is_news = source == SOURCE_FRESH && sequence > upkeep->floor_sequence;
     if (upkeep->next_ns > now_ns || !is_news || !adapter || !loop_may_act(loop) || is_target_busy(loop, policy, r)) {

@@ -1,5 +1,5 @@
 /*
- * Providers: opening, closing and reporting. See observe.h.
+ * Providers: opening and closing. See observe.h.
  *
  * A provider that is closed (or reopened) leaves the map at once; its memory goes when the adapter has reported the
  * last call.
@@ -20,9 +20,23 @@ struct observe *observe_new(const struct observe_options *options) {
     return observe;
 }
 
+static void region_release(struct observe_region *region) {
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+        struct observe_shelf *shelf = region->shelves[kind];
+        if (!shelf)
+            continue;
+        stock_release(&shelf->stock);
+        arena_release(&shelf->call_arena);
+        mem_free(shelf);
+    }
+    observe_prices_release(region);
+    arena_release(&region->prices_arena);
+    arena_release(&region->usage_arena);
+}
+
 static void provider_free(struct observe_provider *provider) {
     for (size_t i = 0; i < provider->region_count; i++)
-        observe_region_release(&provider->regions[i]);
+        region_release(&provider->regions[i]);
     mem_free(provider->regions);
     arena_release(&provider->account_arena);
     arena_release(&provider->arena);
@@ -46,7 +60,9 @@ static void provider_close(struct observe_provider *provider) {
     struct observe *observe = provider->observe;
     provider->closing = true;
     for (size_t i = 0; i < provider->region_count; i++) {
-        timer_stop(observe_runtime(observe), &provider->regions[i].timer);
+        for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+            if (provider->regions[i].shelves[kind])
+                timer_stop(observe_runtime(observe), &provider->regions[i].shelves[kind]->timer);
         timer_stop(observe_runtime(observe), &provider->regions[i].usage_timer);
         observe_usage_forget_region(observe, &provider->regions[i]);
     }
@@ -110,7 +126,20 @@ static void account_start(struct observe_provider *provider) {
     provider->adapter->ops->account(provider->adapter, &provider->account_call);
 }
 
-static struct observe_provider *provider_new(struct observe *observe, const struct object *object) {
+static void region_init(struct observe_provider *provider, size_t index, const char *name, uint32_t kinds) {
+    struct observe_region *region = &provider->regions[index];
+    region->provider = provider;
+    region->name = arena_strdup(&provider->arena, name);
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+        if (!(kinds >> kind & 1u))
+            continue;
+        region->shelves[kind] = mem_alloc(sizeof(*region->shelves[kind]));
+        region->shelves[kind]->region = region;
+        region->shelves[kind]->kind = (enum cloud_kind)kind;
+    }
+}
+
+static struct observe_provider *provider_new(struct observe *observe, const struct object *object, uint32_t kinds) {
     const struct provider *spec = object->as.provider;
     struct observe_provider *provider = mem_alloc(sizeof(*provider));
     provider->observe = observe;
@@ -118,13 +147,22 @@ static struct observe_provider *provider_new(struct observe *observe, const stru
     provider->name = arena_strdup(&provider->arena, object->name);
     provider->key = arena_printf(&provider->arena, "%s/%s", object->namespace, object->name);
     provider->spec_hash = spec->hash;
-    provider->region_count = spec->region_count;
-    provider->regions = mem_alloc_array(spec->region_count, sizeof(*provider->regions));
-    for (size_t i = 0; i < spec->region_count; i++) {
-        provider->regions[i].provider = provider;
-        provider->regions[i].name = arena_strdup(&provider->arena, spec->regions[i]);
-    }
+    provider->region_count = spec->region_count ? spec->region_count : 1;
+    provider->regions = mem_alloc_array(provider->region_count, sizeof(*provider->regions));
+    for (size_t i = 0; i < provider->region_count; i++)
+        region_init(provider, i, spec->region_count ? spec->regions[i] : CLOUD_REGION_CLUSTER, kinds);
     return provider;
+}
+
+/* A little apart, so that many Providers that open at once do not ask at once. */
+static void lists_start(struct observe_provider *provider) {
+    struct observe *observe = provider->observe;
+    for (size_t i = 0; i < provider->region_count; i++)
+        for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+            if (provider->regions[i].shelves[kind])
+                observe_list_start(
+                    provider->regions[i].shelves[kind],
+                    (int64_t)runtime_jitter(observe_runtime(observe), (uint64_t)observe->options.start_jitter_ms));
 }
 
 enum err_class observe_provider_open(struct observe *observe, const struct object *object,
@@ -139,7 +177,8 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
     struct json *parameters = NULL;
     if (spec->parameters_json && json_parse(bytes_of(spec->parameters_json), &parameters, err) != ERR_NONE)
         return err->class;
-    struct observe_provider *provider = provider_new(observe, object);
+    uint32_t wanted = observe->options.kinds ? observe->options.kinds : UINT32_MAX;
+    struct observe_provider *provider = provider_new(observe, object, ops->kinds & wanted);
     struct adapter_config config = {.name = provider->key,
                                     .regions = spec->regions,
                                     .region_count = spec->region_count,
@@ -159,50 +198,20 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
     if (before)
         provider_close(before);
     account_start(provider);
-    for (size_t i = 0; i < provider->region_count; i++)
-        observe_list_start(&provider->regions[i], 0);
+    lists_start(provider);
     return ERR_NONE;
-}
-
-void observe_provider_report(const struct observe *observe, const char *namespace, const char *name,
-                             struct observe_report *ret) {
-    char *key = mem_printf("%s/%s", namespace, name);
-    const struct observe_provider *provider = map_get(&observe->providers, key);
-    mem_free(key);
-    *ret = (struct observe_report){.account = "", .error_region = ""};
-    if (!provider)
-        return;
-    ret->open = true;
-    ret->listed = true;
-    ret->account = provider->account;
-    ret->account_busy = provider->account_busy;
-    for (size_t i = 0; i < provider->region_count; i++) {
-        const struct observe_region *region = &provider->regions[i];
-        ret->listed = ret->listed && region->as_of_ms > 0;
-        ret->truncated = ret->truncated || region->truncated;
-        for (size_t k = 0; k < region->count; k++)
-            ret->counts[region->resources[k].kind]++;
-        if (region->error.class != ERR_NONE && ret->error.class == ERR_NONE) {
-            ret->error = region->error;
-            ret->error_region = region->name;
-        }
-    }
-}
-
-bool observe_has_looked(const struct observe *observe) {
-    struct map_entry *entry;
-    for (size_t i = 0; (entry = map_next(&observe->providers, &i));) {
-        const struct observe_provider *provider = entry->value;
-        for (size_t k = 0; k < provider->region_count; k++)
-            if (!provider->regions[k].tried || provider->regions[k].busy)
-                return false;
-    }
-    return true;
 }
 
 struct adapter *observe_adapter(const struct observe *observe, const char *provider) {
     const struct observe_provider *found = map_get(&observe->providers, provider);
     return found ? found->adapter : NULL;
+}
+
+struct observe_provider *observe_provider_find(const struct observe *observe, const char *namespace, const char *name) {
+    char *key = mem_printf("%s/%s", namespace, name);
+    struct observe_provider *provider = map_get(&observe->providers, key);
+    mem_free(key);
+    return provider;
 }
 
 struct observe_region *observe_region_find(const struct observe *observe, const char *provider, const char *name) {
@@ -213,9 +222,13 @@ struct observe_region *observe_region_find(const struct observe *observe, const 
     return NULL;
 }
 
-void observe_refresh(struct observe *observe, const char *provider, const char *name) {
-    struct observe_region *region = observe_region_find(observe, provider, name);
-    /* After a failure the back-off rules: who needs the listing is told when it ends. */
-    if (region && !region->busy && region->failures == 0)
-        observe_list_start(region, 0);
+struct observe_shelf *observe_shelf_find(const struct observe *observe, const char *provider, const char *name,
+                                         enum cloud_kind kind) {
+    const struct observe_region *region = observe_region_find(observe, provider, name);
+    return region ? region->shelves[kind] : NULL;
+}
+
+const struct cloud_resource *observe_region_resource(const struct observe_region *region, enum cloud_kind kind,
+                                                     const char *id) {
+    return region->shelves[kind] ? stock_find(&region->shelves[kind]->stock, id) : NULL;
 }
