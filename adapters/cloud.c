@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#define OFFER_FRESH_MS (INT64_C(30) * 24 * 3600 * 1000)
 
 static const char *const kind_names[] = {
     [CLOUD_INSTANCE] = "Instance", [CLOUD_INSTANCE_GROUP] = "InstanceGroup",
@@ -84,10 +83,6 @@ const char *cloud_resource_tag(const struct cloud_resource *resource, const char
     return NULL;
 }
 
-bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
-    return offer->price_hourly >= 0 && now_ms - offer->as_of_ms > OFFER_FRESH_MS;
-}
-
 int cloud_resource_cmp(const void *a, const void *b) {
     const struct cloud_resource *x = a, *y = b;
     int order = str_cmp(x->region, y->region);
@@ -103,5 +98,5 @@ int cloud_tag_cmp(const void *a, const void *b) {
 }
 
 bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
-    return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
+    return offer->price_hourly >= 0 && (offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS);
 }

@@ -189,9 +189,7 @@ bool cloud_kind_parse(const char *name, enum cloud_kind *ret);
 const char *cloud_state_name(enum cloud_state state);    /* "running" */
 const char *cloud_metric_name(enum cloud_metric metric); /* "cpu" */
 const char *cloud_verb_name(enum cloud_verb verb);       /* "Scale" */
-/* Whether the offer's price is older than CLOUD_OFFER_STALE_MS, or of an unknown date: users are told so. */
 #define CLOUD_OFFER_STALE_MS (INT64_C(30) * 24 * 3600 * 1000)
-bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms);
 const char *cloud_resource_tag(const struct cloud_resource *resource, const char *key); /* NULL if absent. */
 /* Whether its price is so old (30 days, or of no date) that it should be said. One that is not known is never old. */
 bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms);
