@@ -352,7 +352,7 @@ struct act_step act_step(const struct act_input *in) {
 }
 
 const char *act_refusal(const struct error *error) {
-    static const char *const reasons[] = {"ManagedElsewhere", "DisruptionBudget"};
+    static const char *const reasons[] = {"ManagedElsewhere", "DisruptionBudget", "NoAutoscaler"};
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         if (error->class != ERR_NONE && error->effect == EFFECT_NONE && str_eq(error->code, reasons[i]))
             return reasons[i];

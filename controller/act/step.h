@@ -83,8 +83,8 @@ struct act_step act_step(const struct act_input *input);
 bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, int64_t *ret_retry_at_ms);
 
 /* What becomes of an effect that was refused outright because the target is not ours to change now: somebody else sets
- * its size, or a PodDisruptionBudget forbids it. No failure: the plan was right when it was made. NULL: another error;
- * else the reason to record it as Superseded for. */
+ * its size or bounds, a PodDisruptionBudget forbids it, the autoscaler is gone. No failure: the plan was right when it
+ * was made. NULL: another error; else the reason to record it as Superseded for. */
 const char *act_refusal(const struct error *error);
 
 /* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */

@@ -136,6 +136,11 @@ struct standing {
     bool was_rejected; /* This very change, by a person. */
 };
 
+/* A refusal is no failure, but to be told the same again and again helps nobody: a listing does not show everything. */
+static bool has_failed(const struct recommendation *r) {
+    return r->phase == PHASE_FAILED || (r->phase == PHASE_SUPERSEDED && journal_is_refusal(r->message));
+}
+
 static int64_t failures_since(struct loop *loop, const struct object *policy, const struct plan_action *action,
                               int64_t attempt) {
     const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
@@ -143,7 +148,7 @@ static int64_t failures_since(struct loop *loop, const struct object *policy, co
     for (size_t i = 0; i < names->count; i++) {
         const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
         const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
-        failures += r && r->phase == PHASE_FAILED && r->attempt > attempt && r->action == (int)action->type &&
+        failures += r && has_failed(r) && r->attempt > attempt && r->action == (int)action->type &&
                     is_target(r, action->provider, action->region, action->kind, action->id);
     }
     return failures;
@@ -290,14 +295,12 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
     if (!last)
         return false;
     int64_t wait_ms = 0;
-    if (last->phase == PHASE_FAILED) {
+    if (has_failed(last)) {
         wait_ms = FAILED_WAIT_MS;
         for (int64_t i = 1; i < standing->failures && wait_ms < FAILED_WAIT_MAX_MS; i++)
             wait_ms *= 2;
     } else if (last->phase == PHASE_SUCCEEDED && action->to_count < action->from_count) {
         wait_ms = policy->as.policy->disruption.cooldown_ms;
-    } else if (last->phase == PHASE_SUPERSEDED && journal_is_refusal(last->message)) {
-        wait_ms = FAILED_WAIT_MS; /* Until the listing shows what the cloud knows already. */
     }
     int64_t left_ms = last->finished_at_ms + wait_ms - loop_now_ms(loop);
     if (left_ms <= 0)

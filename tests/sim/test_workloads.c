@@ -170,7 +170,7 @@ Test(sim_workloads, a_refusal_supersedes_and_is_not_repeated_at_once, .timeout =
     cr_expect_eq(scenario_count(&s, "Failed"), 0u);
     cr_expect_gt(scenario_count(&s, "Superseded"), 0u);
     cr_expect_gt(s.world.cloud.apply_count, 1u, "it is tried again");
-    cr_expect_leq(s.world.cloud.apply_count, 3 * 31u, "at most once a minute and target");
+    cr_expect_leq(s.world.cloud.apply_count, 3 * 6u, "after 1, 2, 4, 8 and 16 minutes");
     cr_expect_eq(s.world.cloud.effect_count, 0u);
     s.world.cloud.apply_error_count = 0;
     scenario_settle(&s, 6 * SIM_HOUR);

@@ -73,7 +73,10 @@ def run_args(cluster, lease_s=6, **more):
 
 def give_secret(cluster, namespace, name, key, secret):
     """The Secret of a Provider, and its owner's word that the controller may read it: that one alone."""
-    data = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+    give_secret_data(cluster, namespace, name, {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret})
+
+
+def give_secret_data(cluster, namespace, name, data):
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": f"read-{name}"}
     manifests = [
         {"apiVersion": "v1", "kind": "Secret", "stringData": data},
