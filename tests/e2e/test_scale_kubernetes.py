@@ -98,7 +98,7 @@ class Place:
         return self.get("deployment", name)["spec"]["replicas"]
 
     def get(self, kind, name):
-        return self.cluster.get(kind, name, "-n", SHOP)
+        return self.cluster.get(kind, name, "-n", SHOP, "--show-managed-fields")
 
     def stop(self):
         self.prometheus.stop()
