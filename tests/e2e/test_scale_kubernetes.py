@@ -1,6 +1,6 @@
 """One policy over two clusters and an AWS account, all of them real as far as a laptop goes: two control planes with
-kwok's nodes and pods, an emulated AWS that checks signatures, and the controller in a third cluster with just the rights
-that deploy/base gives it. Then what somebody else sets: an autoscaler is advised, or its bounds are tuned when the policy
+kwok's nodes and pods, an emulated AWS that checks signatures, and the controller in a third cluster, everywhere with just
+the rights that deploy/base and deploy/examples/cluster-access.yaml give it. Then what somebody else sets: an autoscaler is advised, or its bounds are tuned when the policy
 says so; a GitOps tool is left alone; and requests that were set in place are set again on new pods.
 
 The past of the workloads comes from a stand-in for Prometheus (tests/support/prometheus.py).
@@ -127,7 +127,7 @@ class World:
         cluster.kubectl("create", "namespace", NAMESPACE)
         estate.give_secret(cluster, NAMESPACE, "aws", key, secret)
         for place in self.places:
-            kubeconfig = place.cluster.kubeconfig.read_text()
+            kubeconfig = estate.access_kubeconfig(place.cluster)
             estate.give_secret_data(cluster, NAMESPACE, place.name, {"kubeconfig": kubeconfig})
 
     def providers(self):

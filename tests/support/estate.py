@@ -4,6 +4,7 @@ controller's account there.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import base64
 import datetime
 import math
 import random
@@ -41,7 +42,22 @@ def prepare_cluster(cluster):
 
 def account_kubeconfig(cluster, url, ca_path=None):
     token = cluster.kubectl("-n", "trimtab-system", "create", "token", "trimtab", "--duration=2h").strip()
-    server = {"server": url, **({"certificate-authority": str(ca_path)} if ca_path else {})}
+    return kubeconfig_text(token, {"server": url, **({"certificate-authority": str(ca_path)} if ca_path else {})})
+
+
+def access_kubeconfig(cluster):
+    """Of the account that deploy/examples/cluster-access.yaml gives Trimtab in a cluster that it is to look after."""
+    cluster.apply(procs.REPO / "deploy" / "examples" / "cluster-access.yaml")
+
+    def data():
+        return cluster.get("secret", "trimtab-token", "-n", "trimtab-access").get("data", {})
+
+    found = procs.wait_until("the account has its token", lambda: "token" in data() and data())
+    token = base64.b64decode(found["token"]).decode()
+    return kubeconfig_text(token, {"server": cluster.url, "certificate-authority-data": found["ca.crt"]})
+
+
+def kubeconfig_text(token, server):
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
