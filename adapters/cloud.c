@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-
 static const char *const kind_names[] = {
     [CLOUD_INSTANCE] = "Instance", [CLOUD_INSTANCE_GROUP] = "InstanceGroup",
     [CLOUD_VOLUME] = "Volume",     [CLOUD_SNAPSHOT] = "Snapshot",

@@ -191,8 +191,6 @@ const char *cloud_metric_name(enum cloud_metric metric); /* "cpu" */
 const char *cloud_verb_name(enum cloud_verb verb);       /* "Scale" */
 #define CLOUD_OFFER_STALE_MS (INT64_C(30) * 24 * 3600 * 1000)
 const char *cloud_resource_tag(const struct cloud_resource *resource, const char *key); /* NULL if absent. */
-/* Whether its price is so old (30 days, or of no date) that it should be said. One that is not known is never old. */
-bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms);
 int cloud_resource_cmp(const void *a, const void *b); /* By region, kind, id: the order of inventories. */
 int cloud_tag_cmp(const void *a, const void *b);      /* By key. */
 

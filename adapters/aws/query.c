@@ -61,12 +61,22 @@ void aws_call_begin(struct call *call, const struct aws_scope *scope, const char
     aws_query_begin(aws_of(call), &call->exchange, scope, action);
 }
 
+/* A form's space is a plus, as AWS's own SDKs send it; the signature covers the bytes, whichever they are. */
+static void append_form_encoded(struct buf *to, const char *text) {
+    size_t from = to->size;
+    signing_append_encoded(to, bytes_of(text), " ");
+    for (size_t i = from; i < to->size; i++) {
+        if (to->data[i] == ' ')
+            to->data[i] = '+';
+    }
+}
+
 void aws_query_put(struct exchange *exchange, const char *name, const char *value) {
     if (exchange->body.size > 0)
         buf_putc(&exchange->body, '&');
-    signing_append_encoded(&exchange->body, bytes_of(name), "");
+    append_form_encoded(&exchange->body, name);
     buf_putc(&exchange->body, '=');
-    signing_append_encoded(&exchange->body, bytes_of(value), "");
+    append_form_encoded(&exchange->body, value);
 }
 
 void aws_query_put_int(struct exchange *exchange, const char *name, int64_t value) {
@@ -74,8 +84,13 @@ void aws_query_put_int(struct exchange *exchange, const char *name, int64_t valu
 }
 
 const struct xml_node *aws_query_reply(struct exchange *exchange, const char *action, struct error *err) {
+    return aws_query_items(exchange, action, NULL, err);
+}
+
+const struct xml_node *aws_query_items(struct exchange *exchange, const char *action, const struct xml_items *items,
+                                       struct error *err) {
     const struct xml_node *root;
-    if (xml_parse(buf_bytes(&exchange->request.reply), &exchange->arena, &root, err) != ERR_NONE) {
+    if (xml_parse_items(buf_bytes(&exchange->request.reply), &exchange->arena, items, &root, err) != ERR_NONE) {
         if (exchange->request.content_type[0] != '\0' && strstr(exchange->request.content_type, "xml") == NULL)
             error_wrap(err, "the reply is %s", exchange->request.content_type);
         return NULL;

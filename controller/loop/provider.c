@@ -178,6 +178,7 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
         status.listed = report.listed || report.partly.error.class != ERR_NONE;
         for (size_t i = 0; i < CLOUD_KIND_COUNT; i++)
             status.counts[i] = report.counts[i];
+        provider_apis(loop, object, &arena, &status);
     }
     if (write_is_passing(object, &status.summary)) {
         loop_finish(loop, item, false);

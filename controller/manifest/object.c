@@ -27,6 +27,7 @@ static const char *const condition_types[] = {
     [CONDITION_OBSERVED] = "Observed",
     [CONDITION_FORECASTED] = "Forecasted",
     [CONDITION_WITHIN_BUDGET] = "WithinBudget",
+    [CONDITION_APIS_AVAILABLE] = "ApisAvailable",
     [CONDITION_PRICES_CURRENT] = "PricesCurrent",
 };
 static const char *const condition_statuses[] = {

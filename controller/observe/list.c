@@ -11,6 +11,7 @@
 #include "observe/observe_internal.h"
 
 #define BACKOFF_MAX_MS (INT64_C(10) * 60 * 1000)
+#define TRIM_SIZE ((size_t)4 << 20)
 #define IN_FLIGHT_MAX 8
 #define IN_FLIGHT_REGION_MAX 2
 
@@ -129,14 +130,19 @@ static void publish(const struct observe_shelf *shelf, bool is_same) {
 static bool take(struct observe_shelf *shelf, const struct adapter_reply *reply, size_t count) {
     uint64_t hash = stock_hash(shelf->kind, reply->as.resources, count);
     bool is_same = shelf->as_of_ms > 0 && hash == shelf->content_hash;
+    bool is_large = shelf->call_arena.used > TRIM_SIZE;
     if (is_same) {
         stock_touch(&shelf->stock, reply->as.resources, count, shelf->began_ms);
     } else {
         stock_release(&shelf->stock);
-        stock_fill(&shelf->stock, shelf->region->name, shelf->kind, reply->as.resources, count, shelf->began_ms);
+        /* The arena is ours, and so is what lies in it. */
+        stock_fill(&shelf->stock, shelf->region->name, shelf->kind,
+                   (struct cloud_resource *)(uintptr_t)reply->as.resources, count, shelf->began_ms, &shelf->call_arena);
     }
     shelf->content_hash = hash;
     arena_release(&shelf->call_arena);
+    if (is_large)
+        mem_trim();
     return is_same;
 }
 

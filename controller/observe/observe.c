@@ -17,6 +17,7 @@ struct runtime *observe_runtime(const struct observe *observe) {
 struct observe *observe_new(const struct observe_options *options) {
     struct observe *observe = mem_alloc(sizeof(*observe));
     observe->options = *options;
+    observe->budgets = budget_registry_new(options->env.runtime, options->metrics);
     return observe;
 }
 
@@ -38,6 +39,7 @@ static void provider_free(struct observe_provider *provider) {
     for (size_t i = 0; i < provider->region_count; i++)
         region_release(&provider->regions[i]);
     mem_free(provider->regions);
+    budget_gate_close(provider->gate);
     arena_release(&provider->account_arena);
     arena_release(&provider->arena);
     mem_free(provider);
@@ -103,6 +105,7 @@ void observe_free(struct observe *observe) {
     }
     map_release(&observe->tracks);
     map_release(&observe->providers);
+    budget_registry_free(observe->budgets);
     mem_free(observe);
 }
 
@@ -111,6 +114,7 @@ static void account_done(struct adapter_call *call) {
     provider->account_busy = false;
     if (!provider->closing && call->reply.error.class == ERR_NONE) {
         (void)str_copy(provider->account, sizeof(provider->account), call->reply.as.operation);
+        budget_gate_join(provider->gate, provider->account);
         provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name,
                                                false);
     }
@@ -124,6 +128,42 @@ static void account_start(struct observe_provider *provider) {
                                                    .arena = &provider->account_arena,
                                                    .timeout_ms = provider->observe->options.call_timeout_ms};
     provider->adapter->ops->account(provider->adapter, &provider->account_call);
+}
+
+static void on_api_changed(void *ctx) {
+    const struct observe_provider *provider = ctx;
+    const struct observe_options *options = &provider->observe->options;
+    if (!provider->closing)
+        options->on_provider(options->ctx, provider->namespace, provider->name, false);
+}
+
+static void on_call(void *ctx, const struct wrap_record *record) {
+    (void)ctx;
+    log_debug("cloud call", LOG_STR("provider", record->provider), LOG_STR("verb", wrap_verb_name(record->verb)),
+              LOG_STR("region", record->region), LOG_STR("kind", record->kind), LOG_STR("action", record->action),
+              LOG_STR("id", record->id), LOG_INT("count", record->count), LOG_INT("truncated", record->truncated),
+              LOG_INT("requests", record->request_count), LOG_INT("duration_ms", record->duration_ns / NS_PER_MS),
+              LOG_ERR(record->error));
+}
+
+/* The adapter within its decorators, and behind the budget of its account. */
+static enum err_class adapter_open(struct observe_provider *provider, const struct adapter_ops *ops,
+                                   struct adapter_config *config, int64_t requests_per_second, struct error *err) {
+    struct observe *observe = provider->observe;
+    struct runtime *runtime = observe_runtime(observe);
+    provider->gate =
+        budget_gate_open(observe->budgets, &(struct budget_gate_options){.cloud = ops->type,
+                                                                         .provider = provider->key,
+                                                                         .endpoint = config->endpoint,
+                                                                         .requests_per_second = requests_per_second,
+                                                                         .changed = on_api_changed,
+                                                                         .ctx = provider});
+    config->gate = provider->gate;
+    if (ops->open(&provider->adapter, &observe->options.env, config, err) != ERR_NONE)
+        return err->class;
+    provider->adapter = wrap_metrics(provider->adapter, runtime, observe->options.metrics, provider->key);
+    provider->adapter = wrap_trace(provider->adapter, runtime, provider->key, on_call, NULL);
+    return ERR_NONE;
 }
 
 static void region_init(struct observe_provider *provider, size_t index, const char *name, uint32_t kinds) {
@@ -188,18 +228,27 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
                                     .is_environment = is_environment,
                                     .parameters = parameters,
                                     .base_dir = spec->base_dir};
-    enum err_class class = ops->open(&provider->adapter, &observe->options.env, &config, err);
+    enum err_class class = adapter_open(provider, ops, &config, spec->requests_per_second, err);
     json_free(parameters);
     if (class != ERR_NONE) {
         provider_free(provider);
         return class;
     }
     struct observe_provider *before = map_put(&observe->providers, provider->key, provider);
+    if (before && before->account[0]) /* Most likely still its account; else that is learnt soon. */
+        budget_gate_join(provider->gate, before->account);
     if (before)
         provider_close(before);
     account_start(provider);
     lists_start(provider);
     return ERR_NONE;
+}
+
+void observe_provider_apis(const struct observe *observe, const char *namespace, const char *name,
+                           budget_report_fn *each, void *ctx) {
+    const struct observe_provider *provider = observe_provider_find(observe, namespace, name);
+    if (provider)
+        budget_report(provider->gate, each, ctx);
 }
 
 struct adapter *observe_adapter(const struct observe *observe, const char *provider) {

@@ -12,6 +12,7 @@
 #define TRIMTAB_OBSERVE_OBSERVE_H
 
 #include "adapters/adapter.h"
+#include "adapters/wrap/budget.h"
 #include "base/metrics.h"
 #include "history/history.h"
 #include "manifest/object.h"
@@ -34,8 +35,8 @@ struct observe_options {
     uint32_t call_timeout_ms; /* 60 s */
     size_t count_max;         /* Resources of one listing: 100,000 */
     size_t total_max;         /* Of all listings of one provider: 200,000 */
-    /* A listing ended (well or not), or the account was learned. changed: the resources or what is known of them differ
-     * from before. */
+    /* A listing ended (well or not), the account was learned, or an API's circuit or rate changed. changed: the
+     * resources or what is known of them differ from before. */
     void (*on_provider)(void *ctx, const char *namespace, const char *name, bool changed);
     /* New samples of resources of this provider, or a failure to get them. */
     void (*on_usage)(void *ctx, const char *namespace, const char *name);
@@ -50,7 +51,8 @@ struct observe *observe_new(const struct observe_options *options);
 void observe_close(struct observe *observe, void (*closed)(void *ctx), void *ctx); /* Then observe_free. */
 void observe_free(struct observe *observe);
 
-/* Opens (or, when spec or credentials have changed, reopens) the adapter. credential and is_environment as in adapter_config. */
+/* Opens (or, when spec or credentials have changed, reopens) the adapter. credential and is_environment as in
+ * adapter_config. */
 MUST_CHECK enum err_class observe_provider_open(struct observe *observe, const struct object *provider,
                                                 const char *(*credential)(void *ctx, const char *key),
                                                 void *credential_ctx, bool is_environment, struct error *err);
@@ -82,6 +84,9 @@ struct observe_report { /* Of one provider, for its status. Strings are valid un
 };
 void observe_provider_report(const struct observe *observe, const char *namespace, const char *name,
                              struct observe_report *ret);
+/* The APIs that were asked for its account, by name and region; none: not open, or not asked yet. */
+void observe_provider_apis(const struct observe *observe, const char *namespace, const char *name,
+                           budget_report_fn *each, void *ctx);
 
 struct observe_shelf_report { /* One kind of one region. */
     const char *region;

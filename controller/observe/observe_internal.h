@@ -6,6 +6,7 @@
 #ifndef TRIMTAB_OBSERVE_OBSERVE_INTERNAL_H
 #define TRIMTAB_OBSERVE_OBSERVE_INTERNAL_H
 
+#include "adapters/wrap/wrap.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "observe/observe.h"
@@ -75,8 +76,9 @@ struct observe_region {
 
 struct observe_provider {
     struct observe *observe;
-    struct adapter *adapter;
-    struct arena arena; /* Names. */
+    struct adapter *adapter;   /* Within its decorators. */
+    struct adapter_gate *gate; /* Before every request: the budget of its account. */
+    struct arena arena;        /* Names. */
     const char *namespace, *name, *key;
     uint64_t spec_hash;
     struct observe_region *regions;
@@ -109,6 +111,7 @@ struct observe_track { /* One resource's metric that somebody wants. */
 
 struct observe {
     struct observe_options options;
+    struct budget_registry *budgets;
     uint64_t sequence;    /* Of the listing that began last. */
     struct map providers; /* "namespace/name" -> struct observe_provider * */
     struct map tracks;    /* history key -> struct observe_track * */

@@ -98,7 +98,7 @@ static void pack_resource(struct packer *packer, struct cloud_resource *to, cons
 /* ---- by tag ---- */
 
 static uint64_t tag_hash(const char *key, const char *value) {
-    uint64_t hash = str_hash_text(str_hash_text(STR_HASH_SEED, key), value);
+    uint64_t hash = str_hash_text(str_hash_text(STR_HASH_SEED, key), value ? value : "");
     return (hash ^ hash >> 32) << 32;
 }
 
@@ -177,31 +177,58 @@ static void sort_by_id(struct stock *stock) {
 
 /* ---- the whole ---- */
 
-void stock_fill(struct stock *stock, const char *region, enum cloud_kind kind, const struct cloud_resource *resources,
-                size_t count, int64_t as_of_ms) {
-    size_t tag_count = 0, kept = 0;
+/* What texts and the rest may take for a resource in an arena that is kept: a copy would take less than that only if
+ * much were equal. */
+#define LEAN_REST 96
+
+static void adopt(struct stock *stock, struct cloud_resource *resources, size_t count, struct arena *arena) {
+    stock->arena = *arena;
+    *arena = (struct arena){0};
+    stock->resources = resources;
+    stock->count = count;
     for (size_t i = 0; i < count; i++) {
-        kept += resources[i].kind == kind;
-        tag_count += resources[i].kind == kind ? resources[i].tag_count : 0;
+        resources[i].zone = resources[i].zone ? resources[i].zone : "";
+        resources[i].name = resources[i].name ? resources[i].name : "";
+        resources[i].type = resources[i].type ? resources[i].type : "";
     }
-    ASSERT(!stock->arena.head && kept <= UINT32_MAX);
-    if (kept == 0)
-        return;
+}
+
+static void copy(struct stock *stock, enum cloud_kind kind, const struct cloud_resource *resources, size_t count,
+                 size_t kept, struct arena *arena) {
     struct packer packer = {.arena = &stock->arena};
     stock->resources = arena_alloc_array(&stock->arena, kept, sizeof(*stock->resources));
-    struct cloud_tag *tags = arena_alloc_array(&stock->arena, tag_count, sizeof(*tags));
-    stock->tag_count = tag_count;
-    stock->count = 0;
+    struct cloud_tag *tags = arena_alloc_array(&stock->arena, stock->tag_count, sizeof(*tags));
     for (size_t i = 0; i < count; i++) {
         if (resources[i].kind != kind)
             continue;
-        struct cloud_resource *to = &stock->resources[stock->count++];
-        pack_resource(&packer, to, &resources[i], tags);
-        to->region = region;
-        to->as_of_ms = to->as_of_ms ? to->as_of_ms : as_of_ms;
-        tags += to->tag_count;
+        pack_resource(&packer, &stock->resources[stock->count++], &resources[i], tags);
+        tags += resources[i].tag_count;
     }
     mem_free(packer.slots);
+    arena_release(arena);
+}
+
+void stock_fill(struct stock *stock, const char *region, enum cloud_kind kind, struct cloud_resource *resources,
+                size_t count, int64_t as_of_ms, struct arena *arena) {
+    size_t kept = 0;
+    ASSERT(!stock->arena.head && count <= UINT32_MAX);
+    for (size_t i = 0; i < count; i++) {
+        kept += resources[i].kind == kind;
+        stock->tag_count += resources[i].kind == kind ? resources[i].tag_count : 0;
+    }
+    if (kept == 0) {
+        arena_release(arena);
+        return;
+    }
+    size_t lean = kept * (sizeof(*resources) + LEAN_REST) + stock->tag_count * sizeof(struct cloud_tag);
+    if (kept == count && arena->used <= lean)
+        adopt(stock, resources, count, arena);
+    else
+        copy(stock, kind, resources, count, kept, arena);
+    for (size_t i = 0; i < stock->count; i++) {
+        stock->resources[i].region = region;
+        stock->resources[i].as_of_ms = stock->resources[i].as_of_ms ? stock->resources[i].as_of_ms : as_of_ms;
+    }
     sort_by_id(stock);
     index_tags(stock);
 }

@@ -19,10 +19,11 @@ struct stock {                        /* Zeroed is empty. */
     size_t tag_count;
 };
 
-/* Deep-copies what is of that kind; *stock is empty before. What bears no as-of time gets this one. region is kept: it
- * outlives the stock. */
-void stock_fill(struct stock *stock, const char *region, enum cloud_kind kind, const struct cloud_resource *resources,
-                size_t count, int64_t as_of_ms);
+/* Takes what is of that kind out of a listing that lives in this arena; *stock is empty before, the arena after. An
+ * arena that holds little else is kept as it is, else what counts is copied. What bears no as-of time gets this one.
+ * region is kept: it outlives the stock. */
+void stock_fill(struct stock *stock, const char *region, enum cloud_kind kind, struct cloud_resource *resources,
+                size_t count, int64_t as_of_ms, struct arena *arena);
 void stock_release(struct stock *stock);
 
 /* Only the as-of times, of a listing that says the same as the one before (equal stock_hash). */

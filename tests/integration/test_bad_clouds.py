@@ -27,7 +27,7 @@ SERVERS = {
     "html": (bad_server.html, "text/html"),
     "bomb": (bad_server.gzip_bomb, "larger than allowed"),
     "huge": (bad_server.huge, "larger than allowed"),
-    "cut": (bad_server.cut, "DescribeAutoScalingGroups"),
+    "cut": (bad_server.cut, "bytes remaining to read"),
     "failing": (bad_server.failing, "InternalFailure"),
     "echo": (bad_server.echo_secrets, "AccessDenied"),
 }

@@ -83,7 +83,9 @@ Test(observe_stock, finds_what_a_plain_search_finds) {
         char id[40];
         state = n + 1;
         struct cloud_resource *resources = estate(&arena, count, n % 2);
-        stock_fill(&stock, "r1", CLOUD_INSTANCE, resources, count, 99);
+        struct arena listing = {0};
+        stock_fill(&stock, "r1", CLOUD_INSTANCE, arena_memdup(&listing, resources, count * sizeof(*resources)), count,
+                   99, &listing);
         for (size_t i = 0; i < count + 2; i++) {
             (void)snprintf(id, sizeof(id), "i-%017zx", i);
             const struct cloud_resource *wanted = plain_find(resources, count, id), *found = stock_find(&stock, id);
@@ -108,15 +110,43 @@ Test(observe_stock, finds_what_a_plain_search_finds) {
     }
 }
 
-Test(observe_stock, borrows_nothing) {
+Test(observe_stock, copies_what_counts_out_of_a_wide_arena_and_lets_it_go) {
     struct arena arena = {0};
     struct stock stock = {0};
     state = 1;
     struct cloud_resource *resources = estate(&arena, 100, true);
     uint64_t hash = stock_hash(CLOUD_INSTANCE, resources, 100);
-    stock_fill(&stock, "r1", CLOUD_INSTANCE, resources, 100, 99);
-    arena_release(&arena);
+    stock_fill(&stock, "r1", CLOUD_INSTANCE, resources, 100, 99, &arena);
+    cr_assert_null(arena.head);
     cr_assert_eq(stock_hash(CLOUD_INSTANCE, stock.resources, stock.count), hash);
+    stock_release(&stock);
+}
+
+Test(observe_stock, keeps_an_arena_that_holds_little_else) {
+    static const char *const ids[] = {"c", "a", "b"};
+    struct arena arena = {0};
+    struct stock stock = {0};
+    struct cloud_resource *resources = arena_alloc_array(&arena, 3, sizeof(*resources));
+    for (size_t i = 0; i < 3; i++)
+        resources[i] = (struct cloud_resource){.kind = CLOUD_NODE, .id = ids[i]};
+    stock_fill(&stock, "r1", CLOUD_NODE, resources, 3, 99, &arena);
+    cr_assert_null(arena.head, "it is the stock's now");
+    cr_assert_eq(stock.resources, resources);
+    cr_assert_str_eq(stock.resources[0].id, "a", "sorted, as the adapter should have");
+    cr_assert_str_eq(stock.resources[2].type, "");
+    cr_assert_str_eq(stock_find(&stock, "c")->region, "r1");
+    stock_release(&stock);
+}
+
+Test(observe_stock, of_another_kind_alone_is_empty) {
+    struct arena arena = {0};
+    struct stock stock = {0};
+    struct cloud_resource *resources = arena_alloc_array(&arena, 1, sizeof(*resources));
+    resources[0] = (struct cloud_resource){.kind = CLOUD_NODE, .id = "a"};
+    stock_fill(&stock, "r1", CLOUD_INSTANCE, resources, 1, 99, &arena);
+    cr_assert_null(stock_find(&stock, "a"));
+    cr_assert_eq(stock_tag_first(&stock, "a", "b"), 0);
+    cr_assert_null(arena.head);
     stock_release(&stock);
 }
 
@@ -162,9 +192,10 @@ Test(observe_stock, holds_a_machine_of_five_tags_in_less_than_400_bytes) {
                                                .tags = tags,
                                                .tag_count = 5};
     }
-    stock_fill(&stock, "us-east-1", CLOUD_INSTANCE, resources, COUNT, 1);
+    size_t before = arena.used / COUNT;
+    stock_fill(&stock, "us-east-1", CLOUD_INSTANCE, resources, COUNT, 1, &arena);
     (void)fprintf(stderr, "%zu bytes a resource, of the adapter's %zu; %zu of them the struct\n",
-                  stock.arena.used / COUNT, arena.used / COUNT, sizeof(struct cloud_resource));
+                  stock.arena.used / COUNT, before, sizeof(struct cloud_resource));
     cr_assert_lt(stock.arena.used / COUNT, 400);
     stock_release(&stock);
     arena_release(&arena);
