@@ -97,5 +97,5 @@ int cloud_tag_cmp(const void *a, const void *b) {
 }
 
 bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
-    return offer->price_hourly >= 0 && (offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS);
+    return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
 }

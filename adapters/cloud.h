@@ -189,7 +189,9 @@ bool cloud_kind_parse(const char *name, enum cloud_kind *ret);
 const char *cloud_state_name(enum cloud_state state);    /* "running" */
 const char *cloud_metric_name(enum cloud_metric metric); /* "cpu" */
 const char *cloud_verb_name(enum cloud_verb verb);       /* "Scale" */
+/* Whether the offer's price is older than CLOUD_OFFER_STALE_MS, or of an unknown date: users are told so. */
 #define CLOUD_OFFER_STALE_MS (INT64_C(30) * 24 * 3600 * 1000)
+bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms);
 const char *cloud_resource_tag(const struct cloud_resource *resource, const char *key); /* NULL if absent. */
 int cloud_resource_cmp(const void *a, const void *b); /* By region, kind, id: the order of inventories. */
 int cloud_tag_cmp(const void *a, const void *b);      /* By key. */
