@@ -117,6 +117,16 @@ Test(aws_auth, a_key_that_stays_expired_is_not_renewed_for_ever) {
     cr_expect_eq(bench.server.request_count, 4);
 }
 
+Test(aws_auth, a_key_that_has_ended_already_is_an_error_and_not_fetched_for_ever) {
+    open_web_identity();
+    script_key("ASIA1", -60);
+    const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT, 9);
+    cr_expect_eq(reply->error.class, ERR_PERMISSION);
+    cr_expect_eq(reply->error.effect, EFFECT_NONE);
+    cr_expect(strstr(reply->error.message, "clock") != NULL, "%s", reply->error.message);
+    cr_expect_eq(bench.server.request_count, 1);
+}
+
 Test(aws_auth, a_fixed_key_cannot_be_renewed) {
     bench_open_static(&bench);
     script_reply(&bench.server, 403, "", EXPIRED);
