@@ -98,7 +98,7 @@ struct call {
 
     enum call_phase phase;
     bool has_refreshed, has_adjusted_clock, is_cancelled;
-    bool has_enough; /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
+    bool has_enough;     /* Set by a stream's on_data before it returns false: the reply is read as if it had ended. */
     uint64_t generation; /* Of the credential that signed. */
     uint64_t spent_ns;
     struct gate_request gate_request;
