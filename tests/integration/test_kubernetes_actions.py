@@ -228,17 +228,22 @@ def test_what_a_gitops_controller_owns_is_left_alone(space, manager):
 
 def test_stop_and_start_keep_the_size(space):
     space.deploy(replicas=3)
-    done(space.act("Stop"))
+    reply = space.act("Stop")
+    assert reply["operation"] == f"stop/cluster/{space.id()}"
+    done(space.finish(reply))
     found = space.get("deployment", "web")
     assert found["spec"]["replicas"] == 0
     assert found["metadata"]["annotations"][REPLICAS] == "3"
     done(space.act("Stop"))
+    refused(space.probe("poll", f"start/cluster/{space.id()}"), "Conflict", "Superseded")
     assert space.get("deployment", "web")["metadata"]["annotations"][REPLICAS] == "3"
-    done(space.act("Start"))
+    done(space.finish(space.act("Start")))
     found = space.get("deployment", "web")
     assert found["spec"]["replicas"] == 3
+    assert found["status"]["readyReplicas"] > 0
     assert REPLICAS not in found["metadata"]["annotations"]
-    done(space.act("Start"))
+    refused(space.probe("poll", reply["operation"]), "Conflict", "Superseded")
+    done(space.finish(space.act("Start")))
     done(space.act("Scale", count=0))
     refused(space.act("Start"), "Permanent", "NotStopped")
 
