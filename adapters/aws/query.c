@@ -61,12 +61,22 @@ void aws_call_begin(struct call *call, const struct aws_scope *scope, const char
     aws_query_begin(aws_of(call), &call->exchange, scope, action);
 }
 
+/* A form's space is a plus, as AWS's own SDKs send it; the signature covers the bytes, whichever they are. */
+static void append_form_encoded(struct buf *to, const char *text) {
+    size_t from = to->size;
+    signing_append_encoded(to, bytes_of(text), " ");
+    for (size_t i = from; i < to->size; i++) {
+        if (to->data[i] == ' ')
+            to->data[i] = '+';
+    }
+}
+
 void aws_query_put(struct exchange *exchange, const char *name, const char *value) {
     if (exchange->body.size > 0)
         buf_putc(&exchange->body, '&');
-    signing_append_encoded(&exchange->body, bytes_of(name), "");
+    append_form_encoded(&exchange->body, name);
     buf_putc(&exchange->body, '=');
-    signing_append_encoded(&exchange->body, bytes_of(value), "");
+    append_form_encoded(&exchange->body, value);
 }
 
 void aws_query_put_int(struct exchange *exchange, const char *name, int64_t value) {

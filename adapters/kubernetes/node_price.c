@@ -52,6 +52,8 @@ void kubernetes_prices_join(struct kubernetes_world *world) {
         struct cloud_resource *it = &nodes[i].resource;
         money_micros price = kubernetes_node_price(world->self, &nodes[i], it->is_spot, &source);
         double weight = CORE_WEIGHT * cores_of(it) + GIB_WEIGHT * gib_of(it);
+        if (price < 0 && it->is_spot) /* No spot price is known: rather too dear than free. */
+            price = kubernetes_node_price(world->self, &nodes[i], false, &source);
         it->price_hourly = price > 0 ? price : 0;
         if (price < 0 || weight <= 0)
             continue;

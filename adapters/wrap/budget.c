@@ -19,7 +19,7 @@ struct budget_registry *budget_registry_new(struct runtime *runtime, struct metr
 }
 
 static void gate_free(struct budget_gate *gate) {
-    mem_free(gate->provider);
+    mem_free(gate->endpoint);
     mem_free(gate);
 }
 
@@ -112,11 +112,11 @@ static const struct adapter_gate_ops ops = {gate_ask, gate_cancel, gate_report};
 struct adapter_gate *budget_gate_open(struct budget_registry *registry, const struct budget_gate_options *options) {
     struct budget_gate *gate = mem_alloc(sizeof(*gate));
     *gate = (struct budget_gate){.base = {&ops},
-                                 .provider = mem_strdup(options->provider),
+                                 .endpoint = mem_strdup(options->endpoint ? options->endpoint : ""),
                                  .requests_per_second = options->requests_per_second,
                                  .changed = options->changed,
                                  .ctx = options->ctx};
-    char *key = mem_printf("%s provider %s", options->cloud, options->provider);
+    char *key = mem_printf("%s %s provider %s", options->cloud, gate->endpoint, options->provider);
     gate->account = account_get(registry, key, options->cloud, options->provider);
     gate->next = gate->account->gates;
     gate->account->gates = gate;
@@ -170,7 +170,7 @@ static void move_waiters(struct budget_account *to, struct budget_account *from,
 void budget_gate_join(struct adapter_gate *base, const char *account) {
     struct budget_gate *gate = gate_of(base);
     struct budget_account *from = gate->account;
-    char *key = mem_printf("%s account %s", from->cloud, account);
+    char *key = mem_printf("%s %s account %s", from->cloud, gate->endpoint, account);
     struct budget_account *to = account_get(from->registry, key, from->cloud, account);
     if (to == from)
         return;

@@ -1,6 +1,7 @@
 /*
- * The budget of requests: one gentle hand on every API. There is one budget for each (cloud, account, region, API), and
- * all policies and Providers of the account share it; while the account is unknown it is the Provider's own.
+ * The budget of requests: one gentle hand on every API. There is one budget for each (cloud and endpoint, account,
+ * region, API), and all policies and Providers of the account share it; while the account is unknown it is the
+ * Provider's own.
  *
  * 1. Rate: a token bucket. The strictest spec.limits.requestsPerSecond of the sharers, else the API's default
  * (budget_rates.c). A throttled reply without Retry-After halves the rate, once a second at most; it then grows by a
@@ -41,6 +42,7 @@ void budget_registry_free(struct budget_registry *registry);                    
 struct budget_gate_options {
     const char *cloud;           /* "aws" */
     const char *provider;        /* "platform/aws-prod" */
+    const char *endpoint;        /* spec.endpoint: only Providers of one endpoint share. NULL: the cloud's own. */
     int64_t requests_per_second; /* 0: the API's default. */
     /* What budget_report tells has changed: a circuit, throttling. From inside any function here: must not call back
      * in. NULL: none. */

@@ -227,10 +227,10 @@ static struct error refusal(const struct budget_api *api, const struct budget_wa
         error.retry_after_ms = to_ms((double)api->waiting / api->rate * (double)NS_PER_S);
         return error;
     }
+    /* In the words of what opened it: a status that shows the error stays as it is from probe to probe. */
     error = api->why;
     error.effect = EFFECT_NONE;
     error.retry_after_ms = probe_in_ms(api);
-    error_wrap(&error, "not sent, as the API %s fails (its circuit is open)", api->name);
     return error;
 }
 

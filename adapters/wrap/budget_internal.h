@@ -73,7 +73,7 @@ struct budget_account {
 struct budget_gate {
     struct adapter_gate base;
     struct budget_account *account;
-    char *provider;
+    char *endpoint; /* "" the cloud's own. */
     int64_t requests_per_second;
     void (*changed)(void *ctx);
     void *ctx;

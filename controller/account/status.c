@@ -137,6 +137,21 @@ void status_print_policy(const struct object *object, const struct policy_status
     jw_close(&w, '}');
 }
 
+static void put_apis(struct json_writer *w, const struct provider_status *status) {
+    jw_key(w, "apis");
+    jw_open(w, '[');
+    for (size_t i = 0; i < status->api_count && i < STATUS_APIS_MAX; i++) {
+        const struct status_api *api = &status->apis[i];
+        jw_open(w, '{');
+        jw_put_string(w, "circuit", api->is_open ? "Open" : "Closed");
+        jw_put_string(w, "name", api->name);
+        jw_put_string(w, "region", api->region);
+        jw_put_int(w, "requestsPerSecond", api->requests_per_second);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 void status_print_provider(const struct object *object, const struct provider_status *status, int64_t now_ms,
                            struct buf *out) {
     static const char *const names[CLOUD_KIND_COUNT] = {
@@ -149,6 +164,8 @@ void status_print_provider(const struct object *object, const struct provider_st
     put_summary(&w, object, &status->summary, now_ms);
     if (status->account[0])
         jw_put_string(&w, "account", status->account);
+    if (status->api_count > 0)
+        put_apis(&w, status);
     if (status->listed) {
         jw_key(&w, "inventory");
         jw_open(&w, '{');

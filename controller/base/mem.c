@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,10 @@ char *mem_printf(const char *format, ...) {
 
 void mem_free(void *ptr) {
     free(ptr);
+}
+
+void mem_trim(void) {
+    (void)malloc_trim(0);
 }
 
 void mem_wipe(void *ptr, size_t size) {

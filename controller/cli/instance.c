@@ -327,6 +327,7 @@ static enum err_class start_loop(struct instance *self, struct error *err) {
                                                  .environment = environment,
                                                  .secrets_from_environment = o->manifests != NULL,
                                                  .list_period_ms = o->list_period_ms,
+                                                 .list_count_max = (size_t)o->list_max,
                                                  .usage_step_ms = o->usage_step_ms,
                                                  .resync_period_ms = o->resync_period_ms,
                                                  .status_interval_ms = o->status_interval_ms,

@@ -34,6 +34,7 @@ struct instance_options {
     const char *lease_name, *identity;
     int64_t lease_duration_ms, renew_deadline_ms, retry_period_ms;
     int64_t list_period_ms, usage_step_ms, resync_period_ms, status_interval_ms;
+    int64_t list_max; /* Resources of one listing. */
     uint32_t action_timeout_ms;
 };
 

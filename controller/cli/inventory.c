@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "adapters/adapter.h"
@@ -16,14 +17,30 @@
 
 #define COUNT_MAX_DEFAULT 100000
 
+/* Listings of a Provider that are under way at once; the rest wait for a place. */
+#define IN_FLIGHT_MAX 8
+/* What is kept of a Provider, in what is kept of one kind in one region. */
+#define PROVIDER_FACTOR 2
+
 struct inventory;
 
-struct listing { /* One provider, region, kind. */
+struct source { /* A Provider. */
     struct inventory *inventory;
-    const char *provider; /* "namespace/name" */
+    const char *key; /* "namespace/name" */
+    struct adapter *adapter;
+    struct listing **listings;
+    size_t listing_count, started, in_flight;
+    size_t held; /* Resources of the listings that have ended. */
+};
+
+struct listing { /* One Provider, region, kind. */
+    struct source *source;
+    enum cloud_kind kind;
     struct cloud_query query;
     struct adapter_call call;
     struct arena arena;
+    size_t count; /* Of the reply, as many as are kept. */
+    bool truncated;
 };
 
 struct inventory {
@@ -31,11 +48,10 @@ struct inventory {
     struct manifest_set set;
     struct cli_secrets secrets;
     int64_t count_max;
+    int64_t began_ms;
     struct arena arena;
-    struct adapter **adapters;
-    size_t adapter_count, adapters_open;
-    struct listing **listings;
-    size_t listing_count, listings_open;
+    struct source **sources;
+    size_t source_count, adapters_open, listings_open;
     bool has_errors;
 };
 
@@ -49,28 +65,54 @@ static void complain(struct inventory *inv, const char *provider, const char *re
             err->code[0] ? ")" : "");
 }
 
-static void on_listed(struct adapter_call *call) {
-    struct listing *listing = call->ctx;
-    listing->inventory->listings_open--;
+static void on_listed(struct adapter_call *call);
+
+static size_t room_of(const struct source *source) {
+    size_t total_max = (size_t)source->inventory->count_max * PROVIDER_FACTOR;
+    return source->held < total_max ? total_max - source->held : 0;
 }
 
-static void listings_start(struct inventory *inv, const char *provider, const struct provider *spec,
-                           struct adapter *adapter) {
-    size_t regions = spec->region_count > 0 ? spec->region_count : 1; /* A Kubernetes cluster names none. */
+static void listings_run(struct source *source) {
+    while (source->in_flight < IN_FLIGHT_MAX && source->started < source->listing_count) {
+        struct listing *it = source->listings[source->started++];
+        size_t room = room_of(source), count_max = (size_t)source->inventory->count_max;
+        it->query.count_max = room == 0 ? 1 : room < count_max ? room : count_max;
+        source->in_flight++;
+        source->adapter->ops->list(source->adapter, &it->call, &it->query);
+    }
+}
+
+static void on_listed(struct adapter_call *call) {
+    struct listing *listing = call->ctx;
+    struct source *source = listing->source;
+    size_t room = room_of(source);
+    if (call->reply.error.class == ERR_NONE) {
+        listing->count = call->reply.count < room ? call->reply.count : room;
+        listing->truncated = call->reply.truncated || listing->count < call->reply.count;
+        source->held += listing->count;
+    }
+    source->in_flight--;
+    source->inventory->listings_open--;
+    listings_run(source);
+}
+
+static void listings_make(struct source *source, const struct provider *spec) {
+    struct inventory *inv = source->inventory;
+    size_t regions = spec->region_count > 0 ? spec->region_count : 1;
     for (size_t region = 0; region < regions; region++) {
         for (uint32_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+            if (!(source->adapter->ops->kinds >> kind & 1u))
+                continue;
             struct listing *it = mem_alloc(sizeof(*it));
-            it->inventory = inv;
-            it->provider = provider;
-            it->query =
-                (struct cloud_query){.kinds = 1u << kind,
-                                     .region = spec->region_count > 0 ? spec->regions[region] : CLOUD_REGION_CLUSTER,
-                                     .count_max = (size_t)inv->count_max};
+            it->source = source;
+            it->kind = (enum cloud_kind)kind;
+            it->query = (struct cloud_query){
+                .kinds = 1u << kind, .region = spec->region_count > 0 ? spec->regions[region] : CLOUD_REGION_CLUSTER};
             it->call = (struct adapter_call){.done = on_listed, .ctx = it, .arena = &it->arena};
-            inv->listings = arena_push(&inv->arena, inv->listings, inv->listing_count, sizeof(struct listing *));
-            inv->listings[inv->listing_count++] = it;
+            source->listings =
+                arena_push(&inv->arena, source->listings, source->listing_count, sizeof(struct listing *));
+            source->listings[source->listing_count++] = it;
             inv->listings_open++;
-            adapter->ops->list(adapter, &it->call, &it->query);
         }
     }
 }
@@ -90,7 +132,6 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .endpoint = spec->endpoint,
         .credential = cli_credential,
         .credential_ctx = cli_secret_of(&inv->secrets, object),
-        .is_environment = spec->secret_name == NULL,
         .base_dir = spec->base_dir,
     };
     config.is_environment = config.credential_ctx == NULL;
@@ -110,10 +151,13 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         complain(inv, key, NULL, NULL, &err);
         return;
     }
-    inv->adapters = arena_push(&inv->arena, inv->adapters, inv->adapter_count, sizeof(struct adapter *));
-    inv->adapters[inv->adapter_count++] = adapter;
+    struct source *source = arena_alloc(&inv->arena, sizeof(*source));
+    *source = (struct source){.inventory = inv, .key = key, .adapter = adapter};
+    inv->sources = arena_push(&inv->arena, inv->sources, inv->source_count, sizeof(struct source *));
+    inv->sources[inv->source_count++] = source;
     inv->adapters_open++;
-    listings_start(inv, key, spec, adapter);
+    listings_make(source, spec);
+    listings_run(source);
 }
 
 /* ---- life ---- */
@@ -124,37 +168,43 @@ static void on_adapter_closed(void *ctx) {
 }
 
 static void inventory_close(struct inventory *inv) {
-    for (size_t i = 0; i < inv->adapter_count; i++)
-        inv->adapters[i]->ops->close(inv->adapters[i], on_adapter_closed, inv);
+    for (size_t i = 0; i < inv->source_count; i++)
+        inv->sources[i]->adapter->ops->close(inv->sources[i]->adapter, on_adapter_closed, inv);
     while (inv->adapters_open > 0)
         uv_run(&inv->clouds.loop, UV_RUN_ONCE);
     cli_clouds_close(&inv->clouds);
-    for (size_t i = 0; i < inv->listing_count; i++) {
-        arena_release(&inv->listings[i]->arena);
-        mem_free(inv->listings[i]);
-    }
+    for (size_t i = 0; i < inv->source_count; i++)
+        for (size_t k = 0; k < inv->sources[i]->listing_count; k++) {
+            arena_release(&inv->sources[i]->listings[k]->arena);
+            mem_free(inv->sources[i]->listings[k]);
+        }
     arena_release(&inv->arena);
+}
+
+static void view_add(struct inventory *inv, struct inventory_view *view, const struct listing *it) {
+    const struct adapter_reply *reply = &it->call.reply;
+    if (reply->error.class != ERR_NONE) {
+        complain(inv, it->source->key, it->query.region, cloud_kind_name(it->kind), &reply->error);
+        return;
+    }
+    if (it->truncated)
+        fprintf(
+            stderr,
+            "trimtab: %s %s %s: cut at %zu, there are more: raise --max (%" PRId64 ", of a Provider %d times that)\n",
+            it->source->key, it->query.region, cloud_kind_name(it->kind), it->count, inv->count_max, PROVIDER_FACTOR);
+    view->truncated |= it->truncated;
+    for (size_t k = 0; k < it->count; k++) {
+        view->rows = arena_push(&inv->arena, view->rows, view->count, sizeof(*view->rows));
+        view->rows[view->count++] = (struct inventory_row){it->source->key, &reply->as.resources[k]};
+    }
 }
 
 static struct inventory_view *view_of(struct inventory *inv) {
     struct inventory_view *view = arena_alloc(&inv->arena, sizeof(*view));
-    view->as_of_ms = runtime_wall_ms(inv->clouds.env.runtime);
-    for (size_t i = 0; i < inv->listing_count; i++) {
-        const struct listing *it = inv->listings[i];
-        const struct adapter_reply *reply = &it->call.reply;
-        if (reply->error.class != ERR_NONE) {
-            enum cloud_kind kind = CLOUD_INSTANCE;
-            while (!(it->query.kinds & 1u << kind))
-                kind++;
-            complain(inv, it->provider, it->query.region, cloud_kind_name(kind), &reply->error);
-            continue;
-        }
-        view->truncated |= reply->truncated;
-        for (size_t k = 0; k < reply->count; k++) {
-            view->rows = arena_push(&inv->arena, view->rows, view->count, sizeof(*view->rows));
-            view->rows[view->count++] = (struct inventory_row){it->provider, &reply->as.resources[k]};
-        }
-    }
+    view->as_of_ms = inv->began_ms;
+    for (size_t i = 0; i < inv->source_count; i++)
+        for (size_t k = 0; k < inv->sources[i]->listing_count; k++)
+            view_add(inv, view, inv->sources[i]->listings[k]);
     inventory_sort(view);
     return view;
 }
@@ -173,6 +223,7 @@ static int manifests_check(const struct inventory *inv, const char *path) {
 static int inventory(struct inventory *inv, const char *output) {
     struct buf out = {0};
     cli_clouds_open(&inv->clouds);
+    inv->began_ms = runtime_wall_ms(inv->clouds.env.runtime);
     for (size_t i = 0; i < inv->set.entry_count; i++) {
         if (inv->set.entries[i].object->kind == OBJECT_PROVIDER)
             provider_start(inv, inv->set.entries[i].object);
@@ -186,7 +237,7 @@ static int inventory(struct inventory *inv, const char *output) {
         inventory_print_text(view, &out);
     fputs(buf_text(&out), stdout);
     fprintf(stderr, "%zu resource%s%s%s\n", view->count, view->count == 1 ? "" : "s",
-            view->truncated ? "; there are more: raise --max" : "",
+            view->truncated ? "; there are more, see above" : "",
             inv->has_errors ? "; some could not be listed, see above" : "");
     buf_release(&out);
     inventory_close(inv);
@@ -203,7 +254,8 @@ int cli_inventory(int argc, char **argv) {
          &file, NULL, 0, 0},
         {"namespace", 'n', "NAMESPACE", "Of objects that name none (default).", CLI_OPTION_TEXT, &namespace, NULL, 0,
          0},
-        {"max", 0, "COUNT", "Of each kind in each region (100000).", CLI_OPTION_INT, &inv.count_max, NULL, 1, 10000000},
+        {"max", 0, "COUNT", "Of each kind in each region, of a Provider twice that\n(100000).", CLI_OPTION_INT,
+         &inv.count_max, NULL, 1, 10000000},
         {"output", 'o', "text|json", "Default text.", CLI_OPTION_CHOICE, &output, outputs, 0, 0},
         {0},
     };

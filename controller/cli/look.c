@@ -129,11 +129,11 @@ static void check_listed(struct look *look, struct look_policy *entry) {
     const struct policy *policy = entry->policy->as.policy;
     for (size_t i = 0; !entry->fault && i < policy->selector.provider_count; i++) {
         const struct object_ref *ref = &policy->selector.providers[i];
-        struct observe_report report;
-        observe_provider_report(look->observe, ref->namespace, ref->name, &report);
-        if (!report.listed)
-            entry->fault = arena_printf(look->arena, "Provider %s/%s cannot be listed: %s: %s", ref->namespace,
-                                        ref->name, report.error_region, report.error.message);
+        struct observe_trouble trouble;
+        if (!observe_provider_listed(look->observe, ref->namespace, ref->name, policy->selector.kinds, &trouble))
+            entry->fault =
+                arena_printf(look->arena, "Provider %s/%s cannot be listed: %s %s: %s", ref->namespace, ref->name,
+                             trouble.region, cloud_kind_name(trouble.kind), trouble.error.message);
     }
 }
 
@@ -235,7 +235,15 @@ static void snapshot_take(struct look *look, struct look_policy *entry) {
 
 /* ---- life ---- */
 
-static void look_open(struct look *look, int64_t usage_step_ms) {
+/* What no policy selects is not asked for: neither is it needed, nor need it be permitted. */
+static uint32_t kinds_of(const struct look_policy *policies, size_t count) {
+    uint32_t kinds = 0;
+    for (size_t i = 0; i < count; i++)
+        kinds |= policies[i].policy->as.policy->selector.kinds;
+    return kinds;
+}
+
+static void look_open(struct look *look, int64_t usage_step_ms, const struct look_policy *policies, size_t count) {
     struct error err;
     cli_clouds_open(&look->clouds);
     look->metrics = metrics_new();
@@ -250,6 +258,8 @@ static void look_open(struct look *look, int64_t usage_step_ms) {
                                                           .backfill_ms = 14 * DAY_MS,
                                                           .call_timeout_ms = 60000,
                                                           .count_max = 100000,
+                                                          .total_max = 200000,
+                                                          .kinds = kinds_of(policies, count),
                                                           .on_provider = on_provider,
                                                           .on_usage = on_usage,
                                                           .ctx = look});
@@ -288,7 +298,7 @@ static bool is_listing_settled(struct look *look) {
 void look(const struct manifest_set *set, int64_t usage_step_ms, struct look_policy *policies, size_t count,
           struct arena *arena) {
     struct look look = {.set = set, .secrets = {.set = set}, .arena = arena};
-    look_open(&look, usage_step_ms);
+    look_open(&look, usage_step_ms, policies, count);
     for (size_t i = 0; i < count; i++)
         if (policies[i].is_wanted)
             providers_open(&look, &policies[i]);

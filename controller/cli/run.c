@@ -37,7 +37,9 @@ static const char usage[] =
     "  --identity ID             holder identity (pod name or host name, pid)\n"
     "  --lease-duration D, --renew-deadline D, --retry-period D   leader election (15s, 10s, 2s)\n"
     "  --action-timeout D        longest request that changes a cloud (8s); must fit into the lease\n"
-    "  --list-period D           between two listings of a region (1m)\n"
+    "  --list-period D           between two listings of machines, groups and workloads (1m); of disks and addresses\n"
+    "                            5 times, of snapshots and buckets 15 times that\n"
+    "  --list-max COUNT          resources of one kind in a region that are held, of a Provider twice that (100000)\n"
     "  --usage-step D            grid of the demand history (5m)\n"
     "  --resync-period D         every object anew (10m)\n"
     "  --status-interval D       least time between two writes of figures alone (30s)\n"
@@ -45,6 +47,8 @@ static const char usage[] =
     "  --log-format FORMAT       text, json (text)\n"
     "  -h, --help                this text\n"
     "Exit: 0 stopped when asked, 2 could not start or lost its lease, 64 usage.\n";
+
+#define LIST_MAX_MAX 10000000
 
 enum run_flag {
     RUN_KUBECONFIG = 256,
@@ -69,6 +73,7 @@ enum run_flag {
     RUN_RETRY_PERIOD,
     RUN_ACTION_TIMEOUT,
     RUN_LIST_PERIOD,
+    RUN_LIST_MAX,
     RUN_USAGE_STEP,
     RUN_RESYNC_PERIOD,
     RUN_STATUS_INTERVAL,
@@ -99,6 +104,7 @@ static const struct option long_options[] = {
     {"retry-period", required_argument, NULL, RUN_RETRY_PERIOD},
     {"action-timeout", required_argument, NULL, RUN_ACTION_TIMEOUT},
     {"list-period", required_argument, NULL, RUN_LIST_PERIOD},
+    {"list-max", required_argument, NULL, RUN_LIST_MAX},
     {"usage-step", required_argument, NULL, RUN_USAGE_STEP},
     {"resync-period", required_argument, NULL, RUN_RESYNC_PERIOD},
     {"status-interval", required_argument, NULL, RUN_STATUS_INTERVAL},
@@ -240,6 +246,9 @@ static bool take(struct run_config *config, int flag, const char *value) {
         return true;
     case RUN_SPEED:
         return take_speed(value, &o->speed);
+    case RUN_LIST_MAX:
+        return (str_to_int64(value, &o->list_max) && o->list_max >= 1 && o->list_max <= LIST_MAX_MAX) ||
+               refuse(flag, value, "expected a whole number from 1 to 10000000");
     case RUN_START:
         return time_parse(value, &o->start_ms) || refuse(flag, value, "expected a time like 2026-01-31T09:00:00Z");
     case RUN_ACTION_TIMEOUT:
@@ -276,6 +285,7 @@ int cli_run(int argc, char **argv) {
                                              .renew_deadline_ms = 10000,
                                              .retry_period_ms = 2000,
                                              .list_period_ms = 60000,
+                                             .list_max = 100000,
                                              .usage_step_ms = 300000,
                                              .resync_period_ms = 600000,
                                              .status_interval_ms = 30000,

@@ -173,8 +173,8 @@ static void job_done(struct work *work) {
         if (job->snapshot->sources[i].state != SOURCE_FRESH)
             more[0] = (struct status_condition){
                 CONDITION_OBSERVED, CONDITION_FALSE, source_state_name(job->snapshot->sources[i].state),
-                arena_printf(&job->arena, "%s %s: %s; nothing shrinks on it", job->snapshot->sources[i].provider,
-                             job->snapshot->sources[i].region,
+                arena_printf(&job->arena, "%s %s %s: %s; nothing shrinks on it", job->snapshot->sources[i].provider,
+                             job->snapshot->sources[i].region, cloud_kind_name(job->snapshot->sources[i].kind),
                              job->snapshot->sources[i].message[0] ? job->snapshot->sources[i].message : "not fresh")};
     for (size_t i = 0; i < job->snapshot->resource_count; i++)
         if (job->input.forecasts[i].basis == FORECAST_BASIS_NONE)

@@ -298,7 +298,8 @@ static struct act_input input_of(struct loop *loop, const struct object *object,
     mem_free(key);
     mem_free(own);
     (void)observe_find(loop->observe, r->target.provider, r->target.region, r->target.kind, r->target.id, &in.resource);
-    in.source = observe_source(loop->observe, r->target.provider, r->target.region, &in.seen_at_ms, &in.seen_sequence);
+    in.source = observe_source(loop->observe, r->target.provider, r->target.region, r->target.kind, &in.seen_at_ms,
+                               &in.seen_sequence);
     look_at_siblings(loop, object, &in);
     if (in.policy && (r->phase == PHASE_APPROVED || r->phase == PHASE_RUNNING))
         policy_survey(loop, policy, object, &in);
@@ -323,6 +324,7 @@ void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
     /* What an earlier leader sent may take effect until we may act: nothing seen before that is news. */
     if (!loop_may_act(loop))
         state->floor_sequence = observe_sequence(loop->observe);
+    const struct recommendation *r = object->as.recommendation;
     struct act_input in = input_of(loop, object, state);
     struct act_step step = act_step(&in);
     switch (step.type) {
@@ -333,7 +335,7 @@ void journal_recommendation(struct loop *loop, struct workqueue_item *item) {
                             step.until_ms > in.now_ms ? step.until_ms - in.now_ms : 1);
         break;
     case ACT_REFRESH:
-        observe_refresh(loop->observe, in.recommendation->target.provider, in.recommendation->target.region);
+        observe_refresh(loop->observe, r->target.provider, r->target.region, r->target.kind);
         break;
     case ACT_RECORD:
         record(loop, state, object, step.phase, step.reason, step.message, in.recommendation->operation);

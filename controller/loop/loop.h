@@ -32,6 +32,7 @@ struct loop_options {
     const char *(*environment)(const char *name);
     bool secrets_from_environment; /* Local run: a secretRef that does not exist falls back to the environment. */
     int64_t list_period_ms;        /* 60 s */
+    size_t list_count_max;         /* Resources of one listing: 100,000; of a provider twice that. */
     int64_t usage_step_ms;         /* 5 min */
     int64_t resync_period_ms;      /* Every policy anew: 10 min */
     int64_t status_interval_ms;    /* Least time between two writes of figures alone: 30 s */

@@ -146,6 +146,15 @@ void journal_supersede(struct loop *loop, const struct object *object, const cha
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message);
 
+/* provider_apis.c: the APIs of its account in *status, and the condition ApisAvailable. account is set. */
+struct provider_status;
+void provider_apis(const struct loop *loop, const struct object *object, struct arena *arena,
+                   struct provider_status *status);
+
+/* provider_status.c: what a Provider's conditions say. open_error: why it could not be opened; class NONE: it could. */
+struct status_summary provider_summary(struct loop *loop, const struct object *object, const struct error *open_error,
+                                       struct arena *arena);
+
 /* provider.c, budget.c */
 void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 /* A suspended Provider ("namespace/name") is a switch too: nothing of it is changed. */

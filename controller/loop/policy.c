@@ -39,17 +39,20 @@ static bool scope_of(struct loop *loop, const struct object *policy, const struc
     };
     if (!evaluate_scope(&access, arena, ret, why))
         return false;
-    struct observe_report report;
-    observe_provider_report(loop->observe, ref->namespace, ref->name, &report);
+    struct observe_trouble trouble;
+    uint32_t kinds = policy->as.policy->selector.kinds;
+    bool listed = observe_provider_listed(loop->observe, ref->namespace, ref->name, kinds, &trouble);
     const struct provider_state *state = map_get(&loop->providers, ret->provider);
-    if (!report.listed && state && state->error.class != ERR_NONE)
+    if (!listed && state && state->error.class != ERR_NONE)
         return problem(why, PROGRESS_STALLED, "ProviderNotReady",
                        arena_printf(arena, "Provider %s cannot be opened: %s", ret->provider, state->error.message));
-    if (!report.listed) {
+    if (!listed) {
+        bool failed = trouble.error.class != ERR_NONE;
         (void)problem(why, PROGRESS_RECONCILING, "Listing",
-                      arena_printf(arena, "Provider %s has not been listed yet%s%s", ret->provider,
-                                   report.error.class != ERR_NONE ? ": " : "", report.error.message));
-        why->is_passing = report.error.class == ERR_NONE;
+                      failed ? arena_printf(arena, "Provider %s has not been listed yet: %s %s: %s", ret->provider,
+                                            trouble.region, cloud_kind_name(trouble.kind), trouble.error.message)
+                             : arena_printf(arena, "Provider %s has not been listed yet", ret->provider));
+        why->is_passing = !failed;
         return false;
     }
     return true;

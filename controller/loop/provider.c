@@ -109,7 +109,7 @@ static void open_begin(struct loop *loop, struct provider_state *state, const st
     }
     struct observe_report report;
     observe_provider_report(loop->observe, object->namespace, object->name, &report);
-    bool works = state->opened_hash != 0 && report.error.class != ERR_PERMISSION;
+    bool works = state->opened_hash != 0 && report.trouble.error.class != ERR_PERMISSION;
     int64_t period_ms = works ? SECRET_PERIOD_MS : SECRET_RETRY_MS;
     int64_t age_ms = loop_now_ms(loop) - state->secret_read_ms;
     bool is_due = state->secret_read_ms == 0 || state->spec_hash != object->as.provider->hash || age_ms >= period_ms ||
@@ -130,35 +130,6 @@ static void open_begin(struct loop *loop, struct provider_state *state, const st
 }
 
 /* ---- status ---- */
-
-static struct status_summary summarise(const struct provider_state *state, const struct observe_report *report,
-                                       struct arena *arena) {
-    if (state->error.class != ERR_NONE)
-        return (struct status_summary){
-            PROGRESS_STALLED, "CannotOpen", arena_strdup(arena, state->error.message), NULL, 0, false};
-    if (!report->open)
-        return (struct status_summary){PROGRESS_RECONCILING, "Opening", "credentials are being read", NULL, 0, true};
-    if (report->error.class != ERR_NONE) {
-        bool stalled = report->error.class == ERR_PERMISSION || report->error.class == ERR_PERMANENT;
-        const char *what_to_do = report->error.class == ERR_PERMISSION ? "; check the credentials and their permissions"
-                                                                       : "; it is tried again";
-        return (struct status_summary){
-            stalled ? PROGRESS_STALLED : PROGRESS_RECONCILING,
-            error_class_name(report->error.class),
-            arena_printf(arena, "%s: %s%s", report->error_region, report->error.message, what_to_do),
-            NULL,
-            0,
-            false};
-    }
-    if (!report->listed)
-        return (struct status_summary){
-            PROGRESS_RECONCILING, "Listing", "the first listing is under way", NULL, 0, true};
-    if (report->truncated)
-        return (struct status_summary){
-            PROGRESS_READY, "Truncated", "more resources than the limit: the listing is cut, and nothing shrinks on it",
-            NULL,           0,           false};
-    return (struct status_summary){PROGRESS_READY, "Listed", "every region is listed", NULL, 0, report->account_busy};
-}
 
 static void note_transition(struct loop *loop, struct provider_state *state, const struct object *object,
                             const struct status_summary *summary) {
@@ -202,11 +173,12 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
         open_begin(loop, state, object);
         struct observe_report report;
         observe_provider_report(loop->observe, object->namespace, object->name, &report);
-        status.summary = summarise(state, &report, &arena);
+        status.summary = provider_summary(loop, object, &state->error, &arena);
         status.account = report.account;
-        status.listed = report.listed;
+        status.listed = report.listed || report.partly.error.class != ERR_NONE;
         for (size_t i = 0; i < CLOUD_KIND_COUNT; i++)
             status.counts[i] = report.counts[i];
+        provider_apis(loop, object, &arena, &status);
     }
     if (write_is_passing(object, &status.summary)) {
         loop_finish(loop, item, false);

@@ -21,9 +21,14 @@ static const struct {
     [OBJECT_NAMESPACE] = {"Namespace", "namespace", "namespaces", "ns"},
 };
 static const char *const condition_types[] = {
-    [CONDITION_READY] = "Ready",           [CONDITION_RECONCILING] = "Reconciling",
-    [CONDITION_STALLED] = "Stalled",       [CONDITION_OBSERVED] = "Observed",
-    [CONDITION_FORECASTED] = "Forecasted", [CONDITION_WITHIN_BUDGET] = "WithinBudget",
+    [CONDITION_READY] = "Ready",
+    [CONDITION_RECONCILING] = "Reconciling",
+    [CONDITION_STALLED] = "Stalled",
+    [CONDITION_OBSERVED] = "Observed",
+    [CONDITION_FORECASTED] = "Forecasted",
+    [CONDITION_WITHIN_BUDGET] = "WithinBudget",
+    [CONDITION_APIS_AVAILABLE] = "ApisAvailable",
+    [CONDITION_PRICES_CURRENT] = "PricesCurrent",
 };
 static const char *const condition_statuses[] = {
     [CONDITION_UNKNOWN] = "Unknown", [CONDITION_TRUE] = "True", [CONDITION_FALSE] = "False"};

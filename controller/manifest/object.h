@@ -45,13 +45,15 @@ enum condition_type {
     CONDITION_OBSERVED,
     CONDITION_FORECASTED,
     CONDITION_WITHIN_BUDGET,
+    CONDITION_APIS_AVAILABLE,
+    CONDITION_PRICES_CURRENT,
     CONDITION_TYPE_COUNT,
 };
 const char *condition_type_name(enum condition_type type); /* "WithinBudget" */
 const char *condition_status_name(enum condition_status status);
 
 struct object_condition { /* As it stands in the object now. */
-    /* Eight bytes in all: there are six of them in each of tens of thousands of objects. */
+    /* Eight bytes in all: there are seven of them in each of tens of thousands of objects. */
     uint32_t last_transition_s; /* Unix seconds, as precise as the API is; 0: unknown. */
     uint8_t status;             /* enum condition_status */
     bool present;

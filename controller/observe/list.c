@@ -1,5 +1,8 @@
 /*
- * Listings of regions at a cadence, with back-off, and the indexes over the last good one.
+ * Listings of shelves (a region, a kind) at a cadence by kind, with back-off. At most a few are under way for a
+ * provider, and fewer for a region, so that neither many regions stampede nor one that hangs takes every place.
+ *
+ *     timer -> queue of the provider -> adapter's list -> its prices -> timer
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -8,212 +11,293 @@
 #include "observe/observe_internal.h"
 
 #define BACKOFF_MAX_MS (INT64_C(10) * 60 * 1000)
+#define TRIM_SIZE ((size_t)4 << 20)
+#define IN_FLIGHT_MAX 8
+#define IN_FLIGHT_REGION_MAX 2
 
-static const char *const provider_region[] = {"provider", "region", NULL};
-static const char *const provider_region_class[] = {"provider", "region", "class", NULL};
-static const struct metric metric_lists = {"trimtab_observe_lists_total", "Listings of a region that ended well.",
-                                           METRIC_COUNTER, provider_region, NULL};
+/* In list periods: what is scaled and replaced all the time is looked at more often than what lies and costs. */
+static const uint8_t cadence[] = {
+    [CLOUD_INSTANCE] = 1, [CLOUD_INSTANCE_GROUP] = 1, [CLOUD_WORKLOAD] = 1,  [CLOUD_NODE] = 1,
+    [CLOUD_VOLUME] = 5,   [CLOUD_ADDRESS] = 5,        [CLOUD_SNAPSHOT] = 15, [CLOUD_BUCKET] = 15,
+};
+_Static_assert(ARRAY_LEN(cadence) == CLOUD_KIND_COUNT, "a cadence for each kind");
+
+static const char *const shelf_names[] = {"provider", "region", "kind", NULL};
+static const char *const shelf_class[] = {"provider", "region", "kind", "class", NULL};
+static const struct metric metric_lists = {"trimtab_observe_lists_total",
+                                           "Listings of a kind in a region that ended well.", METRIC_COUNTER,
+                                           shelf_names, NULL};
+static const struct metric metric_unchanged = {"trimtab_observe_unchanged_total",
+                                               "Of these, those that said the same as the one before.", METRIC_COUNTER,
+                                               shelf_names, NULL};
 static const struct metric metric_errors = {"trimtab_observe_errors_total",
-                                            "Listings of a region that failed, by error class.", METRIC_COUNTER,
-                                            provider_region_class, NULL};
+                                            "Listings of a kind in a region that failed, by error class.",
+                                            METRIC_COUNTER, shelf_class, NULL};
 static const struct metric metric_resources = {"trimtab_observe_resources",
-                                               "Resources in the last good listing of a region.", METRIC_GAUGE,
-                                               provider_region, NULL};
+                                               "Resources in the last good listing of a kind in a region.",
+                                               METRIC_GAUGE, shelf_names, NULL};
+static const struct metric metric_truncated = {"trimtab_observe_truncated",
+                                               "1: the last good listing was cut, nothing shrinks on it.", METRIC_GAUGE,
+                                               shelf_names, NULL};
 static const struct metric metric_as_of = {"trimtab_observe_as_of_timestamp_seconds",
-                                           "When the last good listing of a region began.", METRIC_GAUGE,
-                                           provider_region, NULL};
+                                           "When the last good listing of a kind in a region began.", METRIC_GAUGE,
+                                           shelf_names, NULL};
 
-static void index_release(struct map *by_tag, struct map *by_id) {
-    struct map_entry *entry;
-    for (size_t i = 0; (entry = map_next(by_tag, &i));) {
-        struct observe_postings *postings = entry->value;
-        mem_free(postings->indices);
-        mem_free(postings);
-    }
-    map_release(by_tag);
-    map_release(by_id);
+static struct observe *observe_of(const struct observe_shelf *shelf) {
+    return shelf->region->provider->observe;
 }
 
-void observe_region_release(struct observe_region *region) {
-    index_release(&region->by_tag, &region->by_id);
-    arena_release(&region->arena);
-    arena_release(&region->call_arena);
-    arena_release(&region->usage_arena);
-    observe_prices_release(region);
+static int64_t period_ms(const struct observe_shelf *shelf) {
+    return observe_of(shelf)->options.list_period_ms * cadence[shelf->kind];
 }
 
-static void index_tag(struct map *by_tag, const struct cloud_tag *tag, uint32_t index) {
-    char *key = mem_printf("%s=%s", tag->key, tag->value);
-    struct observe_postings *postings = map_get(by_tag, key);
-    if (!postings) {
-        postings = mem_alloc(sizeof(*postings));
-        (void)map_put(by_tag, key, postings);
-    }
-    mem_free(key);
-    if ((postings->count & (postings->count - 1)) == 0) /* Doubles at powers of two. */
-        postings->indices = mem_grow(postings->indices, postings->count, postings->count ? postings->count * 2 : 1,
-                                     sizeof(*postings->indices));
-    postings->indices[postings->count++] = index;
-}
-
-static void index_build(struct observe_region *region) {
-    index_release(&region->by_tag, &region->by_id);
-    for (size_t i = 0; i < region->count; i++) {
-        const struct cloud_resource *resource = &region->resources[i];
-        char *key = mem_printf("%d/%s", (int)resource->kind, resource->id);
-        (void)map_put(&region->by_id, key, (void *)(uintptr_t)(i + 1));
-        mem_free(key);
-        for (size_t k = 0; k < resource->tag_count; k++)
-            index_tag(&region->by_tag, &resource->tags[k], (uint32_t)i);
-    }
-}
-
-const struct cloud_resource *observe_region_resource(const struct observe_region *region, enum cloud_kind kind,
-                                                     const char *id) {
-    char *key = mem_printf("%d/%s", (int)kind, id);
-    uintptr_t index = (uintptr_t)map_get(&region->by_id, key);
-    mem_free(key);
-    return index ? &region->resources[index - 1] : NULL;
-}
-
-static int64_t backoff_ms(const struct observe_region *region) {
-    const struct observe_options *options = &region->provider->observe->options;
-    int64_t delay_ms = options->list_period_ms;
-    for (uint32_t i = 1; i < region->failures && delay_ms < BACKOFF_MAX_MS; i++)
+/* From the list period up whatever the kind: who waits 15 minutes for the second try of the first listing? */
+static int64_t backoff_ms(const struct observe_shelf *shelf) {
+    int64_t max_ms = period_ms(shelf) > BACKOFF_MAX_MS ? period_ms(shelf) : BACKOFF_MAX_MS;
+    int64_t delay_ms = observe_of(shelf)->options.list_period_ms;
+    for (uint32_t i = 1; i < shelf->failures && delay_ms < max_ms; i++)
         delay_ms *= 2;
-    if (delay_ms > BACKOFF_MAX_MS)
-        delay_ms = BACKOFF_MAX_MS;
-    return region->error.retry_after_ms > delay_ms ? region->error.retry_after_ms : delay_ms;
+    if (delay_ms > max_ms)
+        delay_ms = max_ms;
+    return shelf->error.retry_after_ms > delay_ms ? shelf->error.retry_after_ms : delay_ms;
 }
 
-/* Of what plans and statuses depend on. */
-static uint64_t content_hash(const struct observe_region *region) {
-    uint64_t hash = str_hash(STR_HASH_SEED, &region->truncated, sizeof(region->truncated));
-    for (size_t i = 0; i < region->count; i++) {
-        const struct cloud_resource *r = &region->resources[i];
-        const int64_t numbers[] = {(int64_t)r->kind, (int64_t)r->state, r->count,
-                                   r->count_min,     r->count_max,      r->serving,
-                                   r->vcpu_milli,    r->memory_mib,     (int64_t)r->tag_count};
-        hash = str_hash(hash, numbers, sizeof(numbers));
-        hash = str_hash_text(str_hash_text(hash, r->id), r->type);
-        for (size_t k = 0; k < r->tag_count; k++)
-            hash = str_hash_text(str_hash_text(hash, r->tags[k].key), r->tags[k].value);
+/* ---- how much may be held ---- */
+
+/* What this shelf may hold beside all others of its provider. */
+static size_t room_of(const struct observe_shelf *shelf) {
+    const struct observe_provider *provider = shelf->region->provider;
+    size_t held = 0;
+    for (size_t i = 0; i < provider->region_count; i++)
+        for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+            const struct observe_shelf *other = provider->regions[i].shelves[kind];
+            held += other && other != shelf ? other->stock.count : 0;
+        }
+    size_t total_max = provider->observe->options.total_max;
+    return held < total_max ? total_max - held : 0;
+}
+
+size_t observe_shelf_limit(const struct observe_shelf *shelf) {
+    const struct observe_options *options = &observe_of(shelf)->options;
+    return shelf->cut_by_total ? options->total_max : options->count_max;
+}
+
+static void note_truncation(const struct observe_shelf *shelf, bool before) {
+    const struct observe_region *region = shelf->region;
+    if (shelf->truncated && !before)
+        log_warn("listing cut, nothing shrinks on it: raise the limit, or spread the regions over several Providers",
+                 LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
+                 LOG_STR("kind", cloud_kind_name(shelf->kind)), LOG_INT("kept", shelf->stock.count),
+                 LOG_INT("limit", observe_shelf_limit(shelf)),
+                 LOG_STR("limit_of", shelf->cut_by_total ? "provider" : "listing"));
+    else if (before && !shelf->truncated)
+        log_info("listing whole again", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
+                 LOG_STR("kind", cloud_kind_name(shelf->kind)), LOG_INT("count", shelf->stock.count));
+}
+
+/* ---- the end of a listing ---- */
+
+static void list_failed(struct observe_shelf *shelf, const struct error *error) {
+    const struct observe_region *region = shelf->region;
+    bool is_news = shelf->error.class != error->class;
+    shelf->failures++;
+    shelf->changed = shelf->error.class == ERR_NONE;
+    shelf->error = *error;
+    arena_release(&shelf->call_arena);
+    /* Said once: with a permission missing in 64 regions the rest of the log would drown. */
+    if (is_news)
+        log_warn("listing failed", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
+                 LOG_STR("kind", cloud_kind_name(shelf->kind)), LOG_ERR(error));
+    metrics_add(observe_of(shelf)->options.metrics, &metric_errors,
+                METRIC_LABELS(region->provider->key, region->name, cloud_kind_name(shelf->kind),
+                              error_class_name(error->class)),
+                1);
+    shelf->next_ms = backoff_ms(shelf);
+}
+
+static void publish(const struct observe_shelf *shelf, bool is_same) {
+    struct metrics *metrics = observe_of(shelf)->options.metrics;
+    const char *const *labels =
+        METRIC_LABELS(shelf->region->provider->key, shelf->region->name, cloud_kind_name(shelf->kind));
+    metrics_add(metrics, &metric_lists, labels, 1);
+    metrics_add(metrics, &metric_unchanged, labels, is_same ? 1 : 0);
+    metrics_set(metrics, &metric_resources, labels, (double)shelf->stock.count);
+    metrics_set(metrics, &metric_truncated, labels, shelf->truncated ? 1 : 0);
+    metrics_set(metrics, &metric_as_of, labels, (double)shelf->as_of_ms / 1000);
+}
+
+/* What says the same as before is let go again: indexes, and what others may have found, stay in place. */
+static bool take(struct observe_shelf *shelf, const struct adapter_reply *reply, size_t count) {
+    uint64_t hash = stock_hash(shelf->kind, reply->as.resources, count);
+    bool is_same = shelf->as_of_ms > 0 && hash == shelf->content_hash;
+    bool is_large = shelf->call_arena.used > TRIM_SIZE;
+    if (is_same) {
+        stock_touch(&shelf->stock, reply->as.resources, count, shelf->began_ms);
+    } else {
+        stock_release(&shelf->stock);
+        /* The arena is ours, and so is what lies in it. */
+        stock_fill(&shelf->stock, shelf->region->name, shelf->kind,
+                   (struct cloud_resource *)(uintptr_t)reply->as.resources, count, shelf->began_ms, &shelf->call_arena);
     }
-    return hash;
+    shelf->content_hash = hash;
+    arena_release(&shelf->call_arena);
+    if (is_large)
+        mem_trim();
+    return is_same;
 }
 
-static void list_failed(struct observe_region *region, const struct error *error) {
-    struct observe *observe = region->provider->observe;
-    region->failures++;
-    region->changed = region->error.class == ERR_NONE;
-    region->error = *error;
-    arena_release(&region->call_arena);
-    log_warn("listing failed", LOG_STR("provider", region->provider->key), LOG_STR("region", region->name),
-             LOG_ERR(error));
-    metrics_add(observe->options.metrics, &metric_errors,
-                METRIC_LABELS(region->provider->key, region->name, error_class_name(error->class)), 1);
-    region->next_ms = backoff_ms(region);
-}
-
-static void list_succeeded(struct observe_region *region, const struct adapter_reply *reply) {
-    struct observe *observe = region->provider->observe;
-    const char *const *labels = METRIC_LABELS(region->provider->key, region->name);
-    arena_release(&region->arena);
-    region->arena = region->call_arena;
-    region->call_arena = (struct arena){0};
-    region->resources = reply->as.resources;
-    region->count = reply->count;
-    region->truncated = reply->truncated;
-    region->as_of_ms = region->began_ms;
-    region->as_of_ns = region->began_ns;
-    region->sequence = region->began_sequence;
-    bool had_failed = region->failures > 0;
-    region->failures = 0;
-    region->error = (struct error){0};
-    index_build(region);
-    uint64_t hash = content_hash(region);
-    region->changed = hash != region->content_hash || !region->tried || had_failed;
-    region->content_hash = hash;
-    metrics_add(observe->options.metrics, &metric_lists, labels, 1);
-    metrics_set(observe->options.metrics, &metric_resources, labels, (double)region->count);
-    metrics_set(observe->options.metrics, &metric_as_of, labels, (double)region->as_of_ms / 1000);
-    /* A little jitter keeps many regions from marching in step. */
-    int64_t period_ms = observe->options.list_period_ms;
-    region->next_ms = period_ms - (int64_t)runtime_jitter(observe_runtime(observe), (uint64_t)period_ms / 10);
-}
-
-static void list_ended(struct observe_region *region) {
-    const struct observe_options *options = &region->provider->observe->options;
-    region->busy = false;
-    if (region->provider->closing)
-        return;
-    observe_list_start(region, region->next_ms);
-    options->on_provider(options->ctx, region->provider->namespace, region->provider->name, region->changed);
+static void list_succeeded(struct observe_shelf *shelf, const struct adapter_reply *reply) {
+    size_t room = room_of(shelf), count = reply->count < room ? reply->count : room;
+    bool was_truncated = shelf->truncated, had_failed = shelf->failures > 0;
+    bool is_same = take(shelf, reply, count);
+    shelf->truncated = reply->truncated || count < reply->count;
+    shelf->cut_by_total = shelf->truncated && room < observe_of(shelf)->options.count_max;
+    shelf->as_of_ms = shelf->began_ms;
+    shelf->as_of_ns = shelf->began_ns;
+    shelf->sequence = shelf->began_sequence;
+    shelf->failures = 0;
+    shelf->error = (struct error){0};
+    shelf->changed = !is_same || shelf->truncated != was_truncated || had_failed;
+    note_truncation(shelf, was_truncated);
+    publish(shelf, is_same);
+    /* A little jitter keeps many shelves from marching in step. */
+    int64_t next_ms = period_ms(shelf);
+    shelf->next_ms = next_ms - (int64_t)runtime_jitter(observe_runtime(observe_of(shelf)), (uint64_t)next_ms / 10);
 }
 
 static void list_done(struct adapter_call *call) {
-    struct observe_region *region = call->ctx;
-    if (region->provider->closing)
+    struct observe_shelf *shelf = call->ctx;
+    if (shelf->region->provider->closing)
         return; /* Memory goes when the adapter has closed. */
-    if (call->reply.error.class != ERR_NONE) {
-        list_failed(region, &call->reply.error);
-        region->tried = true;
-        list_ended(region);
-        return;
+    bool failed = call->reply.error.class != ERR_NONE;
+    if (failed)
+        list_failed(shelf, &call->reply.error);
+    else
+        list_succeeded(shelf, &call->reply);
+    shelf->tried = true;
+    if (failed)
+        observe_list_end(shelf);
+    else
+        observe_prices_begin(shelf);
+}
+
+/* ---- the beginning ---- */
+
+static void list_begin(struct observe_shelf *shelf) {
+    struct observe *observe = observe_of(shelf);
+    struct observe_provider *provider = shelf->region->provider;
+    size_t room = room_of(shelf), count_max = observe->options.count_max;
+    shelf->busy = true;
+    provider->in_flight++;
+    shelf->region->in_flight++;
+    shelf->began_ms = runtime_wall_ms(observe_runtime(observe));
+    shelf->began_ns = runtime_mono_ns(observe_runtime(observe));
+    shelf->began_sequence = ++observe->sequence;
+    shelf->query = (struct cloud_query){.kinds = 1u << shelf->kind,
+                                        .region = shelf->region->name,
+                                        .count_max = room == 0          ? 1
+                                                     : room < count_max ? room
+                                                                        : count_max};
+    shelf->call = (struct adapter_call){
+        .done = list_done, .ctx = shelf, .arena = &shelf->call_arena, .timeout_ms = observe->options.call_timeout_ms};
+    provider->adapter->ops->list(provider->adapter, &shelf->call, &shelf->query);
+}
+
+static void queue_remove(struct observe_shelf *shelf) {
+    struct observe_shelf **at = &shelf->region->provider->queue;
+    while (*at != shelf)
+        at = &(*at)->next_queued;
+    *at = shelf->next_queued;
+    shelf->queued = false;
+}
+
+/* The urgent ones first, else in order. */
+static void queue_add(struct observe_shelf *shelf) {
+    struct observe_shelf **at = &shelf->region->provider->queue;
+    while (*at && (!shelf->urgent || (*at)->urgent))
+        at = &(*at)->next_queued;
+    shelf->next_queued = *at;
+    *at = shelf;
+    shelf->queued = true;
+}
+
+static void queue_run(struct observe_provider *provider) {
+    struct observe_shelf *next;
+    for (struct observe_shelf *it = provider->queue; it && provider->in_flight < IN_FLIGHT_MAX; it = next) {
+        next = it->next_queued;
+        if (it->region->in_flight == IN_FLIGHT_REGION_MAX)
+            continue;
+        queue_remove(it);
+        it->urgent = false;
+        list_begin(it);
     }
-    list_succeeded(region, &call->reply);
-    region->tried = true;
-    observe_prices_begin(region, list_ended);
 }
 
-static void list_begin(struct timer *timer) {
-    struct observe_region *region = timer->ctx;
-    struct observe *observe = region->provider->observe;
-    if (region->busy)
+static void list_due(struct timer *timer) {
+    struct observe_shelf *shelf = timer->ctx;
+    if (shelf->busy)
         return; /* Its end starts the next. */
-    region->busy = true;
-    region->began_ms = runtime_wall_ms(observe_runtime(observe));
-    region->began_ns = runtime_mono_ns(observe_runtime(observe));
-    region->began_sequence = ++observe->sequence;
-    region->query = (struct cloud_query){
-        .kinds = (1u << CLOUD_KIND_COUNT) - 1, .region = region->name, .count_max = observe->options.count_max};
-    region->call = (struct adapter_call){
-        .done = list_done, .ctx = region, .arena = &region->call_arena, .timeout_ms = observe->options.call_timeout_ms};
-    region->provider->adapter->ops->list(region->provider->adapter, &region->call, &region->query);
+    if (shelf->queued)
+        queue_remove(shelf);
+    queue_add(shelf);
+    queue_run(shelf->region->provider);
 }
 
-void observe_list_start(struct observe_region *region, int64_t delay_ms) {
-    timer_start(observe_runtime(region->provider->observe), &region->timer, (uint64_t)delay_ms * NS_PER_MS, list_begin,
-                region);
+void observe_list_start(struct observe_shelf *shelf, int64_t delay_ms) {
+    timer_start(observe_runtime(observe_of(shelf)), &shelf->timer, (uint64_t)delay_ms * NS_PER_MS, list_due, shelf);
 }
 
-bool observe_region_is_stale(const struct observe_region *region) {
-    const struct observe *observe = region->provider->observe;
-    uint64_t age_ns = runtime_mono_ns(observe_runtime(observe)) - region->as_of_ns;
-    return age_ns > (uint64_t)observe->options.stale_after_ms * NS_PER_MS;
+void observe_list_end(struct observe_shelf *shelf) {
+    struct observe_provider *provider = shelf->region->provider;
+    const struct observe_options *options = &provider->observe->options;
+    shelf->busy = false;
+    provider->in_flight--;
+    shelf->region->in_flight--;
+    if (provider->closing)
+        return;
+    observe_list_start(shelf, shelf->next_ms);
+    queue_run(provider);
+    options->on_provider(options->ctx, provider->namespace, provider->name, shelf->changed);
+}
+
+void observe_refresh(struct observe *observe, const char *provider, const char *region, enum cloud_kind kind) {
+    struct observe_shelf *shelf = observe_shelf_find(observe, provider, region, kind);
+    /* After a failure the back-off rules: who needs the listing is told when it ends. */
+    if (!shelf || shelf->busy || shelf->failures > 0)
+        return;
+    shelf->urgent = true;
+    observe_list_start(shelf, 0);
+}
+
+/* ---- what is known ---- */
+
+enum source_state observe_shelf_state(const struct observe_shelf *shelf) {
+    const struct observe *observe = observe_of(shelf);
+    if (shelf->as_of_ms == 0)
+        return SOURCE_MISSING;
+    uint64_t age_ns = runtime_mono_ns(observe_runtime(observe)) - shelf->as_of_ns;
+    if (age_ns > (uint64_t)(observe->options.stale_after_ms * cadence[shelf->kind]) * NS_PER_MS)
+        return SOURCE_STALE;
+    return shelf->truncated ? SOURCE_TRUNCATED : SOURCE_FRESH;
 }
 
 uint64_t observe_sequence(const struct observe *observe) {
     return observe->sequence;
 }
 
-enum source_state observe_source(const struct observe *observe, const char *provider, const char *name,
-                                 int64_t *ret_seen_at_ms, uint64_t *ret_sequence) {
-    const struct observe_region *region = observe_region_find(observe, provider, name);
-    *ret_seen_at_ms = region ? region->as_of_ms : 0;
+enum source_state observe_source(const struct observe *observe, const char *provider, const char *region,
+                                 enum cloud_kind kind, int64_t *ret_seen_at_ms, uint64_t *ret_sequence) {
+    const struct observe_shelf *shelf = observe_shelf_find(observe, provider, region, kind);
+    *ret_seen_at_ms = shelf ? shelf->as_of_ms : 0;
     if (ret_sequence)
-        *ret_sequence = region ? region->sequence : 0;
-    if (!region || region->as_of_ms == 0)
-        return SOURCE_MISSING;
-    if (observe_region_is_stale(region))
-        return SOURCE_STALE;
-    return region->truncated ? SOURCE_TRUNCATED : SOURCE_FRESH;
+        *ret_sequence = shelf ? shelf->sequence : 0;
+    return shelf ? observe_shelf_state(shelf) : SOURCE_MISSING;
 }
 
-bool observe_find(const struct observe *observe, const char *provider, const char *name, enum cloud_kind kind,
+bool observe_find(const struct observe *observe, const char *provider, const char *region, enum cloud_kind kind,
                   const char *id, const struct cloud_resource **ret) {
-    const struct observe_region *region = observe_region_find(observe, provider, name);
-    const struct cloud_resource *found = region ? observe_region_resource(region, kind, id) : NULL;
+    const struct observe_shelf *shelf = observe_shelf_find(observe, provider, region, kind);
+    const struct cloud_resource *found = shelf ? stock_find(&shelf->stock, id) : NULL;
     if (found)
         *ret = found;
     return found != NULL;

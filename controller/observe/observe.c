@@ -1,5 +1,5 @@
 /*
- * Providers: opening, closing and reporting. See observe.h.
+ * Providers: opening and closing. See observe.h.
  *
  * A provider that is closed (or reopened) leaves the map at once; its memory goes when the adapter has reported the
  * last call.
@@ -17,13 +17,29 @@ struct runtime *observe_runtime(const struct observe *observe) {
 struct observe *observe_new(const struct observe_options *options) {
     struct observe *observe = mem_alloc(sizeof(*observe));
     observe->options = *options;
+    observe->budgets = budget_registry_new(options->env.runtime, options->metrics);
     return observe;
+}
+
+static void region_release(struct observe_region *region) {
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+        struct observe_shelf *shelf = region->shelves[kind];
+        if (!shelf)
+            continue;
+        stock_release(&shelf->stock);
+        arena_release(&shelf->call_arena);
+        mem_free(shelf);
+    }
+    observe_prices_release(region);
+    arena_release(&region->prices_arena);
+    arena_release(&region->usage_arena);
 }
 
 static void provider_free(struct observe_provider *provider) {
     for (size_t i = 0; i < provider->region_count; i++)
-        observe_region_release(&provider->regions[i]);
+        region_release(&provider->regions[i]);
     mem_free(provider->regions);
+    budget_gate_close(provider->gate);
     arena_release(&provider->account_arena);
     arena_release(&provider->arena);
     mem_free(provider);
@@ -46,7 +62,9 @@ static void provider_close(struct observe_provider *provider) {
     struct observe *observe = provider->observe;
     provider->closing = true;
     for (size_t i = 0; i < provider->region_count; i++) {
-        timer_stop(observe_runtime(observe), &provider->regions[i].timer);
+        for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+            if (provider->regions[i].shelves[kind])
+                timer_stop(observe_runtime(observe), &provider->regions[i].shelves[kind]->timer);
         timer_stop(observe_runtime(observe), &provider->regions[i].usage_timer);
         observe_usage_forget_region(observe, &provider->regions[i]);
     }
@@ -87,6 +105,7 @@ void observe_free(struct observe *observe) {
     }
     map_release(&observe->tracks);
     map_release(&observe->providers);
+    budget_registry_free(observe->budgets);
     mem_free(observe);
 }
 
@@ -95,6 +114,7 @@ static void account_done(struct adapter_call *call) {
     provider->account_busy = false;
     if (!provider->closing && call->reply.error.class == ERR_NONE) {
         (void)str_copy(provider->account, sizeof(provider->account), call->reply.as.operation);
+        budget_gate_join(provider->gate, provider->account);
         provider->observe->options.on_provider(provider->observe->options.ctx, provider->namespace, provider->name,
                                                false);
     }
@@ -110,7 +130,56 @@ static void account_start(struct observe_provider *provider) {
     provider->adapter->ops->account(provider->adapter, &provider->account_call);
 }
 
-static struct observe_provider *provider_new(struct observe *observe, const struct object *object) {
+static void on_api_changed(void *ctx) {
+    const struct observe_provider *provider = ctx;
+    const struct observe_options *options = &provider->observe->options;
+    if (!provider->closing)
+        options->on_provider(options->ctx, provider->namespace, provider->name, false);
+}
+
+static void on_call(void *ctx, const struct wrap_record *record) {
+    (void)ctx;
+    log_debug("cloud call", LOG_STR("provider", record->provider), LOG_STR("verb", wrap_verb_name(record->verb)),
+              LOG_STR("region", record->region), LOG_STR("kind", record->kind), LOG_STR("action", record->action),
+              LOG_STR("id", record->id), LOG_INT("count", record->count), LOG_INT("truncated", record->truncated),
+              LOG_INT("requests", record->request_count), LOG_INT("duration_ms", record->duration_ns / NS_PER_MS),
+              LOG_ERR(record->error));
+}
+
+/* The adapter within its decorators, and behind the budget of its account. */
+static enum err_class adapter_open(struct observe_provider *provider, const struct adapter_ops *ops,
+                                   struct adapter_config *config, int64_t requests_per_second, struct error *err) {
+    struct observe *observe = provider->observe;
+    struct runtime *runtime = observe_runtime(observe);
+    provider->gate =
+        budget_gate_open(observe->budgets, &(struct budget_gate_options){.cloud = ops->type,
+                                                                         .provider = provider->key,
+                                                                         .endpoint = config->endpoint,
+                                                                         .requests_per_second = requests_per_second,
+                                                                         .changed = on_api_changed,
+                                                                         .ctx = provider});
+    config->gate = provider->gate;
+    if (ops->open(&provider->adapter, &observe->options.env, config, err) != ERR_NONE)
+        return err->class;
+    provider->adapter = wrap_metrics(provider->adapter, runtime, observe->options.metrics, provider->key);
+    provider->adapter = wrap_trace(provider->adapter, runtime, provider->key, on_call, NULL);
+    return ERR_NONE;
+}
+
+static void region_init(struct observe_provider *provider, size_t index, const char *name, uint32_t kinds) {
+    struct observe_region *region = &provider->regions[index];
+    region->provider = provider;
+    region->name = arena_strdup(&provider->arena, name);
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
+        if (!(kinds >> kind & 1u))
+            continue;
+        region->shelves[kind] = mem_alloc(sizeof(*region->shelves[kind]));
+        region->shelves[kind]->region = region;
+        region->shelves[kind]->kind = (enum cloud_kind)kind;
+    }
+}
+
+static struct observe_provider *provider_new(struct observe *observe, const struct object *object, uint32_t kinds) {
     const struct provider *spec = object->as.provider;
     struct observe_provider *provider = mem_alloc(sizeof(*provider));
     provider->observe = observe;
@@ -118,13 +187,22 @@ static struct observe_provider *provider_new(struct observe *observe, const stru
     provider->name = arena_strdup(&provider->arena, object->name);
     provider->key = arena_printf(&provider->arena, "%s/%s", object->namespace, object->name);
     provider->spec_hash = spec->hash;
-    provider->region_count = spec->region_count;
-    provider->regions = mem_alloc_array(spec->region_count, sizeof(*provider->regions));
-    for (size_t i = 0; i < spec->region_count; i++) {
-        provider->regions[i].provider = provider;
-        provider->regions[i].name = arena_strdup(&provider->arena, spec->regions[i]);
-    }
+    provider->region_count = spec->region_count ? spec->region_count : 1;
+    provider->regions = mem_alloc_array(provider->region_count, sizeof(*provider->regions));
+    for (size_t i = 0; i < provider->region_count; i++)
+        region_init(provider, i, spec->region_count ? spec->regions[i] : CLOUD_REGION_CLUSTER, kinds);
     return provider;
+}
+
+/* A little apart, so that many Providers that open at once do not ask at once. */
+static void lists_start(struct observe_provider *provider) {
+    struct observe *observe = provider->observe;
+    for (size_t i = 0; i < provider->region_count; i++)
+        for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+            if (provider->regions[i].shelves[kind])
+                observe_list_start(
+                    provider->regions[i].shelves[kind],
+                    (int64_t)runtime_jitter(observe_runtime(observe), (uint64_t)observe->options.start_jitter_ms));
 }
 
 enum err_class observe_provider_open(struct observe *observe, const struct object *object,
@@ -139,7 +217,8 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
     struct json *parameters = NULL;
     if (spec->parameters_json && json_parse(bytes_of(spec->parameters_json), &parameters, err) != ERR_NONE)
         return err->class;
-    struct observe_provider *provider = provider_new(observe, object);
+    uint32_t wanted = observe->options.kinds ? observe->options.kinds : UINT32_MAX;
+    struct observe_provider *provider = provider_new(observe, object, ops->kinds & wanted);
     struct adapter_config config = {.name = provider->key,
                                     .regions = spec->regions,
                                     .region_count = spec->region_count,
@@ -149,60 +228,39 @@ enum err_class observe_provider_open(struct observe *observe, const struct objec
                                     .is_environment = is_environment,
                                     .parameters = parameters,
                                     .base_dir = spec->base_dir};
-    enum err_class class = ops->open(&provider->adapter, &observe->options.env, &config, err);
+    enum err_class class = adapter_open(provider, ops, &config, spec->requests_per_second, err);
     json_free(parameters);
     if (class != ERR_NONE) {
         provider_free(provider);
         return class;
     }
     struct observe_provider *before = map_put(&observe->providers, provider->key, provider);
+    if (before && before->account[0]) /* Most likely still its account; else that is learnt soon. */
+        budget_gate_join(provider->gate, before->account);
     if (before)
         provider_close(before);
     account_start(provider);
-    for (size_t i = 0; i < provider->region_count; i++)
-        observe_list_start(&provider->regions[i], 0);
+    lists_start(provider);
     return ERR_NONE;
 }
 
-void observe_provider_report(const struct observe *observe, const char *namespace, const char *name,
-                             struct observe_report *ret) {
-    char *key = mem_printf("%s/%s", namespace, name);
-    const struct observe_provider *provider = map_get(&observe->providers, key);
-    mem_free(key);
-    *ret = (struct observe_report){.account = "", .error_region = ""};
-    if (!provider)
-        return;
-    ret->open = true;
-    ret->listed = true;
-    ret->account = provider->account;
-    ret->account_busy = provider->account_busy;
-    for (size_t i = 0; i < provider->region_count; i++) {
-        const struct observe_region *region = &provider->regions[i];
-        ret->listed = ret->listed && region->as_of_ms > 0;
-        ret->truncated = ret->truncated || region->truncated;
-        for (size_t k = 0; k < region->count; k++)
-            ret->counts[region->resources[k].kind]++;
-        if (region->error.class != ERR_NONE && ret->error.class == ERR_NONE) {
-            ret->error = region->error;
-            ret->error_region = region->name;
-        }
-    }
-}
-
-bool observe_has_looked(const struct observe *observe) {
-    struct map_entry *entry;
-    for (size_t i = 0; (entry = map_next(&observe->providers, &i));) {
-        const struct observe_provider *provider = entry->value;
-        for (size_t k = 0; k < provider->region_count; k++)
-            if (!provider->regions[k].tried || provider->regions[k].busy)
-                return false;
-    }
-    return true;
+void observe_provider_apis(const struct observe *observe, const char *namespace, const char *name,
+                           budget_report_fn *each, void *ctx) {
+    const struct observe_provider *provider = observe_provider_find(observe, namespace, name);
+    if (provider)
+        budget_report(provider->gate, each, ctx);
 }
 
 struct adapter *observe_adapter(const struct observe *observe, const char *provider) {
     const struct observe_provider *found = map_get(&observe->providers, provider);
     return found ? found->adapter : NULL;
+}
+
+struct observe_provider *observe_provider_find(const struct observe *observe, const char *namespace, const char *name) {
+    char *key = mem_printf("%s/%s", namespace, name);
+    struct observe_provider *provider = map_get(&observe->providers, key);
+    mem_free(key);
+    return provider;
 }
 
 struct observe_region *observe_region_find(const struct observe *observe, const char *provider, const char *name) {
@@ -213,9 +271,13 @@ struct observe_region *observe_region_find(const struct observe *observe, const 
     return NULL;
 }
 
-void observe_refresh(struct observe *observe, const char *provider, const char *name) {
-    struct observe_region *region = observe_region_find(observe, provider, name);
-    /* After a failure the back-off rules: who needs the listing is told when it ends. */
-    if (region && !region->busy && region->failures == 0)
-        observe_list_start(region, 0);
+struct observe_shelf *observe_shelf_find(const struct observe *observe, const char *provider, const char *name,
+                                         enum cloud_kind kind) {
+    const struct observe_region *region = observe_region_find(observe, provider, name);
+    return region ? region->shelves[kind] : NULL;
+}
+
+const struct cloud_resource *observe_region_resource(const struct observe_region *region, enum cloud_kind kind,
+                                                     const char *id) {
+    return region->shelves[kind] ? stock_find(&region->shelves[kind]->stock, id) : NULL;
 }

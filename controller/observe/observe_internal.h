@@ -1,56 +1,67 @@
 /*
- * What the files of observe/ share: providers, their regions, and tracked usage.
+ * What the files of observe/ share: providers, their regions, of these a shelf for each kind, and tracked usage.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef TRIMTAB_OBSERVE_OBSERVE_INTERNAL_H
 #define TRIMTAB_OBSERVE_OBSERVE_INTERNAL_H
 
+#include "adapters/wrap/wrap.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "observe/observe.h"
+#include "observe/stock.h"
 
-struct observe_postings { /* Indices of the resources that bear one tag, ascending. */
-    uint32_t *indices;
-    size_t count;
-};
+struct observe_shelf { /* One listing: a region, a kind. */
+    struct observe_region *region;
+    enum cloud_kind kind;
 
-struct observe_region {
-    struct observe_provider *provider;
-    const char *name; /* In provider->arena. */
-
-    /* The last good listing. */
-    struct arena arena;
-    const struct cloud_resource *resources;
-    size_t count;
-    struct map by_tag; /* "key=value" -> struct observe_postings * */
-    struct map by_id;  /* "kind/id" -> index + 1 */
+    /* The last good one. */
+    struct stock stock;
     int64_t as_of_ms;  /* Wall time at which it began; 0: none yet. */
     uint64_t as_of_ns; /* The same, monotonic. */
     uint64_t sequence; /* Its number. */
     bool truncated;
+    bool cut_by_total; /* By what is held of the whole provider. */
     uint64_t content_hash;
     bool changed; /* By the listing that ended last. */
-
-    /* Prices of the types in it, kept from listing to listing; asked for when a type is new or the prices are old. */
-    struct arena offers_arena;
-    struct map offers;     /* type -> struct cloud_offer * */
-    uint64_t offers_at_ns; /* 0: never. */
 
     /* The listing under way (then its prices), and the next. */
     struct adapter_call call;
     struct cloud_query query;
     struct arena call_arena;
-    void (*prices_done)(struct observe_region *region);
     int64_t began_ms;
     uint64_t began_ns;
     uint64_t began_sequence;
     bool busy;
-    bool tried; /* At least one listing has ended. */
+    bool tried;  /* At least one listing has ended. */
+    bool queued; /* It is due, and waits for a place. */
+    bool urgent; /* Somebody waits for it. */
+    struct observe_shelf *next_queued;
+    struct observe_shelf *next_priced;
     struct timer timer;
     int64_t next_ms; /* Delay of the next listing. */
     uint32_t failures;
     struct error error;
+};
+
+struct observe_region {
+    struct observe_provider *provider;
+    const char *name;                                /* In provider->arena. */
+    struct observe_shelf *shelves[CLOUD_KIND_COUNT]; /* NULL: a kind that the adapter does not list. */
+    size_t in_flight;                                /* Listings. */
+
+    /* Prices of the types in it, kept from listing to listing; asked for when a type is new or the prices are old. */
+    struct arena offers_arena;
+    struct map offers;     /* type -> struct cloud_offer * */
+    uint64_t offers_at_ns; /* 0: never. */
+    struct adapter_call prices_call;
+    struct cloud_query prices_query;
+    struct arena prices_arena;
+    bool prices_busy;
+    bool prices_failed;                         /* The last call. */
+    uint64_t prices_not_before_ns;              /* After a failure. */
+    struct observe_shelf *priced, *priced_next; /* Shelves whose listing waits for this call; for another one. */
 
     /* Usage: one call at a time. */
     struct adapter_call usage_call;
@@ -65,12 +76,15 @@ struct observe_region {
 
 struct observe_provider {
     struct observe *observe;
-    struct adapter *adapter;
-    struct arena arena; /* Names. */
+    struct adapter *adapter;   /* Within its decorators. */
+    struct adapter_gate *gate; /* Before every request: the budget of its account. */
+    struct arena arena;        /* Names. */
     const char *namespace, *name, *key;
     uint64_t spec_hash;
     struct observe_region *regions;
     size_t region_count;
+    size_t in_flight;            /* Listings. */
+    struct observe_shelf *queue; /* Due listings, those first that somebody waits for. */
     struct adapter_call account_call;
     struct arena account_arena;
     bool account_busy;
@@ -89,11 +103,15 @@ struct observe_track { /* One resource's metric that somebody wants. */
     bool fetched; /* A first fetch has ended well. */
     bool in_batch;
     int64_t asked_until_ms; /* The end of the last range asked for. */
+    /* A sample of the slot that still runs, with the size at its time: where the cloud tells only what is now, it is
+     * gone when the slot has ended. time_ms 0: none. */
+    struct cloud_sample held, held_serving;
     struct error error;
 };
 
 struct observe {
     struct observe_options options;
+    struct budget_registry *budgets;
     uint64_t sequence;    /* Of the listing that began last. */
     struct map providers; /* "namespace/name" -> struct observe_provider * */
     struct map tracks;    /* history key -> struct observe_track * */
@@ -104,18 +122,26 @@ struct observe {
 };
 
 struct runtime *observe_runtime(const struct observe *observe);
+struct observe_provider *observe_provider_find(const struct observe *observe, const char *namespace, const char *name);
 struct observe_region *observe_region_find(const struct observe *observe, const char *provider, const char *region);
+/* NULL: no such provider or region, or a kind that the adapter does not list. */
+struct observe_shelf *observe_shelf_find(const struct observe *observe, const char *provider, const char *region,
+                                         enum cloud_kind kind);
 const struct cloud_resource *observe_region_resource(const struct observe_region *region, enum cloud_kind kind,
                                                      const char *id);
-bool observe_region_is_stale(const struct observe_region *region);
 
-/* prices.c: asks for what is missing, then calls done (at once when nothing is missing; never fails the listing). */
-void observe_prices_begin(struct observe_region *region, void (*done)(struct observe_region *region));
+/* prices.c: asks for what is missing, then observe_list_end (at once when nothing is missing; never fails the listing).
+ */
+void observe_prices_begin(struct observe_shelf *shelf);
 void observe_prices_release(struct observe_region *region);
+/* In this resource's region; false: nothing is known. Lives as long as the listing. */
+bool observe_offer(const struct observe_region *region, const struct cloud_resource *resource, struct cloud_offer *ret);
 
 /* list.c */
-void observe_list_start(struct observe_region *region, int64_t delay_ms);
-void observe_region_release(struct observe_region *region);
+void observe_list_start(struct observe_shelf *shelf, int64_t delay_ms);
+void observe_list_end(struct observe_shelf *shelf);
+enum source_state observe_shelf_state(const struct observe_shelf *shelf);
+size_t observe_shelf_limit(const struct observe_shelf *shelf); /* Where it was cut. */
 
 /* usage.c */
 void observe_usage_schedule(struct observe_region *region, int64_t delay_ms);

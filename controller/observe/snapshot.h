@@ -17,9 +17,10 @@ enum source_state {
 };
 const char *source_state_name(enum source_state state);
 
-struct snapshot_source {  /* One listing: a provider, a region. */
+struct snapshot_source {  /* One listing: a provider, a region, a kind. */
     const char *provider; /* "namespace/name" */
     const char *region;
+    enum cloud_kind kind;
     enum source_state state;
     int64_t as_of_ms;    /* 0: never. */
     const char *message; /* The last error; "" if none. */
@@ -38,7 +39,7 @@ struct snapshot_resource {
 
 struct snapshot {
     int64_t as_of_ms;                      /* Wall time of assembling. */
-    const struct snapshot_source *sources; /* Sorted by provider, region. */
+    const struct snapshot_source *sources; /* Sorted by provider, region, kind. */
     size_t source_count;
     const struct snapshot_resource *resources; /* Sorted by provider, region, kind, id. */
     size_t resource_count;

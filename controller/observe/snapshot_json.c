@@ -28,6 +28,11 @@ static void put_text(struct json_writer *w, const char *key, const char *text) {
     jw_put_string(w, key, text ? text : "");
 }
 
+static void put_text_or_null(struct json_writer *w, const char *key, const char *text) {
+    jw_key(w, key);
+    jw_string(w, text);
+}
+
 static void put_time(struct json_writer *w, const char *key, int64_t unix_ms) {
     char text[TIME_TEXT_MAX];
     jw_key(w, key);
@@ -74,6 +79,17 @@ static const char *take_text(struct reader *r, const struct json *object, const 
     else
         return arena_strdup(r->arena, text);
     return "";
+}
+
+static const char *take_text_or_null(struct reader *r, const struct json *object, const char *key) {
+    return json_type(json_get(object, key)) == JSON_NULL ? NULL : take_text(r, object, key);
+}
+
+static bool take_bool(struct reader *r, const struct json *object, const char *key) {
+    const struct json *node = json_get(object, key);
+    if (json_type(node) != JSON_BOOL)
+        fault(r, key, "true or false is expected");
+    return json_bool(node, false);
 }
 
 static int64_t take_int(struct reader *r, const struct json *object, const char *key, int64_t min, int64_t max) {
@@ -146,6 +162,7 @@ static void print_source(const struct snapshot_source *source, struct json_write
     jw_open(w, '{');
     put_text(w, "provider", source->provider);
     put_text(w, "region", source->region);
+    jw_put_string(w, "kind", cloud_kind_name(source->kind));
     jw_put_string(w, "state", source_state_name(source->state));
     put_time(w, "asOf", source->as_of_ms);
     put_text(w, "message", source->message);
@@ -156,6 +173,7 @@ static struct snapshot_source read_source(struct reader *r, const struct json *j
     return (struct snapshot_source){
         .provider = take_text(r, json, "provider"),
         .region = take_text(r, json, "region"),
+        .kind = (enum cloud_kind)take_name(r, json, "kind", kind_name, CLOUD_KIND_COUNT),
         .state = (enum source_state)take_name(r, json, "state", source_name, SOURCE_MISSING + 1),
         .as_of_ms = take_time(r, json, "asOf"),
         .message = take_text(r, json, "message"),
@@ -240,28 +258,35 @@ static struct history_series read_history(struct reader *r, const struct json *j
 
 /* ---- offers ---- */
 
+static void put_price(struct json_writer *w, const char *key, money_micros price) {
+    char text[MONEY_TEXT_MAX];
+    jw_key(w, key);
+    if (price >= 0)
+        money_format(price, PRICE_DECIMALS, text);
+    jw_string(w, price >= 0 ? text : NULL);
+}
+
 static void print_offer(const struct cloud_offer *offer, struct json_writer *w) {
-    char price[MONEY_TEXT_MAX];
     jw_open(w, '{');
     put_text(w, "region", offer->region);
     put_text(w, "type", offer->type);
     jw_put_int(w, "vcpuMilli", offer->vcpu_milli);
     jw_put_int(w, "memoryMiB", offer->memory_mib);
-    jw_key(w, "priceHourly");
-    if (offer->price_hourly >= 0)
-        money_format(offer->price_hourly, PRICE_DECIMALS, price);
-    jw_string(w, offer->price_hourly >= 0 ? price : NULL);
+    jw_put_int(w, "gpu", offer->gpu);
+    put_text(w, "architecture", offer->architecture);
+    put_price(w, "priceHourly", offer->price_hourly);
+    put_price(w, "priceSpotHourly", offer->price_spot_hourly);
     put_time(w, "asOf", offer->as_of_ms);
     put_text(w, "source", offer->source);
     jw_close(w, '}');
 }
 
-static money_micros take_price(struct reader *r, const struct json *json) {
-    const struct json *node = json_get(json, "priceHourly");
+static money_micros take_price(struct reader *r, const struct json *json, const char *key) {
+    const struct json *node = json_get(json, key);
     const char *text = json_string(node, NULL);
     money_micros price = -1;
     if (json_type(node) != JSON_NULL && (!text || !money_parse(text, &price) || price < 0))
-        fault(r, "priceHourly", "a price like 0.096, or null, is expected");
+        fault(r, key, "a price like 0.096, or null, is expected");
     return price;
 }
 
@@ -271,7 +296,10 @@ static struct cloud_offer read_offer(struct reader *r, const struct json *json) 
         .type = take_text(r, json, "type"),
         .vcpu_milli = take_int(r, json, "vcpuMilli", 0, INT64_MAX),
         .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
-        .price_hourly = take_price(r, json),
+        .gpu = take_int(r, json, "gpu", 0, INT64_MAX),
+        .architecture = take_text(r, json, "architecture"),
+        .price_hourly = take_price(r, json, "priceHourly"),
+        .price_spot_hourly = take_price(r, json, "priceSpotHourly"),
         .as_of_ms = take_time(r, json, "asOf"),
         .source = take_text(r, json, "source"),
     };
@@ -293,7 +321,14 @@ static void print_cloud_resource(const struct cloud_resource *resource, struct j
     jw_put_int(w, "serving", resource->serving);
     jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
     jw_put_int(w, "memoryMiB", resource->memory_mib);
+    jw_put_int(w, "drifted", resource->drifted);
     put_time(w, "createdAt", resource->created_at_ms);
+    put_time(w, "asOf", resource->as_of_ms);
+    put_price(w, "priceHourly", resource->price_hourly);
+    jw_put_bool(w, "isSpot", resource->is_spot);
+    put_text_or_null(w, "parent", resource->parent);
+    put_text_or_null(w, "countManager", resource->count_manager);
+    put_text_or_null(w, "sizeManager", resource->size_manager);
     jw_key(w, "tags");
     jw_open(w, '{');
     for (size_t i = 0; i < resource->tag_count; i++)
@@ -336,7 +371,14 @@ static struct cloud_resource read_cloud_resource(struct reader *r, const struct 
         .serving = take_int(r, json, "serving", 0, INT64_MAX),
         .vcpu_milli = take_int(r, json, "vcpuMilli", 0, INT64_MAX),
         .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
+        .drifted = take_int(r, json, "drifted", 0, INT64_MAX),
         .created_at_ms = take_time(r, json, "createdAt"),
+        .as_of_ms = take_time(r, json, "asOf"),
+        .price_hourly = take_price(r, json, "priceHourly"),
+        .is_spot = take_bool(r, json, "isSpot"),
+        .parent = take_text_or_null(r, json, "parent"),
+        .count_manager = take_text_or_null(r, json, "countManager"),
+        .size_manager = take_text_or_null(r, json, "sizeManager"),
     };
     read_tags(r, json_get(json, "tags"), &resource);
     return resource;
@@ -348,8 +390,7 @@ static void print_resource(const struct snapshot_resource *entry, struct json_wr
     jw_put_int(w, "source", (int64_t)entry->source);
     print_cloud_resource(&entry->resource, w);
     jw_put_int(w, "capacityPerMachine", entry->capacity_per_machine);
-    jw_key(w, "claimedBy");
-    jw_string(w, entry->claimed_by);
+    put_text_or_null(w, "claimedBy", entry->claimed_by);
     jw_key(w, "offer");
     if (entry->has_offer)
         print_offer(&entry->offer, w);
@@ -378,14 +419,14 @@ static struct snapshot_resource read_resource(struct reader *r, const struct jso
         .source = (size_t)take_int(r, json, "source", 0, SNAPSHOT_SOURCES_MAX),
         .resource = read_cloud_resource(r, json),
         .capacity_per_machine = take_int(r, json, "capacityPerMachine", 0, INT64_MAX),
+        .claimed_by = take_text_or_null(r, json, "claimedBy"),
     };
-    if (json_type(json_get(json, "claimedBy")) != JSON_NULL)
-        entry.claimed_by = take_text(r, json, "claimedBy");
     if (entry.source >= snapshot->source_count)
         fault(r, "source", "there is no such source");
     else if (!str_eq(snapshot->sources[entry.source].provider, entry.provider) ||
-             !str_eq(snapshot->sources[entry.source].region, entry.resource.region))
-        fault(r, "source", "it is of another provider or region");
+             !str_eq(snapshot->sources[entry.source].region, entry.resource.region) ||
+             snapshot->sources[entry.source].kind != entry.resource.kind)
+        fault(r, "source", "it is of another provider, region or kind");
     entry.has_offer = json_type(json_get(json, "offer")) != JSON_NULL;
     if (entry.has_offer) {
         entry.offer = read_offer(r, enter(r, json, "offer"));

@@ -2,7 +2,7 @@
  * A snapshot as JSON and back, exact: reading what was printed gives the same snapshot, and printing that the same
  * bytes. Gaps of the history are null; a time or a price that is not known is null. Pure.
  *
- *     {"asOf", "sources": [{"provider", "region", "state", "asOf", "message"}],
+ *     {"asOf", "sources": [{"provider", "region", "kind", "state", "asOf", "message"}],
  *      "resources": [{"provider", "source", "region", "zone", "kind", "id", "name", "type", "state", "count", ...,
  *                     "tags": {}, "capacityPerMachine", "claimedBy", "offer": {} or null,
  *                     "history": {"start", "stepMs", "basis", "demand": [], "saturated": [slots]}}]}
@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "observe/snapshot.h"
 
-#define SNAPSHOT_SOURCES_MAX 4096
+#define SNAPSHOT_SOURCES_MAX 16384
 #define SNAPSHOT_RESOURCES_MAX 100000
 #define SNAPSHOT_TAGS_MAX 256
 #define SNAPSHOT_TEXT_MAX 4096

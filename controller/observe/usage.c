@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <math.h>
+
 #include "base/log.h"
 #include "base/str.h"
 #include "observe/observe_internal.h"
@@ -43,6 +45,10 @@ static int64_t from_ms(const struct observe_region *region, const struct observe
     const struct observe_options *options = &region->provider->observe->options;
     int64_t earliest_ms = complete_until_ms(region) - options->backfill_ms;
     int64_t next_ms = history_next_ms(options->history, track->key);
+    /* Never an empty range: a cloud that tells only what is now is asked all the same. */
+    int64_t latest_ms = complete_until_ms(region) - options->usage_step_ms;
+    if (next_ms > latest_ms)
+        return latest_ms;
     return next_ms > earliest_ms ? next_ms : earliest_ms;
 }
 
@@ -60,6 +66,15 @@ void observe_usage_forget_region(struct observe *observe, const struct observe_r
         if (track->region == region)
             track->region = NULL; /* The next observe_track of it finds the new region. */
     }
+}
+
+/* What has usage; of others nothing is asked. */
+#define USAGE_KINDS (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE | 1u << CLOUD_WORKLOAD | 1u << CLOUD_NODE)
+
+/* How many share the load: of what is one machine, that one. */
+static int64_t serving_of(const struct cloud_resource *resource) {
+    bool is_machine = resource->kind == CLOUD_INSTANCE || resource->kind == CLOUD_NODE;
+    return is_machine ? 1 : resource->serving;
 }
 
 /* What one machine has of the metric: milli-vCPU or MiB. */
@@ -91,6 +106,34 @@ static struct cloud_series with_recorded_sizes(struct observe_region *region, co
     return out;
 }
 
+/* The sample that was held goes to the history once its slot has ended, with the size of its time. */
+static void give_held(struct observe_region *region, struct observe_track *track,
+                      const struct cloud_resource *resource) {
+    size_t dropped;
+    if (track->held.time_ms == 0 || track->held.time_ms >= complete_until_ms(region))
+        return;
+    const struct cloud_series series = {.id = track->id,
+                                        .utilization = &track->held,
+                                        .utilization_count = 1,
+                                        .serving = &track->held_serving,
+                                        .serving_count = 1};
+    history_add(region->provider->observe->options.history, track->key, &series, capacity_of(resource, track->metric),
+                serving_of(resource), wall_ms(region), &dropped);
+    track->held.time_ms = 0;
+}
+
+/* Where the cloud keeps a record, the slot is asked for again, and its word replaces this one. */
+static void hold(struct observe_region *region, struct observe_track *track, const struct cloud_series *series,
+                 const struct cloud_resource *resource) {
+    const struct cloud_sample *last = series->utilization_count ? &series->utilization[series->utilization_count - 1]
+                                                                : &(const struct cloud_sample){0};
+    if (last->time_ms < complete_until_ms(region) || last->time_ms > wall_ms(region) || !isfinite(last->value) ||
+        last->value < 0)
+        return;
+    track->held = *last;
+    track->held_serving = (struct cloud_sample){.time_ms = last->time_ms, .value = (double)serving_of(resource)};
+}
+
 static void take_series(struct observe_region *region, struct observe_track *track, const struct cloud_series *series) {
     const struct observe_options *options = &region->provider->observe->options;
     const struct cloud_resource *resource = observe_region_resource(region, track->kind, track->id);
@@ -98,7 +141,9 @@ static void take_series(struct observe_region *region, struct observe_track *tra
         return; /* Deleted meanwhile. */
     struct cloud_series whole = with_recorded_sizes(region, series, resource);
     size_t dropped = 0;
-    history_add(options->history, track->key, &whole, capacity_of(resource, track->metric), resource->serving,
+    give_held(region, track, resource);
+    hold(region, track, series, resource);
+    history_add(options->history, track->key, &whole, capacity_of(resource, track->metric), serving_of(resource),
                 wall_ms(region), &dropped);
     metrics_add(options->metrics, &metric_samples, METRIC_LABELS(region->provider->key),
                 (double)(series->utilization_count - dropped));
@@ -234,7 +279,7 @@ void observe_usage_schedule(struct observe_region *region, int64_t delay_ms) {
 void observe_track(struct observe *observe, const char *provider, const struct cloud_resource *resource,
                    enum cloud_metric metric) {
     struct observe_region *region = observe_region_find(observe, provider, resource->region);
-    if (!region)
+    if (!region || !(USAGE_KINDS >> resource->kind & 1u))
         return;
     char *key = observe_history_key(provider, resource, metric);
     struct observe_track *track = map_get(&observe->tracks, key);
@@ -261,5 +306,5 @@ bool observe_is_tracked(const struct observe *observe, const char *provider, con
     const struct observe_track *track = map_get(&observe->tracks, key);
     mem_free(key);
     *ret_error = track ? track->error : (struct error){0};
-    return track && track->fetched;
+    return (track && track->fetched) || !(USAGE_KINDS >> resource->kind & 1u);
 }

@@ -50,32 +50,28 @@ static bool has_tags(const struct cloud_resource *resource, const struct tag *ta
 
 static bool is_selected(const struct cloud_resource *resource, const struct policy *policy,
                         const struct observe_scope *scope) {
-    return (policy->selector.kinds >> resource->kind & 1u) &&
-           has_tags(resource, policy->selector.tags, policy->selector.tag_count) &&
+    return has_tags(resource, policy->selector.tags, policy->selector.tag_count) &&
            has_tags(resource, scope->require_tags, scope->require_tag_count);
 }
 
-/* Walks the postings of one wanted tag where there is one: with thousands of policies on one account, not every
- * resource. */
-static void select_region(const struct observe_region *region, const struct policy *policy,
-                          const struct observe_scope *scope, observe_each_fn *each, void *ctx) {
+/* Walks those of one wanted tag where there is one: with thousands of policies on one account, not every resource. */
+static void select_shelf(const struct observe_shelf *shelf, const struct policy *policy,
+                         const struct observe_scope *scope, observe_each_fn *each, void *ctx) {
+    const struct stock *stock = &shelf->stock;
+    const struct cloud_resource *resource;
+    const char *provider = shelf->region->provider->key;
     const struct tag *tag = policy->selector.tag_count ? &policy->selector.tags[0]
                             : scope->require_tag_count ? &scope->require_tags[0]
                                                        : NULL;
-    if (!tag) {
-        for (size_t i = 0; i < region->count; i++)
-            if (is_selected(&region->resources[i], policy, scope))
-                each(ctx, region->provider->key, &region->resources[i]);
+    for (size_t i = 0; !tag && i < stock->count; i++)
+        if (is_selected(&stock->resources[i], policy, scope))
+            each(ctx, provider, &stock->resources[i]);
+    if (!tag)
         return;
-    }
-    char *key = mem_printf("%s=%s", tag->key, tag->value);
-    const struct observe_postings *postings = map_get(&region->by_tag, key);
-    mem_free(key);
-    for (size_t i = 0; postings && i < postings->count; i++) {
-        const struct cloud_resource *resource = &region->resources[postings->indices[i]];
+    for (size_t i = stock_tag_first(stock, tag->key, tag->value);
+         (resource = stock_tag_next(stock, tag->key, tag->value, &i));)
         if (is_selected(resource, policy, scope))
-            each(ctx, region->provider->key, resource);
-    }
+            each(ctx, provider, resource);
 }
 
 void observe_select(const struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
@@ -83,7 +79,9 @@ void observe_select(const struct observe *observe, const struct policy *policy, 
     for (size_t i = 0; i < scope_count; i++) {
         const struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
         for (size_t k = 0; provider && k < provider->region_count; k++)
-            select_region(&provider->regions[k], policy, &scopes[i], each, ctx);
+            for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+                if (policy->selector.kinds >> kind & 1u && provider->regions[k].shelves[kind])
+                    select_shelf(provider->regions[k].shelves[kind], policy, &scopes[i], each, ctx);
     }
 }
 
@@ -92,7 +90,9 @@ void observe_select(const struct observe *observe, const struct policy *policy, 
 static int source_cmp(const void *a, const void *b) {
     const struct snapshot_source *x = a, *y = b;
     int order = str_cmp(x->provider, y->provider);
-    return order ? order : str_cmp(x->region, y->region);
+    if (order == 0)
+        order = str_cmp(x->region, y->region);
+    return order ? order : (x->kind > y->kind) - (x->kind < y->kind);
 }
 
 static int resource_cmp(const void *a, const void *b) {
@@ -101,43 +101,45 @@ static int resource_cmp(const void *a, const void *b) {
     return order ? order : cloud_resource_cmp(&x->resource, &y->resource);
 }
 
-static void add_sources(const struct observe *observe, const struct observe_scope *scopes, size_t scope_count,
-                        struct arena *arena, struct snapshot *snapshot) {
-    struct snapshot_source *sources = NULL;
-    size_t count = 0;
-    for (size_t i = 0; i < scope_count; i++) {
-        const struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
-        for (size_t k = 0; provider && k < provider->region_count; k++) {
-            const struct observe_region *region = &provider->regions[k];
-            struct snapshot_source source = {.provider = arena_strdup(arena, provider->key),
-                                             .region = arena_strdup(arena, region->name),
-                                             .message = arena_strdup(arena, region->error.message)};
-            source.state = observe_source(observe, provider->key, region->name, &source.as_of_ms, NULL);
-            sources = arena_push(arena, sources, count, sizeof(*sources));
-            sources[count++] = source;
-        }
-    }
-    if (count)
-        qsort(sources, count, sizeof(*sources), source_cmp);
-    snapshot->sources = sources;
-    snapshot->source_count = count;
-}
-
 struct view {
     struct observe *observe;
     const struct policy *policy;
     struct arena *arena;
-    struct snapshot *snapshot;
+    struct snapshot_source *sources;
+    size_t source_count;
     struct snapshot_resource *resources;
     size_t count;
 };
 
-static size_t source_index(const struct snapshot *snapshot, const char *provider, const char *region) {
-    for (size_t i = 0; i < snapshot->source_count; i++)
-        if (str_eq(snapshot->sources[i].provider, provider) && str_eq(snapshot->sources[i].region, region))
-            return i;
-    ASSERT(!"a selected resource has its source in the snapshot");
-    return 0;
+static void add_source(struct view *view, const struct observe_shelf *shelf) {
+    view->sources = arena_push(view->arena, view->sources, view->source_count, sizeof(*view->sources));
+    view->sources[view->source_count++] =
+        (struct snapshot_source){.provider = arena_strdup(view->arena, shelf->region->provider->key),
+                                 .region = arena_strdup(view->arena, shelf->region->name),
+                                 .kind = shelf->kind,
+                                 .state = observe_shelf_state(shelf),
+                                 .as_of_ms = shelf->as_of_ms,
+                                 .message = arena_strdup(view->arena, shelf->error.message)};
+}
+
+static void add_sources(struct view *view, const struct observe_scope *scopes, size_t scope_count) {
+    for (size_t i = 0; i < scope_count; i++) {
+        const struct observe_provider *provider = map_get(&view->observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++)
+            for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+                if (view->policy->selector.kinds >> kind & 1u && provider->regions[k].shelves[kind])
+                    add_source(view, provider->regions[k].shelves[kind]);
+    }
+    if (view->source_count)
+        qsort(view->sources, view->source_count, sizeof(*view->sources), source_cmp);
+}
+
+static size_t source_index(const struct view *view, const char *provider, const struct cloud_resource *resource) {
+    const struct snapshot_source wanted = {.provider = provider, .region = resource->region, .kind = resource->kind};
+    const struct snapshot_source *found =
+        bsearch(&wanted, view->sources, view->source_count, sizeof(wanted), source_cmp);
+    ASSERT(found); /* A selected resource has its source in the snapshot. */
+    return (size_t)(found - view->sources);
 }
 
 static struct cloud_resource resource_copy(struct arena *arena, const struct cloud_resource *from) {
@@ -147,6 +149,9 @@ static struct cloud_resource resource_copy(struct arena *arena, const struct clo
     to.id = arena_strdup(arena, from->id);
     to.name = arena_strdup(arena, from->name);
     to.type = arena_strdup(arena, from->type);
+    to.parent = arena_strdup(arena, from->parent);
+    to.count_manager = arena_strdup(arena, from->count_manager);
+    to.size_manager = arena_strdup(arena, from->size_manager);
     struct cloud_tag *tags = arena_alloc_array(arena, from->tag_count, sizeof(*tags));
     for (size_t i = 0; i < from->tag_count; i++)
         tags[i] = (struct cloud_tag){arena_strdup(arena, from->tags[i].key), arena_strdup(arena, from->tags[i].value)};
@@ -159,17 +164,16 @@ static void add_resource(void *ctx, const char *provider, const struct cloud_res
     struct observe *observe = view->observe;
     enum cloud_metric metric = view->policy->forecast.metric;
     struct snapshot_resource entry = {.provider = arena_strdup(view->arena, provider),
-                                      .source = source_index(view->snapshot, provider, resource->region),
+                                      .source = source_index(view, provider, resource),
                                       .resource = resource_copy(view->arena, resource)};
     entry.capacity_per_machine = metric == CLOUD_METRIC_MEMORY ? resource->memory_mib : resource->vcpu_milli;
     const struct observe_region *region = observe_region_find(observe, provider, resource->region);
-    const struct cloud_offer *offer = map_get(&region->offers, resource->type);
-    if (offer) {
-        entry.has_offer = true;
-        entry.offer = *offer;
+    entry.has_offer = observe_offer(region, resource, &entry.offer);
+    if (entry.has_offer) {
         entry.offer.region = entry.resource.region;
         entry.offer.type = entry.resource.type;
-        entry.offer.source = arena_strdup(view->arena, offer->source);
+        entry.offer.architecture = arena_strdup(view->arena, entry.offer.architecture);
+        entry.offer.source = arena_strdup(view->arena, entry.offer.source);
     }
     char *key = observe_history_key(provider, resource, metric);
     entry.history = history_view(observe->options.history, key, runtime_wall_ms(observe_runtime(observe)),
@@ -182,12 +186,14 @@ static void add_resource(void *ctx, const char *provider, const struct cloud_res
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
                                   const struct observe_scope *scopes, size_t scope_count, struct arena *arena) {
     struct snapshot *snapshot = arena_alloc(arena, sizeof(*snapshot));
-    struct view view = {.observe = observe, .policy = policy, .arena = arena, .snapshot = snapshot};
+    struct view view = {.observe = observe, .policy = policy, .arena = arena};
     snapshot->as_of_ms = runtime_wall_ms(observe_runtime(observe));
-    add_sources(observe, scopes, scope_count, arena, snapshot);
+    add_sources(&view, scopes, scope_count);
     observe_select(observe, policy, scopes, scope_count, add_resource, &view);
     if (view.count)
         qsort(view.resources, view.count, sizeof(*view.resources), resource_cmp);
+    snapshot->sources = view.sources;
+    snapshot->source_count = view.source_count;
     snapshot->resources = view.resources;
     snapshot->resource_count = view.count;
     return snapshot;

@@ -32,6 +32,9 @@ struct contract_factory {
     void (*shut)(struct contract_bed *bed); /* Closes the adapter if it is still there, and frees the bed. */
 };
 
+/* The factory of the simulated cloud, for who puts something around it. Its bed's ctx is the runtime, a virtual one. */
+extern const struct contract_factory contract_simulated;
+
 #define CONTRACT_CASES(CASE)                                                                                           \
     CASE(done_runs_once_and_later_for_every_verb)                                                                      \
     CASE(account_has_an_id)                                                                                            \

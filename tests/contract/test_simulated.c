@@ -59,6 +59,7 @@ static struct contract_bed *rig_open(bool slow) {
     rig->bed.size_other = 9;
     rig->bed.resource_count = 4;
     rig->bed.now_ms = START_MS;
+    rig->bed.ctx = &rig->runtime.base;
     return &rig->bed;
 }
 
@@ -87,10 +88,10 @@ static void rig_shut(struct contract_bed *bed) {
     mem_free(rig);
 }
 
-static const struct contract_factory factory = {.open = rig_open, .pump = rig_pump, .shut = rig_shut};
+const struct contract_factory contract_simulated = {.open = rig_open, .pump = rig_pump, .shut = rig_shut};
 
 #define CASE(name)                                                                                                     \
     Test(contract_simulated, name) {                                                                                   \
-        contract_##name(&factory);                                                                                     \
+        contract_##name(&contract_simulated);                                                                          \
     }
 CONTRACT_CASES(CASE)

@@ -27,7 +27,7 @@ NOUNS = {
 # its nouns. adapters is adapters/adapter.h and cloud.h; adapters:cloud is cloud.h alone. loop, cli and main are the
 # right end: they may call every verb.
 STAGES = ["manifest", "history", "observe", "forecast", "plan", "act", "account", "store"]
-EVERYTHING = ["base", "net", "kube", "adapters", "adapters/common", *STAGES, "loop", "serve"]
+EVERYTHING = ["base", "net", "kube", "adapters", "adapters/common", "adapters/wrap", *STAGES, "loop", "serve"]
 MAY = {
     "base": [],
     "net": ["base"],

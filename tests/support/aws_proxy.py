@@ -15,6 +15,7 @@ import dataclasses
 import http.client
 import http.server
 import os
+import re
 import threading
 import time
 import urllib.parse
@@ -31,6 +32,7 @@ class Request:
     sender: str
     action: str
     params: dict
+    region: str = ""  # Of the signature.
     status: int = 0
     forwarded: bool = False
     replied: bool = False  # The sender got the answer.
@@ -43,19 +45,22 @@ class Request:
 class Rule:
     """What happens to requests of these actions; see AwsProxy.add_rule. fired counts them."""
 
-    def __init__(self, actions, times=None, delay=0.0, delay_reply=0.0, refuse=False, drop_reply=False, before=None, after=None):
+    def __init__(self, actions, times=None, delay=0.0, delay_reply=0.0, refuse=False, drop_reply=False, answer=None, before=None, after=None):
         self.actions = {actions} if isinstance(actions, str) else set(actions)
         self.left, self.fired = times, 0
         self.delay, self.delay_reply, self.refuse, self.drop_reply = delay, delay_reply, refuse, drop_reply
-        self.before, self.after = before, after
+        self.answer, self.before, self.after = answer, before, after
 
 
 class AwsProxy:
-    """on_request(request) is called on the proxy's thread for each request before anything is done with it."""
+    """on_request(request) is called on the proxy's thread for each request before anything is done with it. A judge may
+    answer in the cloud's place: judge.answer(request) gives (status, body), or None to forward; of what was forwarded
+    judge.amend(request, status, body) gives the (status, body) that the sender gets. See tests/clouds/aws_strict.py."""
 
-    def __init__(self, upstream, on_request=None):
+    def __init__(self, upstream, on_request=None, judge=None):
         self.upstream = urllib.parse.urlsplit(upstream)
         self.on_request = on_request
+        self.judge = judge
         self._lock = threading.Lock()
         self._log, self._rules, self._names = [], [], {}
         proxy = self
@@ -95,7 +100,8 @@ class AwsProxy:
 
     def add_rule(self, actions, **what):
         """For requests of these actions ("*": every one): wait `delay` seconds before and `delay_reply` after forwarding;
-        `refuse` closes the connection instead of forwarding, `drop_reply` closes it instead of answering; before(request)
+        `refuse` closes the connection instead of forwarding, `drop_reply` closes it instead of answering, `answer` =
+        (status, [(header, value)], body) is said instead of forwarding; before(request)
         and after(request) are called on the proxy's thread. Only the first `times` of them, where given. Returns the rule;
         the first that matches a request is the one."""
         rule = Rule(actions, **what)
@@ -182,6 +188,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         finally:
             connection.close()
 
+    def _ask(self, request, body):
+        judge = self.owner.judge
+        verdict = judge.answer(request) if judge else None
+        if verdict:
+            return verdict[0], [("Content-Type", "text/xml;charset=UTF-8")], verdict[1]
+        request.forwarded = True
+        status, headers, answer = self._forward(body)
+        if judge:
+            status, answer = judge.amend(request, status, answer)
+        return status, headers, answer
+
     def _answer(self, status, headers, body):
         self.send_response_only(status)
         for name, value in headers:
@@ -197,7 +214,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         params = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
         if self.sender in (None, "?"):
             self.sender = self.owner._sender_of(self.client_address[1])
-        request = Request(time.monotonic(), self.sender, params.get("Action", f"{self.command} {self.path}"), params)
+        scope = re.search(r"Credential=[^/]*/\d+/([^/]+)/", self.headers.get("Authorization") or "")
+        action = params.get("Action", f"{self.command} {self.path}")
+        request = Request(time.monotonic(), self.sender, action, params, scope[1] if scope else "")
         if self.owner.on_request:
             self.owner.on_request(request)
         rule = self.owner._begin(request)
@@ -207,8 +226,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if rule.refuse:
             self.close_connection = True
             return
-        request.forwarded = True
-        status, headers, answer = self._forward(body)
+        if rule.answer:
+            request.status = rule.answer[0]
+            self._answer(*rule.answer)
+            return
+        status, headers, answer = self._ask(request, body)
         request.status = status
         if rule.after:
             rule.after(request)

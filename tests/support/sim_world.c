@@ -35,6 +35,7 @@ static void boot(struct sim_world *world, int64_t lead_wait_ms) {
         .history = world->history,
         .metrics = world->metrics,
         .list_period_ms = 60000,
+        .list_count_max = 100000,
         .usage_step_ms = 300000,
         .resync_period_ms = 600000,
         .status_interval_ms = 30000,

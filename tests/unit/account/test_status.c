@@ -271,6 +271,48 @@ Test(account_status, a_provider_with_its_inventory) {
     buf_release(&out);
 }
 
+Test(account_status, a_provider_says_how_its_apis_are) {
+    struct object object = {.kind = OBJECT_PROVIDER, .namespace = "platform", .name = "aws", .generation = 2};
+    const struct status_condition available = {CONDITION_APIS_AVAILABLE, CONDITION_FALSE, "CircuitOpen",
+                                               "account 1: ec2 in eu-west-1 fails: HTTP status 500"};
+    const struct status_api apis[] = {{"autoscaling", "eu-west-1", 10, false}, {"ec2", "", 3, true}};
+    struct provider_status status = {.summary = {PROGRESS_READY, "Listed", "every region is listed", &available, 1},
+                                     .account = "1",
+                                     .apis = apis,
+                                     .api_count = ARRAY_LEN(apis)};
+    struct buf out = {0};
+    status_print_provider(&object, &status, NOW_MS, &out);
+    same(&out,
+         "{\"conditions\":[{\"lastTransitionTime\":\"2026-09-28T00:00:00Z\",\"message\":\"every region is "
+         "listed\",\"observedGeneration\":2,\"reason\":\"Listed\",\"status\":\"True\",\"type\":\"Ready\"},"
+         "{\"lastTransitionTime\":\"2026-09-28T00:00:00Z\",\"message\":\"account 1: ec2 in eu-west-1 fails: HTTP "
+         "status 500\",\"observedGeneration\":2,\"reason\":\"CircuitOpen\",\"status\":\"False\",\"type\":"
+         "\"ApisAvailable\"}],\"observedGeneration\":2,\"account\":\"1\",\"apis\":[{\"circuit\":\"Closed\",\"name\":"
+         "\"autoscaling\",\"region\":\"eu-west-1\",\"requestsPerSecond\":10},{\"circuit\":\"Open\",\"name\":"
+         "\"ec2\",\"region\":\"\",\"requestsPerSecond\":3}]}");
+    schema_check("providers", "status", &out);
+    buf_release(&out);
+}
+
+Test(account_status, no_more_apis_are_shown_than_the_schema_takes) {
+    static struct status_api apis[STATUS_APIS_MAX + 1];
+    static char names[STATUS_APIS_MAX + 1][8];
+    for (size_t i = 0; i < ARRAY_LEN(apis); i++) {
+        (void)snprintf(names[i], sizeof(names[i]), "a%04zu", i);
+        apis[i] = (struct status_api){names[i], "r", 1, false};
+    }
+    struct object object = {.kind = OBJECT_PROVIDER, .namespace = "platform", .name = "aws", .generation = 2};
+    struct provider_status status = {.summary = {PROGRESS_READY, "Listed", "every region is listed", NULL, 0},
+                                     .account = "1",
+                                     .apis = apis,
+                                     .api_count = ARRAY_LEN(apis)};
+    struct buf out = {0};
+    status_print_provider(&object, &status, NOW_MS, &out);
+    schema_check("providers", "status", &out);
+    cr_expect(strstr(buf_text(&out), "a0255") && !strstr(buf_text(&out), "a0256"));
+    buf_release(&out);
+}
+
 Test(account_status, a_budget_that_is_not_counted) {
     struct object object = {.kind = OBJECT_BUDGET, .namespace = "shop", .name = "b", .generation = 2};
     struct status_summary summary = {PROGRESS_STALLED, "ChargesUnavailable", "no charges", NULL, 0, false};

@@ -72,6 +72,7 @@ enum err_class bench_open(struct bench *bench, struct error *err) {
                                           .regions = regions,
                                           .region_count = 1,
                                           .endpoint = endpoint,
+                                          .gate = bench->gate,
                                           .credential = credential,
                                           .credential_ctx = bench,
                                           .is_environment = !bench->is_secret,

@@ -29,6 +29,7 @@ struct bench {
     struct http *http;
     struct script_server server;
     struct adapter *adapter;
+    struct adapter_gate *gate; /* Set before bench_open; NULL: none. */
     struct arena arena;
     struct bench_call calls[BENCH_CALLS_MAX];
     const char *keys[BENCH_KEYS_MAX][2];

@@ -251,7 +251,7 @@ Test(aws_act, a_machine_is_made_once_for_a_token_and_bears_owner_and_token) {
                    "LaunchTemplate.Version=7&MinCount=1&MaxCount=1&ClientToken=token-1&InstanceType=c5.large&"
                    "Placement.AvailabilityZone=eu-west-1b&TagSpecification.1.ResourceType=instance&"
                    "TagSpecification.1.Tag.1.Key=team&"
-                   "TagSpecification.1.Tag.1.Value=%E7%BB%93%E8%B4%A6%20%26%20%3Cco%3E&"
+                   "TagSpecification.1.Tag.1.Value=%E7%BB%93%E8%B4%A6+%26+%3Cco%3E&"
                    "TagSpecification.1.Tag.2.Key=trimtab.dev%2Fowner&TagSpecification.1.Tag.2.Value=trimtab-a&"
                    "TagSpecification.1.Tag.3.Key=trimtab.dev%2Ftoken&TagSpecification.1.Tag.3.Value=token-1&"
                    "TagSpecification.2.ResourceType=volume&");
@@ -333,7 +333,7 @@ Test(aws_act, tags_are_set_by_create_tags) {
     expect_operation(apply_to(CLOUD_TAG, CLOUD_SNAPSHOT, "snap-1"), "");
     expect_sent(0,
                 "Action=CreateTags&Version=2016-11-15&ResourceId.1=snap-1&Tag.1.Key=team&"
-                "Tag.1.Value=%E7%BB%93%E8%B4%A6%20%26%20%3Cco%3E&Tag.2.Key=trimtab.dev%2Fowner&Tag.2.Value=trimtab-a");
+                "Tag.1.Value=%E7%BB%93%E8%B4%A6+%26+%3Cco%3E&Tag.2.Key=trimtab.dev%2Fowner&Tag.2.Value=trimtab-a");
 }
 
 #define GROUP_TAGGED(value)                                                                                            \
@@ -347,9 +347,9 @@ Test(aws_act, a_groups_tags_keep_whether_machines_get_them) {
     answer(GROUP_TAGGED("old"));
     answer(EMPTY("CreateOrUpdateTags"));
     expect_operation(apply_to(CLOUD_TAG, CLOUD_INSTANCE_GROUP, "web & co"), "");
-    expect_sent(0, "AutoScalingGroupNames.member.1=web%20%26%20co");
+    expect_sent(0, "AutoScalingGroupNames.member.1=web+%26+co");
     expect_sent(1, "Action=CreateOrUpdateTags&Version=2011-01-01&Tags.member.1.Key=team&"
-                   "Tags.member.1.Value=%E7%BB%93%E8%B4%A6%20%26%20%3Cco%3E&Tags.member.1.ResourceId=web%20%26%20co&"
+                   "Tags.member.1.Value=%E7%BB%93%E8%B4%A6+%26+%3Cco%3E&Tags.member.1.ResourceId=web+%26+co&"
                    "Tags.member.1.ResourceType=auto-scaling-group&Tags.member.1.PropagateAtLaunch=true");
     cr_expect(strstr(script_request(&bench.server, 1), "Tags.member.2") == NULL, "the owner's tag was there already");
     answer(GROUP_TAGGED("结账 &amp; &lt;co&gt;"));

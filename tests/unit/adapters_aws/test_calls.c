@@ -39,7 +39,7 @@ Test(aws_calls, scaling_sends_an_absolute_size_without_cooldown) {
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     cr_expect_str_eq(reply->as.operation, "");
     cr_expect(strstr(script_request(&bench.server, 0), "Action=SetDesiredCapacity&Version=2011-01-01&"
-                                                       "AutoScalingGroupName=web%20%26%20co&DesiredCapacity=5&"
+                                                       "AutoScalingGroupName=web+%26+co&DesiredCapacity=5&"
                                                        "HonorCooldown=false") != NULL);
 }
 

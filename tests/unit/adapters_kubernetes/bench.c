@@ -35,6 +35,8 @@ static const char *credential(void *ctx, const char *key) {
     struct bench *bench = ctx;
     if (str_eq(key, "PROMETHEUS_TOKEN"))
         return "prometheus-t0ken";
+    if (str_eq(key, "KUBECONFIG"))
+        return bench->own_kubeconfig;
     if (!str_eq(key, "kubeconfig") || bench->has_no_kubeconfig)
         return NULL;
     if (bench->kubeconfig != NULL)

@@ -14,7 +14,7 @@
 
 #define BENCH_CALLS_MAX 8
 #define BENCH_TOKEN "s3cr3t-t0ken"
-#define BENCH_NOW_MS INT64_C(1790000000000) /* 2026-09-21T13:33:20Z */
+#define BENCH_NOW_MS INT64_C(1790000000000) /* 2026-09-21T14:13:20Z */
 
 struct bench_call {
     struct adapter_call call;
@@ -32,7 +32,8 @@ struct bench {
     struct adapter *adapter;
     struct arena arena;
     struct bench_call calls[BENCH_CALLS_MAX];
-    const char *kubeconfig; /* NULL: one with BENCH_TOKEN. */
+    const char *kubeconfig;     /* NULL: one with BENCH_TOKEN. */
+    const char *own_kubeconfig; /* The environment's KUBECONFIG. */
     const char *endpoint;
     bool is_environment, has_no_kubeconfig;
     char *made_kubeconfig;

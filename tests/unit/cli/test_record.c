@@ -31,7 +31,8 @@ static void remove_folder(void) {
 TestSuite(record, .init = make_folder, .fini = remove_folder);
 
 static const struct object policy = {.kind = OBJECT_POLICY, .namespace = "shop", .name = "web"};
-static const struct snapshot_source source = {.provider = "p/a", .region = "r", .message = ""};
+static const struct snapshot_source source = {
+    .provider = "p/a", .region = "r", .kind = CLOUD_INSTANCE_GROUP, .message = ""};
 static const struct snapshot snapshot = {.as_of_ms = 5, .sources = &source, .source_count = 1};
 static const struct plan plan = {.hash = "0123456789abcdef"};
 

@@ -29,7 +29,8 @@ static struct policy policy_make(void) {
     return policy;
 }
 
-static const struct snapshot_source source = {.provider = "p/a", .region = "r", .message = ""};
+static const struct snapshot_source source = {
+    .provider = "p/a", .region = "r", .kind = CLOUD_INSTANCE_GROUP, .message = ""};
 
 /* A day's wave, with a gap. */
 static struct snapshot_resource resource_make(void) {

@@ -37,13 +37,19 @@ static struct rig_region *region_of(struct rig *rig, const char *name) {
     return &rig->regions[str_eq(name, "r2")];
 }
 
-static void answer_list(struct rig *rig, const struct rig_region *region, struct adapter_call *call) {
+static void answer_list(struct rig *rig, const struct rig_region *region, const struct cloud_query *query,
+                        struct adapter_call *call) {
+    struct cloud_resource *copy = arena_alloc_array(call->arena, region->count + 1, sizeof(*copy));
+    size_t count = 0;
     (void)rig;
-    struct cloud_resource *copy = arena_memdup(call->arena, region->resources, region->count * sizeof(*copy));
-    for (size_t i = 0; i < region->count; i++) { /* Strings of its own: they go when the next listing comes. */
+    for (size_t i = 0; i < region->count; i++)
+        if (query->kinds >> region->resources[i].kind & 1u)
+            copy[count++] = region->resources[i];
+    for (size_t i = 0; i < count; i++) { /* Strings of its own: they go when the call's arena does. */
         copy[i].id = arena_strdup(call->arena, copy[i].id);
         copy[i].region = arena_strdup(call->arena, copy[i].region);
         copy[i].type = arena_strdup(call->arena, copy[i].type);
+        copy[i].count_manager = arena_strdup(call->arena, copy[i].count_manager);
         struct cloud_tag *tags = arena_alloc_array(call->arena, copy[i].tag_count, sizeof(*tags));
         for (size_t k = 0; k < copy[i].tag_count; k++)
             tags[k] = (struct cloud_tag){arena_strdup(call->arena, copy[i].tags[k].key),
@@ -51,14 +57,16 @@ static void answer_list(struct rig *rig, const struct rig_region *region, struct
         copy[i].tags = tags;
     }
     call->reply.error = region->list_error;
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+        if (query->kinds >> kind & 1u && region->kind_errors[kind].class != ERR_NONE)
+            call->reply.error = region->kind_errors[kind];
     call->reply.as.resources = copy;
-    call->reply.count = region->count;
-    call->reply.truncated = region->truncated;
+    call->reply.count = count < query->count_max ? count : query->count_max;
+    call->reply.truncated = region->truncated || count > query->count_max;
 }
 
 static void answer_prices(struct rig *rig, const struct rig_region *region, const struct cloud_query *query,
                           struct adapter_call *call) {
-    (void)rig;
     struct cloud_offer *offers = arena_alloc_array(call->arena, query->type_count, sizeof(*offers));
     for (size_t i = 0; i < query->type_count; i++)
         if (!str_eq(query->types[i], "unpriced"))
@@ -66,6 +74,7 @@ static void answer_prices(struct rig *rig, const struct rig_region *region, cons
                                                                .type = arena_strdup(call->arena, query->types[i]),
                                                                .vcpu_milli = 4000,
                                                                .price_hourly = 192000,
+                                                               .as_of_ms = rig->offer_as_of_ms,
                                                                .source = arena_strdup(call->arena, "script")};
     call->reply.as.offers = offers;
     call->reply.error = region->prices_error;
@@ -78,7 +87,12 @@ static void answer_usage(struct rig *rig, const struct rig_region *region, const
     for (size_t i = 0; i < query->id_count; i++) {
         struct cloud_sample *samples = NULL;
         size_t count = 0;
-        for (int64_t t = query->from_ms; t < query->to_ms; t += query->step_ms) {
+        cr_assert_lt(query->from_ms, query->to_ms, "an empty range");
+        if (region->only_now) { /* As metrics.k8s.io: the mean of a window that ended a little ago. */
+            samples = arena_alloc(call->arena, sizeof(*samples));
+            samples[count++] = (struct cloud_sample){runtime_wall_ms(&rig->runtime.base) - 15000, region->utilization};
+        }
+        for (int64_t t = region->only_now ? query->to_ms : query->from_ms; t < query->to_ms; t += query->step_ms) {
             samples = arena_push(call->arena, samples, count, sizeof(*samples));
             samples[count++] = (struct cloud_sample){t, region->utilization};
         }
@@ -98,11 +112,15 @@ static void op_end(struct timer *timer) {
     else if (op->verb == VERB_ACCOUNT)
         call->reply.as.operation = arena_strdup(call->arena, "account-1");
     else if (op->verb == VERB_LIST)
-        answer_list(script->rig, region_of(script->rig, op->query->region), call);
+        answer_list(script->rig, region_of(script->rig, op->query->region), op->query, call);
     else if (op->verb == VERB_PRICES)
         answer_prices(script->rig, region_of(script->rig, op->query->region), op->query, call);
     else
         answer_usage(script->rig, region_of(script->rig, op->query->region), op->query, call);
+    if (op->verb == VERB_LIST) {
+        script->rig->in_flight--;
+        script->rig->in_flight_region[str_eq(op->query->region, "r2")]--;
+    }
     struct script_op **at = &script->ops;
     while (*at != op)
         at = &(*at)->next;
@@ -128,7 +146,17 @@ static void script_account(struct adapter *self, struct adapter_call *call) {
 
 static void script_list(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     struct rig *rig = CONTAINER_OF(self, struct script, base)->rig;
-    if (str_eq(query->region, "r1")) {
+    size_t region = str_eq(query->region, "r2");
+    cr_assert(query->kinds && (query->kinds & (query->kinds - 1)) == 0, "one kind a listing");
+    cr_assert_eq(query->kinds & ~rig->kinds, 0, "a kind that the adapter does not list");
+    for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
+        rig->kind_lists[kind] += query->kinds >> kind & 1u;
+    rig->list_query_max = query->count_max;
+    if (++rig->in_flight > rig->in_flight_max)
+        rig->in_flight_max = rig->in_flight;
+    if (++rig->in_flight_region[region] > rig->in_flight_region_max[region])
+        rig->in_flight_region_max[region] = rig->in_flight_region[region];
+    if (str_eq(query->region, "r1") && query->kinds == 1u << CLOUD_INSTANCE_GROUP) {
         cr_assert_lt(rig->list_count, (size_t)RIG_CALLS_MAX, "it lists without pause");
         rig->list_at_ns[rig->list_count++] = rig->runtime.now_ns;
     }
@@ -172,7 +200,7 @@ static void script_close(struct adapter *self, void (*closed)(void *ctx), void *
 static enum err_class script_open(struct adapter **ret, const struct adapter_env *env,
                                   const struct adapter_config *config, struct error *err);
 
-static const struct adapter_ops script_ops = {
+static struct adapter_ops script_ops = {
     .type = "simulated",
     .open = script_open,
     .close = script_close,
@@ -214,8 +242,13 @@ static void on_usage(void *ctx, const char *namespace, const char *name) {
 }
 
 void rig_start(struct rig *rig) {
+    rig_start_with(rig, 1u << CLOUD_INSTANCE | 1u << CLOUD_INSTANCE_GROUP, 1000, 100000);
+}
+
+void rig_start_with(struct rig *rig, uint32_t kinds, size_t count_max, size_t total_max) {
     struct error err;
     memset(rig, 0, sizeof(*rig));
+    script_ops.kinds = rig->kinds = kinds;
     current = rig;
     runtime_virtual_init(&rig->runtime, 1, RIG_WALL_MS);
     rig->metrics = metrics_new();
@@ -230,7 +263,8 @@ void rig_start(struct rig *rig) {
                                                          .usage_step_ms = 300000,
                                                          .backfill_ms = 86400000,
                                                          .call_timeout_ms = 60000,
-                                                         .count_max = 1000,
+                                                         .count_max = count_max,
+                                                         .total_max = total_max,
                                                          .on_provider = on_provider,
                                                          .on_usage = on_usage,
                                                          .ctx = rig});
@@ -260,9 +294,13 @@ void rig_run(struct rig *rig, uint64_t duration_ns) {
     runtime_virtual_run_until(&rig->runtime, rig->runtime.now_ns + duration_ns);
 }
 
-void rig_open(struct rig *rig, const char *name, bool two, uint64_t hash) {
+void rig_open(struct rig *rig, const char *name, bool two) {
     static const char *const regions[] = {"r1", "r2"};
-    struct provider spec = {.type = PROVIDER_SIMULATED, .regions = regions, .region_count = two ? 2 : 1, .hash = hash};
+    rig_open_regions(rig, name, regions, two ? 2 : 1);
+}
+
+void rig_open_regions(struct rig *rig, const char *name, const char *const *regions, size_t region_count) {
+    struct provider spec = {.type = PROVIDER_SIMULATED, .regions = regions, .region_count = region_count};
     struct object object = {
         .kind = OBJECT_PROVIDER, .namespace = "platform", .name = name, .fault = "", .as.provider = &spec};
     struct error err;

@@ -75,14 +75,14 @@ static struct history_series any_history(struct arena *arena) {
                                    .basis = (enum history_basis)below(2)};
 }
 
-static struct cloud_resource any_cloud_resource(struct arena *arena, const char *region) {
+static struct cloud_resource any_cloud_resource(struct arena *arena, const struct snapshot_source *source) {
     size_t tag_count = (size_t)below(4);
     struct cloud_tag *tags = arena_alloc_array(arena, tag_count + 1, sizeof(*tags));
     for (size_t i = 0; i < tag_count; i++)
         tags[i] = (struct cloud_tag){arena_printf(arena, "k%zu%s", i, any_text(arena)), any_text(arena)};
-    return (struct cloud_resource){.kind = (enum cloud_kind)below(CLOUD_KIND_COUNT),
+    return (struct cloud_resource){.kind = source->kind,
                                    .state = (enum cloud_state)below(CLOUD_STATE_COUNT),
-                                   .region = region,
+                                   .region = source->region,
                                    .zone = any_text(arena),
                                    .id = any_text(arena),
                                    .name = any_text(arena),
@@ -93,7 +93,14 @@ static struct cloud_resource any_cloud_resource(struct arena *arena, const char 
                                    .serving = any_count(),
                                    .vcpu_milli = any_count(),
                                    .memory_mib = any_count(),
+                                   .drifted = any_count(),
                                    .created_at_ms = any_time(),
+                                   .as_of_ms = any_time(),
+                                   .price_hourly = one_in(2) ? 0 : below(INT64_C(1000000000000)),
+                                   .is_spot = one_in(2),
+                                   .parent = one_in(2) ? NULL : any_text(arena),
+                                   .count_manager = one_in(2) ? NULL : any_text(arena),
+                                   .size_manager = one_in(2) ? NULL : any_text(arena),
                                    .tags = tags,
                                    .tag_count = tag_count};
 }
@@ -103,7 +110,7 @@ static struct snapshot_resource any_resource(struct arena *arena, const struct s
     struct snapshot_resource entry = {
         .provider = snapshot->sources[source].provider,
         .source = source,
-        .resource = any_cloud_resource(arena, snapshot->sources[source].region),
+        .resource = any_cloud_resource(arena, &snapshot->sources[source]),
         .has_offer = one_in(2),
         .history = any_history(arena),
         .capacity_per_machine = any_count(),
@@ -114,6 +121,9 @@ static struct snapshot_resource any_resource(struct arena *arena, const struct s
                                            .type = any_text(arena),
                                            .vcpu_milli = any_count(),
                                            .memory_mib = any_count(),
+                                           .gpu = any_count(),
+                                           .architecture = any_text(arena),
+                                           .price_spot_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
                                            .price_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
                                            .as_of_ms = any_time(),
                                            .source = any_text(arena)};
@@ -126,6 +136,7 @@ static struct snapshot any_snapshot(struct arena *arena) {
     for (size_t i = 0; i < snapshot.source_count; i++)
         sources[i] = (struct snapshot_source){.provider = any_text(arena),
                                               .region = any_text(arena),
+                                              .kind = (enum cloud_kind)below(CLOUD_KIND_COUNT),
                                               .state = (enum source_state)below(4),
                                               .as_of_ms = any_time(),
                                               .message = any_text(arena)};
@@ -170,6 +181,13 @@ static void check_cloud_resource(const struct cloud_resource *a, const struct cl
     SAME_INT(a, b, vcpu_milli);
     SAME_INT(a, b, memory_mib);
     SAME_INT(a, b, created_at_ms);
+    SAME_INT(a, b, as_of_ms);
+    SAME_INT(a, b, drifted);
+    SAME_INT(a, b, price_hourly);
+    SAME_INT(a, b, is_spot);
+    cr_assert(str_eq(a->parent, b->parent));
+    cr_assert(str_eq(a->count_manager, b->count_manager));
+    cr_assert(str_eq(a->size_manager, b->size_manager));
     SAME_INT(a, b, tag_count);
     for (size_t i = 0; i < a->tag_count; i++)
         cr_assert_str_eq(cloud_resource_tag(b, a->tags[i].key), a->tags[i].value);
@@ -187,6 +205,9 @@ static void check_resource(const struct snapshot_resource *a, const struct snaps
         SAME_INT(a, b, offer.vcpu_milli);
         SAME_INT(a, b, offer.memory_mib);
         SAME_INT(a, b, offer.price_hourly);
+        SAME_INT(a, b, offer.gpu);
+        SAME_TEXT(a, b, offer.architecture);
+        SAME_INT(a, b, offer.price_spot_hourly);
         SAME_INT(a, b, offer.as_of_ms);
     }
     check_history(&a->history, &b->history);
@@ -202,6 +223,7 @@ static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
         SAME_TEXT(a, b, sources[i].provider);
         SAME_TEXT(a, b, sources[i].region);
         SAME_TEXT(a, b, sources[i].message);
+        SAME_INT(a, b, sources[i].kind);
         SAME_INT(a, b, sources[i].state);
         SAME_INT(a, b, sources[i].as_of_ms);
     }
@@ -250,7 +272,7 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     static const float values[] = {0.1f, 26.5f, 16777216.0f, 1e-45f, 3.40282347e38f, 1.17549435e-38f, 100, 0};
     float demand[ARRAY_LEN(values)];
     memcpy(demand, values, sizeof(values));
-    struct snapshot_source source = {.provider = "p/a", .region = "r", .message = ""};
+    struct snapshot_source source = {.provider = "p/a", .region = "r", .kind = CLOUD_INSTANCE, .message = ""};
     struct snapshot_resource resource = {
         .provider = "p/a",
         .resource = {.region = "r"},
@@ -266,17 +288,19 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
 /* ---- faults ---- */
 
 #define SOURCES                                                                                                        \
-    "\"sources\":[{\"provider\":\"p/a\",\"region\":\"r\",\"state\":\"Fresh\",\"asOf\":null,\"message\":\"\"}]"
+    "\"sources\":[{\"provider\":\"p/"                                                                                  \
+    "a\",\"region\":\"r\",\"kind\":\"InstanceGroup\",\"state\":\"Fresh\",\"asOf\":null,\"message\":\"\"}]"
 #define RESOURCE_HEAD                                                                                                  \
     "\"provider\":\"p/a\",\"region\":\"r\",\"zone\":\"\",\"kind\":\"InstanceGroup\",\"id\":\"i\",\"name\":\"\","       \
     "\"type\":\"t\",\"state\":\"running\",\"count\":1,\"countMin\":0,\"countMax\":9,\"serving\":1,\"vcpuMilli\":1,"    \
-    "\"memoryMiB\":1,\"createdAt\":null,\"capacityPerMachine\":1,\"claimedBy\":null"
+    "\"memoryMiB\":1,\"createdAt\":null,\"asOf\":null,\"priceHourly\":null,\"isSpot\":false,\"drifted\":0,"            \
+    "\"capacityPerMachine\":1,\"claimedBy\":null"
 #define HISTORY_HEAD "\"start\":\"2026-01-01T00:00:00Z\",\"basis\":\"Recorded\""
 #define HISTORY "\"history\":{" HISTORY_HEAD ",\"stepMs\":300000,\"demand\":[1,null],\"saturated\":[]}"
 #define ONE(rest) "{\"asOf\":null," SOURCES ",\"resources\":[{" RESOURCE_HEAD "," rest "}]}"
 #define OFFER(price)                                                                                                   \
-    "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"priceHourly\":" price                \
-    ",\"asOf\":null,\"source\":\"\"}"
+    "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,\"architecture\":\"\","      \
+    "\"priceHourly\":" price ",\"asOf\":null,\"source\":\"\"}"
 
 struct fault {
     const char *text, *message;
@@ -287,7 +311,8 @@ static const struct fault faults[] = {
     {"{\"asOf\":null,\"resources\":[]}", "sources: an array is expected"},
     {"{\"asOf\":1,\"sources\":[],\"resources\":[]}", "asOf: a time"},
     {"{\"asOf\":\"1969-12-31T23:59:59Z\",\"sources\":[],\"resources\":[]}", "asOf: a time"},
-    {"{\"asOf\":null,\"sources\":[{\"provider\":\"p/a\",\"region\":\"r\",\"state\":\"fresh\"}],\"resources\":[]}",
+    {"{\"asOf\":null,\"sources\":[{\"provider\":\"p/"
+     "a\",\"region\":\"r\",\"kind\":\"InstanceGroup\",\"state\":\"fresh\"}],\"resources\":[]}",
      "sources[0].state: the name is not known"},
     {"{\"asOf\":null," SOURCES ",\"resources\":[{}]}", "resources[0].provider: a string is expected"},
     {ONE("\"source\":1,\"tags\":{},\"offer\":null," HISTORY), "resources[0].source: there is no such source"},
@@ -352,9 +377,10 @@ Test(snapshot_json, a_resource_must_be_of_the_provider_of_its_source) {
     struct snapshot snapshot;
     struct error err = {0};
     const char *text =
-        "{\"asOf\":null,\"sources\":[{\"provider\":\"p/b\",\"region\":\"r\",\"state\":\"Fresh\",\"asOf\":null,"
+        "{\"asOf\":null,\"sources\":[{\"provider\":\"p/"
+        "b\",\"region\":\"r\",\"kind\":\"InstanceGroup\",\"state\":\"Fresh\",\"asOf\":null,"
         "\"message\":\"\"}],\"resources\":[{" RESOURCE_HEAD ",\"source\":0,\"tags\":{},\"offer\":null," HISTORY "}]}";
     cr_assert_eq(read(text, &arena, &snapshot, &err), ERR_PERMANENT);
-    cr_assert_str_eq(err.message, "resources[0].source: it is of another provider or region");
+    cr_assert_str_eq(err.message, "resources[0].source: it is of another provider, region or kind");
     arena_release(&arena);
 }

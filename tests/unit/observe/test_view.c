@@ -76,7 +76,7 @@ static void start_estate(struct rig *rig) {
     r2->count = 1;
     r2->resources = mem_alloc_array(1, sizeof(struct cloud_resource));
     r2->resources[0] = rig_group("r2", "a", "m5.xlarge", web_checkout, 2);
-    rig_open(rig, "p", true, 1);
+    rig_open(rig, "p", true);
     rig_run(rig, SECOND);
 }
 
@@ -106,7 +106,7 @@ Test(observe_select, takes_what_bears_every_tag_of_the_policy_and_of_the_owner) 
     struct rig rig;
     start_estate(&rig);
     cr_expect_str_eq(selected(&rig, GROUPS, NULL, 0, NULL, 0), "r1/a r1/b r1/c r2/a ");
-    cr_expect_str_eq(selected(&rig, GROUPS | 1u << CLOUD_INSTANCE, NULL, 0, NULL, 0), "r1/a r1/b r1/c r1/d r2/a ");
+    cr_expect_str_eq(selected(&rig, GROUPS | 1u << CLOUD_INSTANCE, NULL, 0, NULL, 0), "r1/d r1/a r1/b r1/c r2/a ");
     cr_expect_str_eq(selected(&rig, 1u << CLOUD_INSTANCE, NULL, 0, NULL, 0), "r1/d ");
     cr_expect_str_eq(selected(&rig, 0, NULL, 0, NULL, 0), "");
     cr_expect_str_eq(selected(&rig, GROUPS, &web, 1, NULL, 0), "r1/a r1/b r2/a ");
@@ -183,6 +183,8 @@ Test(observe_snapshot, tells_of_each_source_how_good_it_is) {
     error_set(&rig.regions[0].list_error, ERR_RETRYABLE, "unavailable");
     rig_run(&rig, 10 * MINUTE);
     struct snapshot *snapshot = observe_snapshot(rig.observe, &policy, &scope, 1, &arena);
+    cr_assert_eq(snapshot->source_count, 2, "of the kind that the policy selects alone");
+    cr_assert_eq(snapshot->sources[0].kind, CLOUD_INSTANCE_GROUP);
     cr_assert_eq(snapshot->sources[0].state, SOURCE_STALE);
     cr_assert_str_eq(snapshot->sources[0].message, "unavailable");
     cr_assert_eq(snapshot->sources[1].state, SOURCE_TRUNCATED);
@@ -293,7 +295,7 @@ Test(observe_usage, goes_on_after_its_provider_was_reopened) {
     rig.latency_ns = SECOND;
     track(&rig, 0);
     rig_run(&rig, 500 * MS); /* Its call is under way. */
-    rig_open(&rig, "p", true, 2);
+    rig_open(&rig, "p", true);
     rig_run(&rig, 10 * SECOND);
     cr_assert_not(is_tracked(&rig, 0, &error));
     track(&rig, 0);
@@ -310,11 +312,59 @@ Test(observe_usage, of_a_provider_that_closed_is_dropped) {
     rig_run(&rig, SECOND);
     observe_provider_close(rig.observe, "platform", "p");
     rig_run(&rig, 3 * 60 * MINUTE);
-    rig_open(&rig, "p", true, 2);
+    rig_open(&rig, "p", true);
     rig_run(&rig, 10 * SECOND);
     track(&rig, 1); /* Any call on the way drops what nobody touched. */
     rig_run(&rig, 10 * SECOND);
     cr_assert_not(is_tracked(&rig, 0, &error));
     cr_assert(is_tracked(&rig, 1, &error));
+    rig_stop(&rig);
+}
+
+Test(observe_usage, of_a_cloud_that_tells_only_what_is_now_becomes_a_history) {
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].only_now = true;
+    for (int i = 0; i < 12; i++) {
+        track(&rig, 0);
+        rig_run(&rig, 5 * MINUTE);
+    }
+    struct history_series series = history_of(&rig, "a", &arena);
+    cr_assert_geq(series.count, 10);
+    size_t known = 0;
+    for (size_t i = 0; i < series.count; i++) {
+        known += isnan(series.demand[i]) ? 0u : 1u;
+        if (!isnan(series.demand[i]))
+            cr_assert_float_eq(series.demand[i], 8, 1e-6);
+    }
+    cr_assert_geq(known, 10, "one a step");
+    cr_assert_leq(rig.usage_count, 13);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+Test(observe_usage, of_one_machine_is_its_own_and_of_a_disk_there_is_none) {
+    struct rig rig;
+    struct arena arena = {0};
+    struct error error;
+    start_estate(&rig);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].resources[3].serving = 0; /* As of all that are no groups. */
+    rig_run(&rig, 2 * MINUTE);
+    track(&rig, 3);
+    rig_run(&rig, SECOND);
+    struct history_series series =
+        history_view(rig.history, "platform/p/r1/Instance/d/cpu", runtime_wall_ms(&rig.runtime.base), 86400000, &arena);
+    cr_assert_gt(series.count, 0);
+    cr_assert_float_eq(series.demand[0], 2, 1e-6, "half of one machine of 4 vCPU");
+    size_t calls = rig.usage_count;
+    rig.regions[0].resources[3].kind = CLOUD_VOLUME;
+    track(&rig, 3);
+    rig_run(&rig, SECOND);
+    cr_assert_eq(rig.usage_count, calls);
+    cr_assert(is_tracked(&rig, 3, &error), "nobody waits for what never comes");
+    arena_release(&arena);
     rig_stop(&rig);
 }
