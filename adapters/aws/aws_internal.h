@@ -43,6 +43,7 @@ struct aws {
     char *endpoint; /* Without a trailing slash; NULL: AWS's own. */
     char *region;   /* The first of the Provider's: for calls that concern the account. */
     struct aws_auth auth;
+    char *export_bucket, *export_prefix, *export_region; /* Of the bill in S3; NULL: Cost Explorer. */
 };
 
 static inline struct aws *aws_of(const struct call *call) {
@@ -124,6 +125,14 @@ void aws_poll(struct aws *aws, struct adapter_call *outer, const char *operation
 /* ec2.c */
 void aws_instances_build(struct call *call);
 const char *aws_instances_read(struct call *call, struct aws_inventory *inventory, struct error *err);
+
+/* prices.c */
+void aws_prices(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
+
+/* charges.c */
+enum err_class aws_charges_open(struct aws *aws, const struct adapter_config *config, struct error *err);
+void aws_charges_release(struct aws *aws);
+void aws_charges(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
 
 /* cloudwatch.c */
 void aws_usage(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);

@@ -4,6 +4,8 @@
  *
  *     adapter_probe TYPE ENDPOINT REGION account
  *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
+ *     adapter_probe TYPE ENDPOINT REGION prices [TYPE...]
+ *     adapter_probe TYPE ENDPOINT REGION charges FROM TO COUNT_MAX [CURSOR]
  *     adapter_probe TYPE ENDPOINT REGION usage KIND FROM TO STEP ID...
  *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT          (Scale of an InstanceGroup)
  *     adapter_probe TYPE ENDPOINT REGION act VERB KIND ID [FIELD=VALUE...] [tag:KEY=VALUE...]
@@ -102,6 +104,57 @@ static void write_samples(struct json_writer *w, const char *key, const struct c
     jw_close(w, ']');
 }
 
+static void write_offer(struct json_writer *w, const struct cloud_offer *offer) {
+    jw_open(w, '{');
+    jw_put_string(w, "region", offer->region);
+    jw_put_string(w, "type", offer->type);
+    jw_put_int(w, "vcpuMilli", offer->vcpu_milli);
+    jw_put_int(w, "memoryMiB", offer->memory_mib);
+    jw_put_int(w, "gpu", offer->gpu);
+    jw_put_string(w, "architecture", offer->architecture);
+    jw_put_int(w, "priceMicros", offer->price_hourly);
+    jw_put_int(w, "spotMicros", offer->price_spot_hourly);
+    jw_put_int(w, "asOfMs", offer->as_of_ms);
+    jw_put_string(w, "source", offer->source);
+    jw_close(w, '}');
+}
+
+static void write_charge(struct json_writer *w, const struct cloud_charge *charge) {
+    jw_open(w, '{');
+    jw_put_string(w, "BilledCost", charge->billed_cost);
+    jw_put_string(w, "EffectiveCost", charge->effective_cost);
+    jw_put_string(w, "BillingCurrency", charge->billing_currency);
+    jw_put_string(w, "ServiceName", charge->service_name);
+    jw_put_string(w, "RegionId", charge->region_id);
+    jw_put_string(w, "ResourceId", charge->resource_id);
+    jw_put_string(w, "ChargeCategory", charge->charge_category);
+    jw_put_string(w, "ChargeDescription", charge->charge_description);
+    jw_put_int(w, "startMs", charge->charge_period_start_ms);
+    jw_put_int(w, "endMs", charge->charge_period_end_ms);
+    jw_key(w, "tags");
+    jw_open(w, '{');
+    for (size_t i = 0; i < charge->tag_count; i++)
+        jw_put_string(w, charge->tags[i].key, charge->tags[i].value);
+    jw_close(w, '}');
+    jw_close(w, '}');
+}
+
+static void write_money(struct json_writer *w, const struct probe *probe) {
+    const struct adapter_reply *reply = &probe->call.reply;
+    bool is_prices = str_eq(probe->verb, "prices");
+    if (!is_prices)
+        jw_put_string(w, "cursor", reply->cursor);
+    jw_key(w, "items");
+    jw_open(w, '[');
+    for (size_t i = 0; i < reply->count; i++) {
+        if (is_prices)
+            write_offer(w, &reply->as.offers[i]);
+        else
+            write_charge(w, &reply->as.charges[i]);
+    }
+    jw_close(w, ']');
+}
+
 static void write_result(struct json_writer *w, const struct probe *probe) {
     const struct adapter_reply *reply = &probe->call.reply;
     if (str_eq(probe->verb, "account") || str_eq(probe->verb, "apply")) {
@@ -113,6 +166,10 @@ static void write_result(struct json_writer *w, const struct probe *probe) {
         jw_put_int(w, "pollAfterMs", reply->poll_after_ms);
         if (reply->id != NULL)
             jw_put_string(w, "id", reply->id);
+        return;
+    }
+    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "charges")) {
+        write_money(w, probe);
         return;
     }
     jw_put_bool(w, "truncated", reply->truncated);
@@ -228,9 +285,25 @@ static bool parse_act(struct probe *probe, int argc, char **argv) {
     return true;
 }
 
+static bool parse_money(struct probe *probe, int argc, char **argv) {
+    if (str_eq(probe->verb, "prices")) {
+        probe->query.types = argc > 1 ? (const char *const *)(argv + 1) : NULL;
+        probe->query.type_count = (size_t)(argc - 1);
+        return true;
+    }
+    int64_t count_max = 0;
+    bool ok = (argc == 4 || argc == 5) && time_parse(argv[1], &probe->query.from_ms) &&
+              time_parse(argv[2], &probe->query.to_ms) && str_to_int64(argv[3], &count_max) && count_max >= 0;
+    probe->query.count_max = (size_t)count_max;
+    probe->query.cursor = argc == 5 ? argv[4] : NULL;
+    return ok;
+}
+
 /* argv from the verb on. */
 static bool parse(struct probe *probe, int argc, char **argv) {
     probe->verb = argv[0];
+    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "charges"))
+        return parse_money(probe, argc, argv);
     if (str_eq(probe->verb, "account"))
         return argc == 1;
     if (str_eq(probe->verb, "list")) {
@@ -266,6 +339,10 @@ static void submit(struct probe *probe) {
         adapter->ops->account(adapter, &probe->call);
     else if (str_eq(probe->verb, "list"))
         adapter->ops->list(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "prices"))
+        adapter->ops->prices(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "charges"))
+        adapter->ops->charges(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "usage"))
         adapter->ops->usage(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "poll"))
@@ -295,6 +372,16 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
     return error_set(err, ERR_PERMANENT, "no such adapter: %s", argv[0]);
 }
 
+/* 0: the machine's own; else a clock that is off by $PROBE_CLOCK_OFFSET_S. */
+static int64_t clock_start_ms(void) {
+    const char *offset = getenv("PROBE_CLOCK_OFFSET_S");
+    int64_t offset_s;
+    uv_timeval64_t now;
+    if (offset == NULL || !str_to_int64(offset, &offset_s) || uv_gettimeofday(&now) != 0)
+        return 0;
+    return (now.tv_sec + offset_s) * 1000;
+}
+
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
@@ -303,7 +390,7 @@ int main(int argc, char **argv) {
     }
     probe.query.region = probe.action.region = argv[3];
     uv_loop_init(&probe.loop);
-    runtime_uv_init(&probe.runtime, &probe.loop, 1, 0);
+    runtime_uv_init(&probe.runtime, &probe.loop, 1, clock_start_ms());
     probe.http = http_new(&probe.loop, &(struct http_options){.user_agent = "trimtab-probe"});
     struct error err = {0};
     struct catalogue *catalogue = NULL;
