@@ -15,7 +15,7 @@
 /* -1: the group is not listed. */
 static int64_t listed_size(const struct contract_factory *factory, struct contract_bed *bed) {
     struct probe probe;
-    const struct cloud_resource *group = probe_find(factory, bed, &probe, CLOUD_INSTANCE_GROUP, bed->group);
+    const struct cloud_resource *group = probe_find(factory, bed, &probe, probe_group_kind(bed), bed->group);
     int64_t size = group != NULL ? group->count : -1;
     probe_release(&probe);
     return size;
@@ -41,7 +41,7 @@ void contract_done_runs_once_and_later_for_every_verb(const struct contract_fact
     struct cloud_query query = probe_list_query(bed);
     struct cloud_query usage = {
         .region = bed->region,
-        .kind = CLOUD_INSTANCE_GROUP,
+        .kind = probe_group_kind(bed),
         .metric = CLOUD_METRIC_CPU,
         .ids = &bed->group,
         .id_count = 1,
@@ -50,7 +50,7 @@ void contract_done_runs_once_and_later_for_every_verb(const struct contract_fact
         .step_ms = 300000,
     };
     struct cloud_action action = {
-        .kind = CLOUD_INSTANCE_GROUP, .region = bed->region, .id = bed->group, .count = bed->size};
+        .kind = probe_group_kind(bed), .region = bed->region, .id = bed->group, .count = bed->size};
     const struct adapter_ops *ops = bed->adapter->ops;
     struct probe probe;
     for (int verb = 0; verb < 6; verb++) {
@@ -149,7 +149,7 @@ void contract_list_of_exactly_count_max_is_not_truncated(const struct contract_f
 void contract_list_of_kinds_that_are_absent_is_empty(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(false);
     struct cloud_query query = probe_list_query(bed);
-    query.kinds = 1u << CLOUD_WORKLOAD;
+    query.kinds &= ~bed->adapter->ops->kinds;
     struct probe probe;
     probe_list(factory, bed, &probe, &query);
     cr_expect_eq(probe.call.reply.error.class, ERR_NONE);
@@ -213,7 +213,7 @@ void contract_one_token_scales_once(const struct contract_factory *factory) {
 void contract_unknown_group_is_a_conflict_without_effect(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(false);
     const char *group = bed->group;
-    bed->group = "no-such-group";
+    bed->group = bed->group_unknown != NULL ? bed->group_unknown : "no-such-group";
     struct probe probe;
     probe_scale(factory, bed, &probe, bed->size_other, "token");
     bed->group = group;
@@ -255,7 +255,7 @@ void contract_cancelled_read_answers_once_without_effect(const struct contract_f
 void contract_cancelled_apply_does_not_claim_to_know(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(true);
     struct cloud_action action = {
-        .kind = CLOUD_INSTANCE_GROUP, .region = bed->region, .id = bed->group, .count = bed->size_other};
+        .kind = probe_group_kind(bed), .region = bed->region, .id = bed->group, .count = bed->size_other};
     struct probe probe;
     probe_init(&probe);
     bed->adapter->ops->apply(bed->adapter, &probe.call, &action);
@@ -332,7 +332,7 @@ void contract_close_of_an_idle_adapter_reports_later(const struct contract_facto
 void contract_timeout_of_an_apply_is_an_unknown_effect(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(true);
     struct cloud_action action = {
-        .kind = CLOUD_INSTANCE_GROUP, .region = bed->region, .id = bed->group, .count = bed->size_other};
+        .kind = probe_group_kind(bed), .region = bed->region, .id = bed->group, .count = bed->size_other};
     struct probe probe;
     probe_init(&probe);
     probe.call.timeout_ms = bed->timeout_ms;
@@ -350,7 +350,7 @@ void contract_usage_samples_ascend_within_the_range(const struct contract_factor
     struct contract_bed *bed = factory->open(false);
     struct cloud_query query = {
         .region = bed->region,
-        .kind = CLOUD_INSTANCE_GROUP,
+        .kind = probe_group_kind(bed),
         .metric = CLOUD_METRIC_CPU,
         .ids = &bed->group,
         .id_count = 1,

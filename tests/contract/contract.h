@@ -25,15 +25,19 @@ struct contract_bed {
     struct adapter *adapter; /* A case that closes it sets NULL. */
     const char *region, *region_bad;
     const char *group;
-    int64_t size, size_other; /* The group's size at first, and another that it may have. */
-    size_t resource_count;    /* In region, of the kinds that the adapter lists. */
-    int64_t now_ms;           /* Wall time of the cloud. */
-    uint32_t timeout_ms;      /* Runs out, in a slow bed, after a request has left and before it is answered. */
+    bool group_is_workload;    /* Else it is an InstanceGroup. */
+    const char *group_unknown; /* An id as a group might have it, of none; NULL: "no-such-group". */
+    int64_t size, size_other;  /* The group's size at first, and another that it may have. */
+    size_t resource_count;     /* In region, of the kinds that the adapter lists. */
+    int64_t now_ms;            /* Wall time of the cloud. */
+    uint32_t timeout_ms;       /* Runs out, in a slow bed, after a request has left and before it is answered. */
     /* What is acted on, by kind; NULL: none of it. The instance runs, alone; the volume is attached to nothing. Each
      * bears the tag "stay" = "1". */
     const char *targets[CLOUD_KIND_COUNT];
-    const char *type_other; /* RESIZE of the instance. */
-    const char *template;   /* CREATE */
+    const char *type_other;   /* RESIZE of the instance. */
+    int64_t vcpu_milli_other; /* RESIZE of the workload. */
+    const char *template;     /* CREATE */
+    const char *tag_key;      /* The same of a key; NULL: "Kosten/Träger 1". */
     const char *tag_value; /* UTF-8 and what is reserved in URLs, forms, JSON and XML, as far as the server bears it. */
     void *ctx;             /* The factory's. */
 };

@@ -36,7 +36,9 @@ static struct cloud_action action_of(const struct contract_bed *bed, enum cloud_
                                   .tags = tags,
                                   .tag_count = tag_count,
                                   .token = token_of(kind, verb)};
-    if (verb == CLOUD_RESIZE)
+    if (verb == CLOUD_RESIZE && kind == CLOUD_WORKLOAD)
+        action.vcpu_milli = bed->vcpu_milli_other;
+    else if (verb == CLOUD_RESIZE)
         action.type = bed->type_other;
     return action;
 }
@@ -78,7 +80,11 @@ static void expect_target(const struct contract_bed *bed, const struct cloud_act
         cr_expect(found->count_min == action->count_min && found->count_max == action->count_max, "%s", what);
         break;
     case CLOUD_RESIZE:
-        cr_expect_str_eq(found->type, bed->type_other, "%s: %s", what, found->type);
+        if (action->kind == CLOUD_WORKLOAD)
+            cr_expect(found->vcpu_milli == action->vcpu_milli && found->drifted == 0, "%s: %lld milli-cores", what,
+                      (long long)found->vcpu_milli);
+        else
+            cr_expect_str_eq(found->type, bed->type_other, "%s: %s", what, found->type);
         cr_expect_eq(found->state, CLOUD_RUNNING, "%s: it is %s", what, cloud_state_name(found->state));
         break;
     case CLOUD_START:
@@ -240,7 +246,8 @@ void contract_what_is_made_is_made_once_for_a_token(const struct contract_factor
 
 void contract_tags_come_back_as_they_were_set(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(false);
-    const struct cloud_tag tags[] = {{"Kosten/Träger 1", bed->tag_value}, {"empty", ""}, {"team", "old"}};
+    const struct cloud_tag tags[] = {
+        {bed->tag_key != NULL ? bed->tag_key : "Kosten/Träger 1", bed->tag_value}, {"empty", ""}, {"team", "old"}};
     const struct cloud_tag newer[] = {{"team", bed->tag_value}};
     for (int kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
         if (!has(factory, bed, (enum cloud_kind)kind, CLOUD_TAG) || bed->targets[kind] == NULL)
@@ -290,12 +297,13 @@ void contract_a_malformed_handle_is_permanent(const struct contract_factory *fac
 void contract_another_adapter_goes_on_with_a_handle(const struct contract_factory *factory) {
     static const enum cloud_verb verbs[] = {CLOUD_STOP, CLOUD_START, CLOUD_RESIZE};
     struct contract_bed *bed = factory->open(false);
+    enum cloud_kind kind = bed->group_is_workload ? CLOUD_WORKLOAD : CLOUD_INSTANCE;
     int handed_over = 0;
     for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (!has(factory, bed, CLOUD_INSTANCE, verbs[i]))
+        if (!has(factory, bed, kind, verbs[i]))
             continue;
         struct adapter *first = bed->adapter;
-        struct cloud_action action = action_of(bed, CLOUD_INSTANCE, verbs[i], NULL, 0);
+        struct cloud_action action = action_of(bed, kind, verbs[i], NULL, 0);
         struct probe probe;
         probe_apply(factory, bed, &probe, &action);
         handed_over += probe.call.reply.error.class == ERR_NONE && probe.call.reply.as.operation[0] != '\0';

@@ -18,6 +18,10 @@ static void on_done(struct adapter_call *call) {
     probe->state_was_cleared = call->state == NULL;
 }
 
+enum cloud_kind probe_group_kind(const struct contract_bed *bed) {
+    return bed->group_is_workload ? CLOUD_WORKLOAD : CLOUD_INSTANCE_GROUP;
+}
+
 void probe_init(struct probe *probe) {
     *probe = (struct probe){0};
     probe->call.done = on_done;
@@ -82,7 +86,7 @@ void probe_scale(const struct contract_factory *factory, struct contract_bed *be
                  const char *token) {
     struct cloud_action action = {
         .verb = CLOUD_SCALE,
-        .kind = CLOUD_INSTANCE_GROUP,
+        .kind = probe_group_kind(bed),
         .region = bed->region,
         .id = bed->group,
         .count = count,

@@ -17,6 +17,7 @@ struct probe { /* A call and what became of it. */
     bool state_was_cleared;
 };
 
+enum cloud_kind probe_group_kind(const struct contract_bed *bed);
 void probe_init(struct probe *probe);
 void probe_release(struct probe *probe);
 /* Turns the loop until the call has been answered. */
