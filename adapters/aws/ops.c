@@ -114,22 +114,16 @@ static void aws_poll_verb(struct adapter *self, struct adapter_call *outer, cons
     aws_poll(from(self), outer, operation);
 }
 
-static void refuse(struct adapter *self, struct adapter_call *outer, const char *verb) {
-    static const struct call_verb refused_verb = {.name = "refused"};
-    struct call *call = call_new(&from(self)->host, outer, &refused_verb, 0);
-    call_refuse(call, "aws: %s: not read by this version", verb);
+static void aws_limits_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    aws_limits(from(self), outer, query);
 }
 
-static void aws_limits(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
-    (void)query;
-    refuse(self, outer, "limits");
-}
-
-#define BIT(verb) (1u << (verb))
+#define BIT(n) (1u << (n))
 
 const struct adapter_ops adapter_aws = {
     .type = "aws",
-    .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
+    .kinds = BIT(CLOUD_INSTANCE_GROUP) | BIT(CLOUD_INSTANCE) | BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT) |
+             BIT(CLOUD_BUCKET) | BIT(CLOUD_ADDRESS),
     .verbs =
         {
             [CLOUD_INSTANCE_GROUP] = BIT(CLOUD_SCALE) | BIT(CLOUD_TAG),
@@ -147,7 +141,7 @@ const struct adapter_ops adapter_aws = {
     .prices = aws_prices_verb,
     .usage = aws_usage_verb,
     .charges = aws_charges_verb,
-    .limits = aws_limits,
+    .limits = aws_limits_verb,
     .apply = aws_apply_verb,
     .poll = aws_poll_verb,
     .cancel = call_host_cancel,

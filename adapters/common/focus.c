@@ -214,12 +214,12 @@ static enum err_class inflate_piece(struct focus_reader *reader, struct bytes pi
         zip->next_out = (unsigned char *)out;
         zip->avail_out = sizeof(out);
         int code = inflate(zip, Z_NO_FLUSH);
-        if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR)
-            return error_set(err, ERR_PERMANENT, "row %llu: the gzip data are broken: %s",
-                             (unsigned long long)reader->csv.row_number, zip->msg != NULL ? zip->msg : "?");
         reader->is_member_done = code == Z_STREAM_END;
         if (csv_stream_feed(&reader->csv, (struct bytes){out, sizeof(out) - zip->avail_out}, err) != ERR_NONE)
             return err->class;
+        if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR && !reader->is_stopped)
+            return error_set(err, ERR_PERMANENT, "row %llu: the gzip data are broken: %s",
+                             (unsigned long long)reader->csv.row_number, zip->msg != NULL ? zip->msg : "?");
         has_more = zip->avail_in > 0 || zip->avail_out == 0;
     }
     return ERR_NONE;

