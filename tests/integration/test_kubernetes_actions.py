@@ -305,7 +305,7 @@ def test_a_resize_in_place_keeps_the_pods_and_follows_new_ones(space):
 def test_a_resize_of_many_pods_goes_on_from_poll_to_poll(space):
     space.deploy(replicas=120)
     first = space.act("Resize", vcpuMilli=500)
-    assert first["operation"] == f"resize/cluster/{space.id()}/500/0"
+    assert first.get("operation") == f"resize/cluster/{space.id()}/500/0", first
     done(space.finish(first))
     assert space.requests() == [(("375m", "256Mi"), ("125m", "64Mi"))] * 120
 
