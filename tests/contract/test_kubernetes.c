@@ -1,6 +1,6 @@
 /*
- * The contract, held against a real control plane whose pods kwok plays (servers.py starts it). Each bed is a namespace
- * of its own with what kubernetes_bed.yaml says; the nodes are the cluster's.
+ * The contract, held against a real control plane whose pods kwok plays (contract_cluster.py starts it). Each bed is a
+ * namespace of its own with what kubernetes_bed.yaml says; the nodes are the cluster's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -42,7 +42,7 @@ struct rig {
 
 static const char *setting(const char *name) {
     const char *value = getenv(name);
-    cr_assert(value != NULL, "%s is not set: tests/contract/servers.py does so", name);
+    cr_assert(value != NULL, "%s is not set: tests/support/contract_cluster.py does so", name);
     return value;
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""servers.py PROGRAM ARG...: runs the contract suite beside the real servers that its factories need, and ends as it
-does. A factory finds its server through the environment:
+"""contract_cluster.py PROGRAM ARGUMENT...: runs a program of the contract suite with a real cluster beside it, which it
+finds through its environment:
 
 CONTRACT_KUBECONFIG       a cluster with controller manager, scheduler, kwok and two nodes
 CONTRACT_KUBECONFIG_SLOW  the same through a proxy that takes its time for every PATCH
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cluster as cluster_support  # noqa: E402
 from api_proxy import ApiProxy  # noqa: E402
 
