@@ -8,37 +8,24 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "contract.h"
+#include "loop_bed.h"
 
 #include "adapters/aws/aws_internal.h"
-#include "base/runtime_uv.h"
 #include "base/str.h"
 #include "base/timefmt.h"
-#include "net/http.h"
 #include "tests/support/script_server.h"
 
 #define GROUPS_BEGIN "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><AutoScalingGroups>"
 #define GROUPS_END "</AutoScalingGroups>%s</DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>"
-#define TICK_MS 2       /* What is set by a timer is seen so soon, since a turn of the loop waits for events. */
-#define TICKS_MAX 30000 /* A minute: a list of 5000 pages under sanitizers. */
 
 struct rig {
-    struct contract_bed bed;
-    uv_loop_t loop;
-    uv_timer_t tick;
-    int ticks;
-    struct runtime_uv runtime;
-    struct http *http;
+    struct loop_bed base;
     struct script_server server;
     char token_path[64];
 };
 
 static struct rig *rig_of(struct contract_bed *bed) {
-    return CONTAINER_OF(bed, struct rig, bed);
-}
-
-static void on_tick(uv_timer_t *timer) {
-    ((struct rig *)timer->data)->ticks++;
+    return CONTAINER_OF(bed, struct rig, base.bed);
 }
 
 /* Web identity: a credential that can be renewed. Cases that never script its endpoint get a static key. */
@@ -61,7 +48,7 @@ static struct adapter *open_adapter(struct rig *rig, const char *(*key)(void *ct
     struct adapter *adapter;
     struct error err = {0};
     char *endpoint = mem_printf("http://127.0.0.1:%d", rig->server.port);
-    const struct adapter_env env = {&rig->runtime.base, rig->http, NULL};
+    const struct adapter_env env = {&rig->base.runtime.base, rig->base.http, NULL};
     const struct adapter_config config = {.name = "contract",
                                           .regions = regions,
                                           .region_count = 1,
@@ -77,55 +64,20 @@ static struct adapter *open_adapter(struct rig *rig, const char *(*key)(void *ct
 static struct contract_bed *rig_open(bool slow) {
     cr_assert(!slow);
     struct rig *rig = mem_alloc(sizeof(*rig));
-    uv_loop_init(&rig->loop);
-    uv_timer_init(&rig->loop, &rig->tick);
-    rig->tick.data = rig;
-    uv_timer_start(&rig->tick, on_tick, TICK_MS, TICK_MS);
-    runtime_uv_init(&rig->runtime, &rig->loop, 1, 0);
-    rig->http = http_new(&rig->loop, &(struct http_options){.user_agent = "trimtab-contract"});
-    script_server_start(&rig->server, &rig->loop);
-    rig->bed.region = "us-east-1";
-    rig->bed.group = "web";
-    rig->bed.adapter = open_adapter(rig, static_key);
-    return &rig->bed;
-}
-
-static bool rig_pump(struct contract_bed *bed, const bool *until) {
-    struct rig *rig = rig_of(bed);
-    while (!*until && rig->ticks < TICKS_MAX)
-        uv_run(&rig->loop, UV_RUN_ONCE);
-    return *until;
-}
-
-static void rig_settle(struct contract_bed *bed) {
-    for (int i = 0; i < 3; i++)
-        uv_run(&rig_of(bed)->loop, UV_RUN_NOWAIT);
-}
-
-static void on_closed(void *ctx) {
-    *(bool *)ctx = true;
-}
-
-static void close_adapter(struct contract_bed *bed) {
-    bool closed = false;
-    bed->adapter->ops->close(bed->adapter, on_closed, &closed);
-    cr_assert(rig_pump(bed, &closed));
+    loop_bed_init(&rig->base);
+    script_server_start(&rig->server, &rig->base.loop);
+    rig->base.bed.region = "us-east-1";
+    rig->base.bed.group = "web";
+    rig->base.bed.adapter = open_adapter(rig, static_key);
+    return &rig->base.bed;
 }
 
 static void rig_shut(struct contract_bed *bed) {
     struct rig *rig = rig_of(bed);
-    bool closed = false;
-    close_adapter(bed);
-    http_close(rig->http, on_closed, &closed);
-    cr_assert(rig_pump(bed, &closed));
-    http_free(rig->http);
+    loop_bed_release(&rig->base);
     script_server_stop(&rig->server);
-    runtime_uv_close(&rig->runtime);
-    uv_close((uv_handle_t *)&rig->tick, NULL);
-    uv_run(&rig->loop, UV_RUN_DEFAULT);
-    runtime_uv_release(&rig->runtime);
+    loop_bed_end(&rig->base);
     script_server_release(&rig->server);
-    cr_assert_eq(uv_loop_close(&rig->loop), 0);
     if (rig->token_path[0] != '\0')
         unlink(rig->token_path);
     mem_free(rig);
@@ -188,11 +140,11 @@ static void script_credential(struct contract_bed *bed) {
         cr_assert(fd >= 0);
         cr_assert_eq(write(fd, "a.b.c", 5), 5);
         close(fd);
-        close_adapter(bed);
+        loop_bed_close_adapter(bed, bed->adapter);
         bed->adapter = open_adapter(rig, credential);
     }
     char until[TIME_TEXT_MAX];
-    time_format(runtime_wall_ms(&rig->runtime.base) + INT64_C(3600000), until);
+    time_format(runtime_wall_ms(&rig->base.runtime.base) + INT64_C(3600000), until);
     char *text = mem_printf("<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>"
                             "<AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t"
                             "</SessionToken><Expiration>%s</Expiration></Credentials>"
@@ -277,7 +229,7 @@ static bool refusal(size_t index, struct arena *arena, struct contract_refusal *
 }
 
 static const struct contract_script script = {
-    .base = {.open = rig_open, .pump = rig_pump, .settle = rig_settle, .shut = rig_shut},
+    .base = {.open = rig_open, .pump = loop_bed_pump, .settle = loop_bed_settle, .shut = rig_shut},
     .kinds = 1u << CLOUD_INSTANCE_GROUP,
     .page = page,
     .strange = strange,
