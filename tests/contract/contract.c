@@ -128,7 +128,7 @@ void contract_list_is_cut_at_count_max_and_says_so(const struct contract_factory
     struct probe probe;
     probe_list(factory, bed, &probe, &query);
     cr_expect_eq(probe.call.reply.error.class, ERR_NONE);
-    cr_expect_eq(probe.call.reply.count, query.count_max);
+    cr_expect_eq(probe.call.reply.count, query.count_max, "%zu of %zu", probe.call.reply.count, query.count_max);
     cr_expect(probe.call.reply.truncated);
     arena_release(&probe.arena);
     factory->shut(bed);

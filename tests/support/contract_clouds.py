@@ -109,7 +109,8 @@ class Moto(Cloud):
 
     def free_regions(self):
         regions = self.client("ec2", "us-east-1").describe_regions()["Regions"]
-        return [r["RegionName"] for r in regions]
+        # An account is of one partition.
+        return [r["RegionName"] for r in regions if not r["RegionName"].startswith(("cn-", "us-gov-"))]
 
 
 class Ministack(Cloud):
