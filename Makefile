@@ -116,9 +116,13 @@ fuzz: ## Run each libFuzzer target for FUZZ_SECONDS=20 over its corpus (FUZZ=fuz
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=fuzz $(FUZZERS:%=$(BUILD)/fuzz/bin/%)
 	@bash tests/support/fuzz.sh $(BUILD)/fuzz $(or $(FUZZ),$(FUZZERS))
 
+# Each is a program of tests/bench; the helpers of some are built with the release's flags.
+BENCH ?= runtime listing
+BENCH_ARGS_runtime = --n $(or $(BENCH_N),10000)
 .PHONY: bench
-bench: all ## Measure against a controller-runtime controller on a real API server (BENCH_N="10000 50000")
-	@$(PYTHON) tests/bench/runtime.py --n $(or $(BENCH_N),10000)
+bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=listing: one
+	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release $(HELPERS:$(OUT)/%=$(BUILD)/release/%)
+	@$(foreach b,$(BENCH),$(PYTHON) tests/bench/$(b).py $(BENCH_ARGS_$(b)) &&) true
 
 .PHONY: image
 image: ## Build the container image trimtab:$(VERSION) with podman

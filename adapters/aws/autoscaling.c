@@ -7,19 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "adapters/aws/aws_internal.h"
+#include "adapters/aws/inventory.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/timefmt.h"
-
-#define PAGE_SIZE 100 /* The API's limit: DescribeAutoScalingGroups, MaxRecords. */
-
-void aws_groups_build(struct call *call) {
-    aws_call_begin(call, call->state, "DescribeAutoScalingGroups");
-    aws_query_put_int(&call->exchange, "MaxRecords", PAGE_SIZE);
-    if (call->page_token[0] != '\0')
-        aws_query_put(&call->exchange, "NextToken", call->page_token);
-}
 
 static int text_cmp(const void *a, const void *b) {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
@@ -47,13 +37,6 @@ static const char *type_of_instances(struct arena *scratch, const struct xml_nod
     return best;
 }
 
-/* An empty group: what its policy for mixed types would launch first. A launch template's own type is not in this
- * reply. */
-static const char *type_of_policy(const struct xml_node *group) {
-    const struct xml_node *overrides = xml_at(group, "MixedInstancesPolicy/LaunchTemplate/Overrides");
-    return xml_text(overrides, "member/InstanceType");
-}
-
 static int64_t count_serving(const struct xml_node *instances) {
     int64_t serving = 0;
     for (const struct xml_node *one = xml_first(instances, "member"); one != NULL; one = xml_next(one, "member")) {
@@ -64,37 +47,43 @@ static int64_t count_serving(const struct xml_node *instances) {
     return serving;
 }
 
-static void read_group(struct call *call, struct aws_inventory *inventory, const struct xml_node *group) {
-    struct cloud_resource *to =
-        aws_inventory_add(inventory, CLOUD_INSTANCE_GROUP, xml_text(group, "AutoScalingGroupName"));
+/* An empty group: what its policy for mixed types would launch first; else its launch template tells, which is in
+ * another API. */
+static void add_future_type(struct aws_list *list, struct cloud_resource *to, const struct xml_node *group) {
+    const struct xml_node *mixed = xml_at(group, "MixedInstancesPolicy/LaunchTemplate");
+    const struct xml_node *template = xml_at(mixed, "LaunchTemplateSpecification");
+    to->type = aws_list_text(list, mixed, "Overrides/member/InstanceType");
+    if (to->type[0] == '\0')
+        aws_templates_add(list, template != NULL ? template : xml_at(group, "LaunchTemplate"));
+}
+
+static void add_group(struct aws_list *list, const struct xml_node *group) {
+    struct cloud_resource *to = aws_list_add(list, CLOUD_INSTANCE_GROUP, xml_text(group, "AutoScalingGroupName"));
     const struct xml_node *zones = xml_at(group, "AvailabilityZones"), *instances = xml_at(group, "Instances");
     to->name = to->id;
     if (xml_count(zones, "member") == 1)
-        to->zone = arena_strdup(inventory->arena, xml_text(zones, "member"));
+        to->zone = aws_list_text(list, zones, "member");
     /* Status is there only while the group is being deleted. */
     to->state = xml_text(group, "Status")[0] != '\0' ? CLOUD_DELETING : CLOUD_RUNNING;
     to->count = xml_int(group, "DesiredCapacity", 0);
     to->count_min = xml_int(group, "MinSize", 0);
     to->count_max = xml_int(group, "MaxSize", 0);
     to->serving = count_serving(instances);
-    const char *type = type_of_instances(&call->exchange.arena, instances);
-    to->type = arena_strdup(inventory->arena, type[0] != '\0' ? type : type_of_policy(group));
-    if (!time_parse(xml_text(group, "CreatedTime"), &to->created_at_ms))
-        to->created_at_ms = 0;
-    aws_read_tags(inventory, to, xml_at(group, "Tags"), "member", "Key", "Value");
-    aws_fill_type(inventory, to);
+    to->created_at_ms = aws_list_time(group, "CreatedTime");
+    to->type = texts_keep(&list->texts, type_of_instances(list->scratch, instances));
+    if (to->type[0] == '\0')
+        add_future_type(list, to, group);
+    aws_list_tags(list, to, xml_at(group, "Tags"), "member", "Key", "Value");
+    aws_list_size(list, to);
 }
 
-const char *aws_groups_read(struct call *call, struct aws_inventory *inventory, struct error *err) {
-    const struct xml_node *root = aws_query_reply(&call->exchange, call->label, err);
-    const struct xml_node *result = xml_at(root, "DescribeAutoScalingGroupsResult");
-    const struct xml_node *groups = xml_at(result, "AutoScalingGroups");
-    if (root != NULL && groups == NULL)
-        error_set(err, ERR_RETRYABLE, "the reply holds no AutoScalingGroups");
-    for (const struct xml_node *one = xml_first(groups, "member"); one != NULL; one = xml_next(one, "member"))
-        read_group(call, inventory, one);
-    return xml_text(result, "NextToken");
-}
+const struct aws_pages aws_groups = {.action = "DescribeAutoScalingGroups",
+                                     .size_name = "MaxRecords",
+                                     .page_size = 100,
+                                     .set = "DescribeAutoScalingGroupsResult/AutoScalingGroups",
+                                     .items = "DescribeAutoScalingGroupsResult/AutoScalingGroups/member",
+                                     .token = "DescribeAutoScalingGroupsResult/NextToken",
+                                     .add = add_group};
 
 struct scale_state {
     struct aws_scope scope;

@@ -43,6 +43,7 @@ struct aws {
     char *endpoint; /* Without a trailing slash; NULL: AWS's own. */
     char *region;   /* The first of the Provider's: for calls that concern the account. */
     struct aws_auth auth;
+    char *export_bucket, *export_prefix, *export_region; /* Of the bill in S3; NULL: Cost Explorer. */
 };
 
 static inline struct aws *aws_of(const struct call *call) {
@@ -69,6 +70,9 @@ void aws_query_put(struct exchange *exchange, const char *name, const char *valu
 void aws_query_put_int(struct exchange *exchange, const char *name, int64_t value);
 /* The root element, which must be `action`Response; NULL with *err set. Lives in the exchange's arena. */
 const struct xml_node *aws_query_reply(struct exchange *exchange, const char *action, struct error *err);
+/* The same without the items, which are given to items->item one by one. */
+const struct xml_node *aws_query_items(struct exchange *exchange, const char *action, const struct xml_items *items,
+                                       struct error *err);
 
 /* json.c: the JSON 1.1 protocol. target: "AWSPriceListService.GetProducts"; the caller writes the body with json_writer
  * into exchange->body. */
@@ -97,33 +101,23 @@ enum error_hint aws_refusal(struct call *call, struct error *err);
 /* list.c */
 void aws_list(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
 
-/* What a listing gathers; in the caller's arena. */
-struct aws_inventory {
-    struct arena *arena;
-    const struct catalogue *catalogue;
-    const char *region;
-    struct cloud_resource *items;
-    size_t count;
-};
-struct cloud_resource *aws_inventory_add(struct aws_inventory *inventory, enum cloud_kind kind, const char *id);
-/* Sorted by key. names: the elements that hold key and value. */
-void aws_read_tags(struct aws_inventory *inventory, struct cloud_resource *resource, const struct xml_node *list,
-                   const char *item, const char *key, const char *value);
-/* vCPU and memory by the type. */
-void aws_fill_type(const struct aws_inventory *inventory, struct cloud_resource *resource);
-
-/* autoscaling.c: each builds or reads one page; read gives the token of the next, "" at the end. */
-void aws_groups_build(struct call *call);
-const char *aws_groups_read(struct call *call, struct aws_inventory *inventory, struct error *err);
+/* autoscaling.c */
 void aws_scale(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action);
 
 /* act.c: adapter_ops.apply and poll. */
 void aws_apply(struct aws *aws, struct adapter_call *outer, const struct cloud_action *action);
 void aws_poll(struct aws *aws, struct adapter_call *outer, const char *operation);
 
-/* ec2.c */
-void aws_instances_build(struct call *call);
-const char *aws_instances_read(struct call *call, struct aws_inventory *inventory, struct error *err);
+/* limits.c */
+void aws_limits(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
+
+/* prices.c */
+void aws_prices(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
+
+/* charges.c */
+enum err_class aws_charges_open(struct aws *aws, const struct adapter_config *config, struct error *err);
+void aws_charges_release(struct aws *aws);
+void aws_charges(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);
 
 /* cloudwatch.c */
 void aws_usage(struct aws *aws, struct adapter_call *outer, const struct cloud_query *query);

@@ -55,6 +55,7 @@ const struct error_rule aws_error_rules[] = {
     {.code = "IDPRejectedClaim", .class = ERR_PERMISSION},
     {.code = "RegionDisabledException", .class = ERR_PERMISSION},
     {.code = "OptInRequired", .class = ERR_PERMISSION},
+    {.code = "AllAccessDisabled", .class = ERR_PERMISSION},
     {.code = "Blocked", .class = ERR_PERMISSION},
     {.code = "PendingVerification", .class = ERR_PERMISSION},
     {.code = "AuthorizationHeaderMalformed", .class = ERR_PERMISSION},
@@ -91,8 +92,12 @@ const struct error_rule aws_error_rules[] = {
     {.code = "IdempotentParameterMismatch", .class = ERR_PERMANENT},
     {.code = "IdempotentInstanceTerminated", .class = ERR_CONFLICT},
     {.code = "InvalidLaunchTemplate*", .class = ERR_PERMANENT}, /* Also "not found": it is named by the user. */
-    {.code = "*.NotFound", .class = ERR_CONFLICT}, /* InvalidInstanceID.NotFound, InvalidVolume.NotFound... */
-    {.code = "*NotFound*", .class = ERR_CONFLICT}, /* ResourceNotFoundException, NotFoundException */
+    {.code = "NoSuchBucket", .class = ERR_PERMANENT},           /* A matter of the Provider's spec, unlike the next. */
+    {.code = "NoSuchKey", .class = ERR_CONFLICT},
+    {.code = "PreconditionFailed", .class = ERR_CONFLICT},
+    {.code = "PermanentRedirect", .class = ERR_PERMANENT}, /* S3: the bucket is in another region. */
+    {.code = "*.NotFound", .class = ERR_CONFLICT},         /* InvalidInstanceID.NotFound, InvalidVolume.NotFound... */
+    {.code = "*NotFound*", .class = ERR_CONFLICT},         /* ResourceNotFoundException, NotFoundException */
     {.code = "*.Duplicate", .class = ERR_CONFLICT},
     {.code = "ValidationError", .message = "not found", .class = ERR_CONFLICT},
     {.code = "ValidationError", .message = "does not exist", .class = ERR_CONFLICT},
@@ -110,6 +115,8 @@ const struct error_rule aws_error_rules[] = {
     {.code = "ConcurrentTagAccess", .class = ERR_RETRYABLE},
     {.code = "ServiceUnavailable*", .class = ERR_RETRYABLE},
     {.code = "Unavailable", .class = ERR_RETRYABLE},
+    {.code = "DataUnavailable*", .class = ERR_RETRYABLE}, /* Cost Explorer has not yet counted. */
+    {.code = "ExpiredNextToken*", .class = ERR_RETRYABLE},
     {.code = "InternalFailure", .class = ERR_RETRYABLE, .effect = EFFECT_UNKNOWN},
     {.code = "Internal*",
      .class = ERR_RETRYABLE,

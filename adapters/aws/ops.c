@@ -1,19 +1,18 @@
 /*
- * The AWS adapter's table, and its verbs that have no file of their own: account, and prices, which come from the
- * catalogue.
+ * The AWS adapter's table, and its verb that has no file of its own: account.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <string.h>
 
 #include "adapters/aws/aws_internal.h"
-#include "adapters/common/catalogue.h"
 #include "base/mem.h"
 #include "base/str.h"
 
 static void aws_free(struct call_host *host) {
     struct aws *aws = CONTAINER_OF(host, struct aws, host);
     aws_auth_release(aws);
+    aws_charges_release(aws);
     mem_free(aws->endpoint);
     mem_free(aws->region);
     mem_free(aws);
@@ -50,7 +49,7 @@ static enum err_class aws_open(struct adapter **ret, const struct adapter_env *e
         for (size_t size = strlen(aws->endpoint); size > 0 && aws->endpoint[size - 1] == '/'; size--)
             aws->endpoint[size - 1] = '\0';
     }
-    if (aws_auth_open(aws, config, err) != ERR_NONE) {
+    if (aws_auth_open(aws, config, err) != ERR_NONE || aws_charges_open(aws, config, err) != ERR_NONE) {
         aws_free(&aws->host);
         return err->class;
     }
@@ -95,35 +94,12 @@ static void aws_list_verb(struct adapter *self, struct adapter_call *outer, cons
     aws_list(from(self), outer, query);
 }
 
-/* prices: no exchange at all, but done later all the same. */
-
-static const struct call_verb prices_verb = {.name = "prices", .priority = GATE_INVENTORY};
-
-static void select_types(struct adapter_call *outer, const struct catalogue *catalogue,
-                         const struct cloud_query *query) {
-    struct cloud_offer *offers = arena_alloc_array(outer->arena, query->type_count, sizeof(*offers));
-    size_t count = 0;
-    for (size_t i = 0; i < query->type_count; i++) {
-        if (catalogue_find(catalogue, "aws", query->region, query->types[i], &offers[count]))
-            count++;
-    }
-    outer->reply.as.offers = offers;
-    outer->reply.count = count;
+static void aws_prices_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    aws_prices(from(self), outer, query);
 }
 
-static void aws_prices(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
-    struct aws *aws = from(self);
-    struct call *call = call_new(&aws->host, outer, &prices_verb, 0);
-    if (aws->catalogue == NULL) {
-        call_refuse(call, "aws: prices: there is no catalogue");
-        return;
-    }
-    if (query->types != NULL)
-        select_types(outer, aws->catalogue, query);
-    else
-        outer->reply.count =
-            catalogue_region(aws->catalogue, "aws", query->region, outer->arena, &outer->reply.as.offers);
-    call_end(call, NULL);
+static void aws_charges_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    aws_charges(from(self), outer, query);
 }
 
 static void aws_usage_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
@@ -138,27 +114,16 @@ static void aws_poll_verb(struct adapter *self, struct adapter_call *outer, cons
     aws_poll(from(self), outer, operation);
 }
 
-static void refuse(struct adapter *self, struct adapter_call *outer, const char *verb) {
-    static const struct call_verb refused_verb = {.name = "refused"};
-    struct call *call = call_new(&from(self)->host, outer, &refused_verb, 0);
-    call_refuse(call, "aws: %s: not read by this version", verb);
+static void aws_limits_verb(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
+    aws_limits(from(self), outer, query);
 }
 
-static void aws_charges(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
-    (void)query;
-    refuse(self, outer, "charges");
-}
-
-static void aws_limits(struct adapter *self, struct adapter_call *outer, const struct cloud_query *query) {
-    (void)query;
-    refuse(self, outer, "limits");
-}
-
-#define BIT(verb) (1u << (verb))
+#define BIT(n) (1u << (n))
 
 const struct adapter_ops adapter_aws = {
     .type = "aws",
-    .kinds = 1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE,
+    .kinds = BIT(CLOUD_INSTANCE_GROUP) | BIT(CLOUD_INSTANCE) | BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT) |
+             BIT(CLOUD_BUCKET) | BIT(CLOUD_ADDRESS),
     .verbs =
         {
             [CLOUD_INSTANCE_GROUP] = BIT(CLOUD_SCALE) | BIT(CLOUD_TAG),
@@ -173,10 +138,10 @@ const struct adapter_ops adapter_aws = {
     .close = call_host_close,
     .account = aws_account,
     .list = aws_list_verb,
-    .prices = aws_prices,
+    .prices = aws_prices_verb,
     .usage = aws_usage_verb,
-    .charges = aws_charges,
-    .limits = aws_limits,
+    .charges = aws_charges_verb,
+    .limits = aws_limits_verb,
     .apply = aws_apply_verb,
     .poll = aws_poll_verb,
     .cancel = call_host_cancel,

@@ -84,8 +84,13 @@ void aws_query_put_int(struct exchange *exchange, const char *name, int64_t valu
 }
 
 const struct xml_node *aws_query_reply(struct exchange *exchange, const char *action, struct error *err) {
+    return aws_query_items(exchange, action, NULL, err);
+}
+
+const struct xml_node *aws_query_items(struct exchange *exchange, const char *action, const struct xml_items *items,
+                                       struct error *err) {
     const struct xml_node *root;
-    if (xml_parse(buf_bytes(&exchange->request.reply), &exchange->arena, &root, err) != ERR_NONE) {
+    if (xml_parse_items(buf_bytes(&exchange->request.reply), &exchange->arena, items, &root, err) != ERR_NONE) {
         if (exchange->request.content_type[0] != '\0' && strstr(exchange->request.content_type, "xml") == NULL)
             error_wrap(err, "the reply is %s", exchange->request.content_type);
         return NULL;

@@ -50,6 +50,8 @@ struct call *call_new(struct call_host *host, struct adapter_call *outer, const 
 }
 
 static void call_free(struct call *call) {
+    if (call->verb->release != NULL)
+        call->verb->release(call);
     *call->link = call->next;
     if (call->next != NULL)
         call->next->link = call->link;

@@ -46,6 +46,8 @@ struct call_verb { /* One verb of one cloud; const. */
     /* NULL: a failure ends the call. Else it is asked what to do about *err, of a request that was refused, failed or
      * was not sent: cleared (class NONE), the call goes on with what is returned, as after read. */
     enum exchange_next (*failed)(struct call *call, struct error *err);
+    void (*release)(
+        struct call *call); /* Before the end, however it comes: what state holds outside arenas. Or NULL. */
 };
 
 /* A credential that is kept elsewhere, instead of common/credentials.h: each function means what the one of the same

@@ -36,7 +36,7 @@ struct xml_items {
     void (*item)(void *ctx, const struct xml_node *item);
     void *ctx;
 };
-/* *ret: what is there besides the items. */
+/* *ret: what is there besides the items. items NULL: as xml_parse. */
 MUST_CHECK enum err_class xml_parse_items(struct bytes text, struct arena *arena, const struct xml_items *items,
                                           const struct xml_node **ret, struct error *err);
 

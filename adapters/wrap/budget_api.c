@@ -75,6 +75,7 @@ static void wait_in_line(struct budget_waiter *waiter, struct budget_api *api) {
 
 static void refuse(struct budget_waiter *waiter) {
     struct budget_api *api = waiter->api;
+    waiter->sequence = api->sequence++;
     queue_add(&api->refused, waiter);
     if (!timer_is_active(&api->refuse_timer))
         timer_start(runtime_of(api), &api->refuse_timer, 0, on_refuse, api);
@@ -115,19 +116,25 @@ static double burst_of(const struct budget_api *api) {
     return fmax(1, api->burst * api->rate / api->rate_max);
 }
 
+/* While Retry-After holds nothing fills up: what waits would go out all at once when it ends. */
+static uint64_t refill_from_ns(const struct budget_api *api) {
+    return api->refilled_ns > api->blocked_until_ns ? api->refilled_ns : api->blocked_until_ns;
+}
+
 static void refill(struct budget_api *api) {
-    uint64_t now = now_ns(api);
+    uint64_t now = now_ns(api), from = refill_from_ns(api);
     double seconds = (double)(now - api->refilled_ns) / (double)NS_PER_S;
-    api->refilled_ns = now;
-    api->tokens = fmin(burst_of(api), api->tokens + seconds * api->rate);
+    double filling = now > from ? (double)(now - from) / (double)NS_PER_S : 0;
+    api->tokens = fmin(burst_of(api), api->tokens + filling * api->rate);
     api->rate = fmin(api->rate_max, api->rate + seconds * api->rate_max / RECOVERY_S);
+    api->refilled_ns = now;
 }
 
 static uint64_t token_due_ns(const struct budget_api *api) {
-    uint64_t due = api->refilled_ns;
+    uint64_t due = refill_from_ns(api);
     if (api->tokens < WHOLE_TOKEN)
         due += (uint64_t)ceil((1 - api->tokens) / api->rate * (double)NS_PER_S);
-    return due > api->blocked_until_ns ? due : api->blocked_until_ns;
+    return due;
 }
 
 static bool can_send(const struct budget_api *api) {
@@ -237,12 +244,8 @@ static struct error refusal(const struct budget_api *api, const struct budget_wa
 static void on_refuse(struct timer *timer) {
     struct budget_api *api = timer->ctx;
     /* Those who ask anew from inside ready are for the next turn. */
-    struct budget_waiter *last = api->refused.last;
-    for (bool is_last = last == NULL; !is_last;) {
-        struct budget_waiter *waiter = api->refused.first;
-        if (!waiter)
-            break;
-        is_last = waiter == last;
+    uint64_t end = api->sequence;
+    for (struct budget_waiter *waiter; (waiter = api->refused.first) && waiter->sequence < end;) {
         struct gate_request *request = waiter->request;
         struct error error = refusal(api, waiter);
         uint64_t waited_ns = now_ns(api) - waiter->since_ns;

@@ -165,10 +165,12 @@ void *arena_resize(struct arena *arena, void *items, size_t size) {
         arena->used += size;
         return block->data;
     }
-    while (*link && (*link)->data != items)
+    ASSERT(*link);
+    while ((*link)->data != items) {
         link = &(*link)->next;
+        ASSERT(*link);
+    }
     struct arena_block *block = *link;
-    ASSERT(block);
     size_t old = block->size;
     block = size >= old ? mem_grow(block, sizeof(*block) + old, sizeof(*block) + size, 1)
                         : mem_shrink(block, sizeof(*block) + size);

@@ -187,8 +187,10 @@ static bool key_eq(const struct key *a, const struct key *b) {
 /* Small objects pair by pair; large ones sorted, so that hostile keys cannot make it quadratic. */
 static bool check_duplicates(struct scanner *s, size_t first) {
     size_t count = s->key_count - first;
-    if (count == 0) /* Keys are not kept of what is trusted: there may be no array at all. */
+    if (count < 2) { /* Also where duplicates are not looked for: then there is no array of keys at all. */
+        s->key_count = first;
         return true;
+    }
     struct key *keys = s->keys + first;
     const struct key *found = NULL;
     if (count <= 16) {

@@ -46,7 +46,9 @@ void *mem_grow(void *old, size_t old_count, size_t new_count, size_t size) {
 
 void *mem_shrink(void *old, size_t size) {
     void *ptr = realloc(old, size > 0 ? size : 1);
-    return ptr ? ptr : old;
+    if (!ptr)
+        out_of_memory(1, size);
+    return ptr;
 }
 
 char *mem_strdup(const char *text) {

@@ -281,13 +281,19 @@ static void tune_memory(void) {
     (void)mallopt(M_MXFAST, 0);
 }
 
+/* All accounts of a cloud share the host of an API, and most of them do not speak HTTP/2: one that is not answered must
+ * not take a large part of what the others have. How often an API is asked is the budget's affair. */
+#define CONNECTIONS_PER_HOST_MAX 64
+
 static void start_base(struct instance *self) {
     const struct instance_options *o = self->options;
     tune_memory();
     ASSERT(uv_loop_init(&self->uv) == 0);
     runtime_uv_init(&self->runtime, &self->uv, o->speed, o->start_ms);
     log_set_clock(log_wall_ms, &self->runtime.base);
-    self->http = http_new(&self->uv, &(struct http_options){.user_agent = "trimtab/" TRIMTAB_VERSION});
+    const struct http_options http = {.connections_per_host_max = CONNECTIONS_PER_HOST_MAX,
+                                      .user_agent = "trimtab/" TRIMTAB_VERSION};
+    self->http = http_new(&self->uv, &http);
     self->metrics = metrics_new();
     self->health = (struct health){.checks = checks, .ctx = self};
     uv_signal_init(&self->uv, &self->sigterm);

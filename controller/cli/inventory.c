@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "adapters/adapter.h"
+#include "adapters/wrap/budget.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
@@ -50,6 +51,7 @@ struct inventory {
     int64_t count_max;
     int64_t began_ms;
     struct arena arena;
+    struct budget_registry *budgets;
     struct source **sources;
     size_t source_count, adapters_open, listings_open;
     bool has_errors;
@@ -135,6 +137,11 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         .base_dir = spec->base_dir,
     };
     config.is_environment = config.credential_ctx == NULL;
+    config.gate =
+        budget_gate_open(inv->budgets, &(struct budget_gate_options){.cloud = type,
+                                                                     .provider = key,
+                                                                     .endpoint = spec->endpoint,
+                                                                     .requests_per_second = spec->requests_per_second});
     enum err_class class = ERR_NONE;
     if (!ops) {
         (void)error_set(&err, ERR_PERMANENT, "this build has no adapter for type %s", type);
@@ -172,6 +179,7 @@ static void inventory_close(struct inventory *inv) {
         inv->sources[i]->adapter->ops->close(inv->sources[i]->adapter, on_adapter_closed, inv);
     while (inv->adapters_open > 0)
         uv_run(&inv->clouds.loop, UV_RUN_ONCE);
+    budget_registry_free(inv->budgets);
     cli_clouds_close(&inv->clouds);
     for (size_t i = 0; i < inv->source_count; i++)
         for (size_t k = 0; k < inv->sources[i]->listing_count; k++) {
@@ -224,6 +232,7 @@ static int inventory(struct inventory *inv, const char *output) {
     struct buf out = {0};
     cli_clouds_open(&inv->clouds);
     inv->began_ms = runtime_wall_ms(inv->clouds.env.runtime);
+    inv->budgets = budget_registry_new(inv->clouds.env.runtime, NULL);
     for (size_t i = 0; i < inv->set.entry_count; i++) {
         if (inv->set.entries[i].object->kind == OBJECT_PROVIDER)
             provider_start(inv, inv->set.entries[i].object);
@@ -232,7 +241,7 @@ static int inventory(struct inventory *inv, const char *output) {
         uv_run(&inv->clouds.loop, UV_RUN_ONCE);
     struct inventory_view *view = view_of(inv);
     if (str_eq(output, "json"))
-        inventory_print_json(view, &out);
+        inventory_print_json(view, &out, stdout);
     else
         inventory_print_text(view, &out);
     fputs(buf_text(&out), stdout);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "adapters/cloud.h"
 #include "base/buf.h"
@@ -25,8 +26,9 @@ struct inventory_view {
 };
 
 void inventory_sort(struct inventory_view *view); /* By provider, region, kind, id. */
-/* {"asOf", "truncated", "resources": [...]}; what is not known (a size, a date) is null. */
-void inventory_print_json(const struct inventory_view *view, struct buf *out);
+/* {"asOf", "truncated", "resources": [...]}; what is not known (a size, a date, a parent) is null. With a stream, out
+ * is emptied into it from time to time, since a long inventory's text is larger than the inventory. */
+void inventory_print_json(const struct inventory_view *view, struct buf *out, FILE *stream);
 void inventory_print_text(const struct inventory_view *view, struct buf *out);
 
 #endif

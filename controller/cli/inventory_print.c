@@ -13,6 +13,8 @@
 #include "cli/inventory.h"
 #include "cli/table.h"
 
+#define FLUSH_SIZE 65536
+
 static int row_cmp(const void *a, const void *b) {
     const struct inventory_row *x = a, *y = b;
     int by_provider = str_cmp(x->provider, y->provider);
@@ -45,9 +47,16 @@ static void put_vcpu(struct json_writer *w, int64_t milli) {
     jw_double(w, (double)milli / 1000);
 }
 
+static void put_time(struct json_writer *w, const char *key, int64_t time_ms) {
+    char text[TIME_TEXT_MAX];
+    jw_key(w, key);
+    if (time_ms > 0)
+        time_format(time_ms, text);
+    jw_string(w, time_ms > 0 ? text : NULL);
+}
+
 static void print_row(const struct inventory_row *row, struct json_writer *w) {
     const struct cloud_resource *it = row->resource;
-    char created[TIME_TEXT_MAX];
     jw_open(w, '{');
     jw_put_string(w, "provider", row->provider);
     jw_put_string(w, "region", text_or_empty(it->region));
@@ -65,14 +74,20 @@ static void print_row(const struct inventory_row *row, struct json_writer *w) {
     jw_close(w, '}');
     put_vcpu(w, it->vcpu_milli);
     put_known_int(w, "memoryMiB", it->memory_mib);
-    jw_key(w, "createdAt");
-    if (it->created_at_ms > 0)
-        time_format(it->created_at_ms, created);
-    jw_string(w, it->created_at_ms > 0 ? created : NULL);
+    put_time(w, "createdAt", it->created_at_ms);
+    jw_key(w, "parent");
+    jw_string(w, it->parent);
+    jw_put_bool(w, "spot", it->is_spot);
+    put_time(w, "asOf", it->as_of_ms);
     jw_close(w, '}');
 }
 
-void inventory_print_json(const struct inventory_view *view, struct buf *out) {
+static void flush(struct buf *out, FILE *stream) {
+    fwrite(buf_text(out), 1, out->size, stream);
+    buf_clear(out);
+}
+
+void inventory_print_json(const struct inventory_view *view, struct buf *out, FILE *stream) {
     struct json_writer w = {.out = out};
     char as_of[TIME_TEXT_MAX];
     time_format(view->as_of_ms, as_of);
@@ -81,8 +96,11 @@ void inventory_print_json(const struct inventory_view *view, struct buf *out) {
     jw_put_bool(&w, "truncated", view->truncated);
     jw_key(&w, "resources");
     jw_open(&w, '[');
-    for (size_t i = 0; i < view->count; i++)
+    for (size_t i = 0; i < view->count; i++) {
         print_row(&view->rows[i], &w);
+        if (stream != NULL && out->size > FLUSH_SIZE)
+            flush(out, stream);
+    }
     jw_close(&w, ']');
     jw_close(&w, '}');
     buf_putc(out, '\n');

@@ -151,8 +151,10 @@ struct provider_status;
 void provider_apis(const struct loop *loop, const struct object *object, struct arena *arena,
                    struct provider_status *status);
 
-/* provider_status.c: what a Provider's conditions say. open_error: why it could not be opened; class NONE: it could. */
-struct status_summary provider_summary(struct loop *loop, const struct object *object, const struct error *open_error,
+/* provider_status.c: what a Provider's conditions say. Pure. open_error: why it could not be opened; class NONE: it
+ * could. */
+struct status_summary provider_summary(const struct error *open_error, const struct observe_report *report,
+                                       const struct observe_shelf_report *shelves, size_t shelf_count,
                                        struct arena *arena);
 
 /* provider.c, budget.c */

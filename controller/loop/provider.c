@@ -173,7 +173,9 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item) {
         open_begin(loop, state, object);
         struct observe_report report;
         observe_provider_report(loop->observe, object->namespace, object->name, &report);
-        status.summary = provider_summary(loop, object, &state->error, &arena);
+        const struct observe_shelf_report *shelves;
+        size_t shelf_count = observe_provider_shelves(loop->observe, object->namespace, object->name, &arena, &shelves);
+        status.summary = provider_summary(&state->error, &report, shelves, shelf_count, &arena);
         status.account = report.account;
         status.listed = report.listed || report.partly.error.class != ERR_NONE;
         for (size_t i = 0; i < CLOUD_KIND_COUNT; i++)

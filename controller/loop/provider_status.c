@@ -47,10 +47,9 @@ static int rank(const struct observe_shelf_report *shelf) {
     return shelf->error->class != ERR_NONE ? 2 : shelf->limit ? 1 : 0;
 }
 
-static struct status_condition observed(struct loop *loop, const struct object *object,
-                                        const struct observe_report *report, struct arena *arena) {
-    const struct observe_shelf_report *shelves, *worst = NULL;
-    size_t count = observe_provider_shelves(loop->observe, object->namespace, object->name, arena, &shelves);
+static struct status_condition observed(const struct observe_report *report, const struct observe_shelf_report *shelves,
+                                        size_t count, struct arena *arena) {
+    const struct observe_shelf_report *worst = NULL;
     size_t troubled = 0;
     const char *text = "";
     for (size_t i = 0; i < count; i++) {
@@ -126,25 +125,24 @@ static struct status_summary progress_of(const struct observe_report *report, st
                                    .is_passing = report->account_busy};
 }
 
-struct status_summary provider_summary(struct loop *loop, const struct object *object, const struct error *open_error,
+struct status_summary provider_summary(const struct error *open_error, const struct observe_report *report,
+                                       const struct observe_shelf_report *shelves, size_t shelf_count,
                                        struct arena *arena) {
-    struct observe_report report;
-    observe_provider_report(loop->observe, object->namespace, object->name, &report);
     if (open_error->class != ERR_NONE)
         return (struct status_summary){
             .progress = PROGRESS_STALLED, .reason = "CannotOpen", .message = arena_strdup(arena, open_error->message)};
-    if (!report.open)
+    if (!report->open)
         return (struct status_summary){.progress = PROGRESS_RECONCILING,
                                        .reason = "Opening",
                                        .message = "credentials are being read",
                                        .is_passing = true};
-    struct status_summary summary = progress_of(&report, arena);
+    struct status_summary summary = progress_of(report, arena);
     struct status_condition *more = arena_alloc_array(arena, 2, sizeof(*more));
     bool is_listing = str_eq(summary.reason, "Listing");
     if (!is_listing)
-        more[summary.more_count++] = observed(loop, object, &report, arena);
-    if (!is_listing && report.prices.known > 0)
-        more[summary.more_count++] = prices_current(&report.prices, arena);
+        more[summary.more_count++] = observed(report, shelves, shelf_count, arena);
+    if (!is_listing && report->prices.known > 0)
+        more[summary.more_count++] = prices_current(&report->prices, arena);
     summary.more = more;
     return summary;
 }

@@ -58,7 +58,9 @@ MUST_CHECK enum err_class observe_provider_open(struct observe *observe, const s
                                                 void *credential_ctx, bool is_environment, struct error *err);
 void observe_provider_close(struct observe *observe, const char *namespace, const char *name);
 
-struct observe_trouble { /* A listing that fails. error class NONE: there is none. */
+/* A listing that fails; one that may pass (ERR_RETRYABLE, ERR_THROTTLED...) from the second time on, or while nothing
+ * is known at all. error class NONE: there is none. */
+struct observe_trouble {
     struct error error;
     const char *region; /* "" if there is none. */
     enum cloud_kind kind;
@@ -95,7 +97,7 @@ struct observe_shelf_report { /* One kind of one region. */
     size_t count;
     size_t limit; /* Where it was cut; 0: it is whole. */
     bool is_limit_of_provider;
-    const struct error *error; /* The latest failure that still holds; class NONE: none. */
+    const struct error *error; /* As in observe_trouble. */
 };
 /* Sorted by region as in the spec, then kind. Valid until control returns to the loop. */
 size_t observe_provider_shelves(const struct observe *observe, const char *namespace, const char *name,

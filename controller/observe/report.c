@@ -15,8 +15,14 @@ static int severity(enum err_class class) {
     return severities[class];
 }
 
+/* A request that fails once and then works is no news: what is known is still fresh, and statuses stay quiet. */
+static bool is_trouble(const struct observe_shelf *shelf) {
+    bool is_passing = severity(shelf->error.class) < severity(ERR_PERMANENT) && shelf->failures < 2;
+    return shelf->error.class != ERR_NONE && (!is_passing || shelf->as_of_ms == 0);
+}
+
 static void take_trouble(struct observe_trouble *trouble, const struct observe_shelf *shelf) {
-    if (severity(shelf->error.class) <= severity(trouble->error.class))
+    if (!is_trouble(shelf) || severity(shelf->error.class) <= severity(trouble->error.class))
         return;
     *trouble = (struct observe_trouble){shelf->error, shelf->region->name, shelf->kind};
 }
@@ -32,7 +38,7 @@ static void report_region(struct observe_report *ret, const struct observe_regio
         ret->counts[kind] += (int64_t)shelf->stock.count;
         ret->listed = ret->listed && shelf->as_of_ms > 0;
         ret->truncated = ret->truncated || shelf->truncated;
-        any_works = any_works || (shelf->tried && shelf->error.class == ERR_NONE);
+        any_works = any_works || (shelf->tried && !is_trouble(shelf));
         any_to_come = any_to_come || !shelf->tried;
         take_trouble(&worst, shelf);
     }
@@ -85,6 +91,7 @@ size_t observe_provider_shelves(const struct observe *observe, const char *names
                                 struct arena *arena, const struct observe_shelf_report **ret) {
     const struct observe_provider *provider = observe_provider_find(observe, namespace, name);
     struct observe_shelf_report *shelves = NULL;
+    static const struct error none;
     size_t count = 0;
     for (size_t i = 0; provider && i < provider->region_count; i++) {
         for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
@@ -92,15 +99,16 @@ size_t observe_provider_shelves(const struct observe *observe, const char *names
             if (!shelf)
                 continue;
             shelves = arena_push(arena, shelves, count, sizeof(*shelves));
-            shelves[count++] = (struct observe_shelf_report){
+            shelves[count] = (struct observe_shelf_report){
                 .region = provider->regions[i].name,
                 .kind = (enum cloud_kind)kind,
                 .state = observe_shelf_state(shelf),
                 .count = shelf->stock.count,
                 .limit = shelf->truncated ? observe_shelf_limit(shelf) : 0,
                 .is_limit_of_provider = shelf->cut_by_total,
-                .error = &shelf->error,
+                .error = is_trouble(shelf) ? &shelf->error : &none,
             };
+            count++;
         }
     }
     *ret = shelves;

@@ -132,6 +132,8 @@ static void hold(struct observe_region *region, struct observe_track *track, con
         return;
     track->held = *last;
     track->held_serving = (struct cloud_sample){.time_ms = last->time_ms, .value = (double)serving_of(resource)};
+    if (series->serving_count && series->serving[series->serving_count - 1].time_ms == last->time_ms)
+        track->held_serving.value = series->serving[series->serving_count - 1].value;
 }
 
 static void take_series(struct observe_region *region, struct observe_track *track, const struct cloud_series *series) {

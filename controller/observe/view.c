@@ -136,9 +136,10 @@ static void add_sources(struct view *view, const struct observe_scope *scopes, s
 
 static size_t source_index(const struct view *view, const char *provider, const struct cloud_resource *resource) {
     const struct snapshot_source wanted = {.provider = provider, .region = resource->region, .kind = resource->kind};
+    ASSERT(view->sources); /* A selected resource has its source in the snapshot. */
     const struct snapshot_source *found =
         bsearch(&wanted, view->sources, view->source_count, sizeof(wanted), source_cmp);
-    ASSERT(found); /* A selected resource has its source in the snapshot. */
+    ASSERT(found);
     return (size_t)(found - view->sources);
 }
 

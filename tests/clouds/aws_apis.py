@@ -9,12 +9,18 @@ answer is checked against the service's model, so that nothing passes here that 
 A service is a subclass of Service; it is known to the server once it is in SERVICES. SPDX-License-Identifier: Apache-2.0
 """
 
+import csv
 import datetime
+import decimal
+import gzip
 import hashlib
 import hmac
+import http.client
 import http.server
 import json
 import threading
+import urllib.parse
+import zlib
 
 import botocore.auth
 import botocore.awsrequest
@@ -94,15 +100,107 @@ class ServiceQuotas(Service):
         return {"Quotas": quotas, **({"NextToken": token} if token else {})}
 
 
-SERVICES = [ServiceQuotas]
+class Pricing(Service):
+    botocore_name = "pricing"
+    signing_name = "pricing"
+
+    def __init__(self):
+        super().__init__()
+        self.products = []  # See product() and load().
+        self.page_size_max = 100
+
+    @staticmethod
+    def product(region, type_, price, **attributes):
+        """As AWS writes it: a shared Linux machine, unless the attributes say otherwise. price: USD, as text."""
+        sku = f"SKU{zlib.crc32(f'{region}/{type_}/{sorted(attributes.items())}'.encode()):08X}"
+        term, rate = f"{sku}.JRTCKXETXF", f"{sku}.JRTCKXETXF.6YS6EN2CT7"
+        return {
+            "product": {"productFamily": "Compute Instance", "sku": sku, "attributes": {
+                "servicecode": "AmazonEC2", "regionCode": region, "instanceType": type_, "operatingSystem": "Linux",
+                "tenancy": "Shared", "preInstalledSw": "NA", "capacitystatus": "Used", "operation": "RunInstances",
+                "processorArchitecture": "64-bit", **attributes}},
+            "serviceCode": "AmazonEC2",
+            "terms": {"OnDemand": {term: {"priceDimensions": {rate: {
+                "unit": "Hrs", "beginRange": "0", "endRange": "Inf", "rateCode": rate, "appliesTo": [],
+                "description": f"${price} per On Demand Linux {type_} Instance Hour",
+                "pricePerUnit": {"USD": price}}},
+                "sku": sku, "effectiveDate": "2026-11-01T00:00:00Z", "offerTermCode": "JRTCKXETXF",
+                "termAttributes": {}}}},
+            "version": "20261101000000",
+            "publicationDate": "2026-11-01T00:00:00Z",
+        }
+
+    def load(self, catalogue, regions, factor=1):
+        """What the catalogue sells in these regions, at `factor` times its prices; and as much that must be filtered."""
+        with gzip.open(catalogue, "rt", newline="") as file:
+            for row in csv.DictReader(file):
+                if row["provider"] != "aws" or row["region"] not in regions or not row["price_ondemand_usd_hr"]:
+                    continue
+                price = f"{decimal.Decimal(row['price_ondemand_usd_hr']) * factor:.10f}"
+                arm = row["arch"] == "arm64"
+                what = {"vcpu": str(int(float(row["vcpu"]))), "memory": f"{float(row['memory_gib']):,g} GiB",
+                        "physicalProcessor": "AWS Graviton2 Processor" if arm else "Intel Xeon Platinum 8259CL",
+                        **({"gpu": row["gpu_count"]} if row["gpu_count"] not in ("", "0") else {})}
+                of = row["region"], row["instance_type"]
+                self.products.append(self.product(*of, price, **what))
+                self.products.append(self.product(*of, "99.0", operatingSystem="Windows", **what))
+                self.products.append(self.product(*of, "0.0000000000", capacitystatus="AllocatedCapacityReservation", **what))
+
+    def GetProducts(self, region, request):
+        if region not in ("us-east-1", "eu-central-1", "ap-south-1"):
+            raise Refused("UnrecognizedClientException", "The API is not in this region.")
+        if request.get("FormatVersion", "aws_v1") != "aws_v1":
+            raise Refused("InvalidParameterException", "The format version is not valid.")
+        found = self.products
+        for one in request.get("Filters", []):
+            if one["Type"] != "TERM_MATCH":
+                raise Refused("InvalidParameterException", "Only TERM_MATCH is known here.")
+            found = [p for p in found if p["product"]["attributes"].get(one["Field"]) == one["Value"]]
+        found = [p for p in found if p["serviceCode"] == request["ServiceCode"]]
+        products, token = page(found, request, self.page_size_max)
+        lines = [json.dumps(product) for product in products]
+        return {"FormatVersion": "aws_v1", "PriceList": lines, **({"NextToken": token} if token else {})}
+
+
+class CostExplorer(Service):
+    botocore_name = "ce"
+    signing_name = "ce"
+
+    def __init__(self):
+        super().__init__()
+        self.costs = []  # (date, service, region, unblended, amortized)
+        self.days_per_page = 7
+
+    def GetCostAndUsage(self, region, request):
+        if region != "us-east-1":
+            raise Refused("UnrecognizedClientException", "The API is not in this region.")
+        if request["Granularity"] != "DAILY" or [g["Key"] for g in request["GroupBy"]] != ["SERVICE", "REGION"]:
+            raise Refused("ValidationException", "Only days by service and region are known here.")
+        begin, end = (datetime.date.fromisoformat(request["TimePeriod"][k]) for k in ("Start", "End"))
+        days = [begin + datetime.timedelta(days=i) for i in range((end - begin).days)]
+        days, token = page(days, {"NextPageToken": request.get("NextPageToken", "0")}, self.days_per_page, "NextPageToken")
+        results = []
+        for day in days:
+            groups = [{"Keys": [service, where], "Metrics": {
+                "UnblendedCost": {"Amount": unblended, "Unit": "USD"},
+                "AmortizedCost": {"Amount": amortized, "Unit": "USD"}}}
+                for date, service, where, unblended, amortized in self.costs if date == day]
+            period = {"Start": day.isoformat(), "End": (day + datetime.timedelta(days=1)).isoformat()}
+            results.append({"TimePeriod": period, "Total": {}, "Groups": groups, "Estimated": False})
+        return {"ResultsByTime": results, "DimensionValueAttributes": [], **({"NextPageToken": token} if token else {})}
+
+
+SERVICES = [ServiceQuotas, Pricing, CostExplorer]
 
 
 class AwsApis:
     """The server, in a thread of this process. secrets: key id -> secret. denied: operations that answer AccessDenied.
     faults: answers to give instead, the first to the next request: Refused, or bytes sent as they are with status 200.
-    seen: (service, region, operation, request) of all that was let through."""
+    seen: (service, region, operation, request) of all that was let through. upstream: an emulator that gets, as they
+    came, the requests for what is not served here."""
 
-    def __init__(self, secrets):
+    def __init__(self, secrets, upstream=None):
+        self.upstream = urllib.parse.urlsplit(upstream).netloc if upstream else None
         self.secrets, self.denied, self.faults, self.seen = secrets, set(), [], []
         self.services = {}
         for kind in SERVICES:
@@ -189,8 +287,39 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     apis = None
     protocol_version = "HTTP/1.1"
 
+    def _forward(self, body):
+        connection = http.client.HTTPConnection(self.apis.upstream, timeout=60)
+        try:
+            connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                    connection.putheader(name, value)
+            connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders(body)
+            reply = connection.getresponse()
+            answer = reply.read()
+            self.send_response_only(reply.status)
+            for name, value in reply.getheaders():
+                if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+        finally:
+            connection.close()
+
+    def do_GET(self):
+        if self.apis.upstream is None:
+            self.send_error(404)
+        else:
+            self._forward(b"")
+
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        prefixes = {service.target_prefix for service in self.apis.services.values()}
+        if self.apis.upstream and self.headers.get("X-Amz-Target", "").partition(".")[0] not in prefixes:
+            self._forward(body)
+            return
         url = f"http://{self.headers['Host']}{self.path}"
         status, extra = 200, {}
         try:

@@ -4,9 +4,11 @@
  *
  *     adapter_probe TYPE ENDPOINT REGION account
  *     adapter_probe TYPE ENDPOINT REGION list KIND[,KIND...] [COUNT_MAX]
+ *     adapter_probe TYPE ENDPOINT REGION count KIND[,KIND...]    (as list, but only how many, and the process's memory)
+ *     adapter_probe TYPE ENDPOINT REGION limits
+ *     adapter_probe TYPE ENDPOINT REGION prices [TYPE...]
+ *     adapter_probe TYPE ENDPOINT REGION charges FROM TO [COUNT_MAX [CURSOR]]
  *     adapter_probe TYPE ENDPOINT REGION usage KIND[/METRIC] FROM TO STEP ID...
- *     adapter_probe TYPE ENDPOINT REGION prices|limits
- *     adapter_probe TYPE ENDPOINT REGION charges FROM TO
  *     adapter_probe TYPE ENDPOINT REGION apply ID COUNT          (Scale of an InstanceGroup)
  *     adapter_probe TYPE ENDPOINT REGION act VERB KIND ID [FIELD=VALUE...] [tag:KEY=VALUE...]
  *     adapter_probe TYPE ENDPOINT REGION poll HANDLE
@@ -84,10 +86,11 @@ static void write_resource(struct json_writer *w, const struct cloud_resource *r
     jw_put_int(w, "vcpuMilli", resource->vcpu_milli);
     jw_put_int(w, "memoryMiB", resource->memory_mib);
     jw_put_int(w, "createdAtMs", resource->created_at_ms);
+    jw_put_int(w, "asOfMs", resource->as_of_ms);
+    jw_put_string(w, "parent", resource->parent);
+    jw_put_bool(w, "spot", resource->is_spot);
     jw_put_int(w, "priceMicros", resource->price_hourly);
     jw_put_int(w, "drifted", resource->drifted);
-    jw_put_bool(w, "isSpot", resource->is_spot);
-    jw_put_string(w, "parent", resource->parent);
     jw_put_string(w, "countManager", resource->count_manager);
     jw_put_string(w, "sizeManager", resource->size_manager);
     jw_key(w, "tags");
@@ -96,6 +99,34 @@ static void write_resource(struct json_writer *w, const struct cloud_resource *r
         jw_put_string(w, resource->tags[i].key, resource->tags[i].value);
     jw_close(w, '}');
     jw_close(w, '}');
+}
+
+static void write_limit(struct json_writer *w, const struct cloud_limit *limit) {
+    jw_open(w, '{');
+    jw_put_string(w, "region", limit->region);
+    jw_put_string(w, "id", limit->id);
+    jw_put_string(w, "name", limit->name);
+    jw_put_string(w, "types", limit->types);
+    jw_put_string(w, "unit", limit->unit);
+    jw_key(w, "value");
+    jw_double(w, limit->value);
+    jw_key(w, "used");
+    jw_double(w, limit->used);
+    jw_close(w, '}');
+}
+
+/* VmRSS, now, and VmHWM, the most so far, in KiB. */
+static void write_memory(struct json_writer *w) {
+    char line[256];
+    FILE *file = fopen("/proc/self/status", "re");
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+        if (str_has_prefix(line, "VmRSS:"))
+            jw_put_int(w, "rssKiB", strtoll(line + 6, NULL, 10));
+        if (str_has_prefix(line, "VmHWM:"))
+            jw_put_int(w, "peakKiB", strtoll(line + 6, NULL, 10));
+    }
+    if (file != NULL)
+        fclose(file);
 }
 
 static void write_samples(struct json_writer *w, const char *key, const struct cloud_sample *samples, size_t count) {
@@ -120,31 +151,53 @@ static void write_series(struct json_writer *w, const struct cloud_series *serie
 
 static void write_offer(struct json_writer *w, const struct cloud_offer *offer) {
     jw_open(w, '{');
+    jw_put_string(w, "region", offer->region);
     jw_put_string(w, "type", offer->type);
+    jw_put_int(w, "vcpuMilli", offer->vcpu_milli);
+    jw_put_int(w, "memoryMiB", offer->memory_mib);
+    jw_put_int(w, "gpu", offer->gpu);
+    jw_put_string(w, "architecture", offer->architecture);
     jw_put_int(w, "priceMicros", offer->price_hourly);
-    jw_put_int(w, "priceSpotMicros", offer->price_spot_hourly);
+    jw_put_int(w, "spotMicros", offer->price_spot_hourly);
+    jw_put_int(w, "asOfMs", offer->as_of_ms);
     jw_put_string(w, "source", offer->source);
     jw_close(w, '}');
 }
 
 static void write_charge(struct json_writer *w, const struct cloud_charge *charge) {
     jw_open(w, '{');
-    jw_put_string(w, "resourceId", charge->resource_id);
+    jw_put_string(w, "BilledCost", charge->billed_cost);
+    jw_put_string(w, "EffectiveCost", charge->effective_cost);
+    jw_put_string(w, "BillingCurrency", charge->billing_currency);
+    jw_put_string(w, "ServiceName", charge->service_name);
+    jw_put_string(w, "RegionId", charge->region_id);
+    jw_put_string(w, "ResourceId", charge->resource_id);
+    jw_put_string(w, "ChargeCategory", charge->charge_category);
+    jw_put_string(w, "ChargeDescription", charge->charge_description);
     jw_put_int(w, "startMs", charge->charge_period_start_ms);
-    jw_put_string(w, "effectiveCost", charge->effective_cost);
-    jw_put_string(w, "description", charge->charge_description);
+    jw_put_int(w, "endMs", charge->charge_period_end_ms);
+    jw_key(w, "tags");
+    jw_open(w, '{');
+    for (size_t i = 0; i < charge->tag_count; i++)
+        jw_put_string(w, charge->tags[i].key, charge->tags[i].value);
+    jw_close(w, '}');
     jw_close(w, '}');
 }
 
-static void write_limit(struct json_writer *w, const struct cloud_limit *limit) {
-    jw_open(w, '{');
-    jw_put_string(w, "id", limit->id);
-    jw_put_string(w, "unit", limit->unit);
-    jw_key(w, "value");
-    jw_double(w, limit->value);
-    jw_key(w, "used");
-    jw_double(w, limit->used);
-    jw_close(w, '}');
+static void write_money(struct json_writer *w, const struct probe *probe) {
+    const struct adapter_reply *reply = &probe->call.reply;
+    bool is_prices = str_eq(probe->verb, "prices");
+    if (!is_prices)
+        jw_put_string(w, "cursor", reply->cursor);
+    jw_key(w, "items");
+    jw_open(w, '[');
+    for (size_t i = 0; i < reply->count; i++) {
+        if (is_prices)
+            write_offer(w, &reply->as.offers[i]);
+        else
+            write_charge(w, &reply->as.charges[i]);
+    }
+    jw_close(w, ']');
 }
 
 static void write_result(struct json_writer *w, const struct probe *probe) {
@@ -160,16 +213,25 @@ static void write_result(struct json_writer *w, const struct probe *probe) {
             jw_put_string(w, "id", reply->id);
         return;
     }
+    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "charges")) {
+        write_money(w, probe);
+        return;
+    }
     jw_put_bool(w, "truncated", reply->truncated);
+    if (str_eq(probe->verb, "count")) {
+        size_t tags = 0;
+        for (size_t i = 0; i < reply->count; i++)
+            tags += reply->as.resources[i].tag_count;
+        jw_put_int(w, "count", (int64_t)reply->count);
+        jw_put_int(w, "tags", (int64_t)tags);
+        write_memory(w);
+        return;
+    }
     jw_key(w, "items");
     jw_open(w, '[');
     for (size_t i = 0; i < reply->count; i++) {
         if (str_eq(probe->verb, "list"))
             write_resource(w, &reply->as.resources[i]);
-        else if (str_eq(probe->verb, "prices"))
-            write_offer(w, &reply->as.offers[i]);
-        else if (str_eq(probe->verb, "charges"))
-            write_charge(w, &reply->as.charges[i]);
         else if (str_eq(probe->verb, "limits"))
             write_limit(w, &reply->as.limits[i]);
         else
@@ -273,6 +335,21 @@ static bool parse_act(struct probe *probe, int argc, char **argv) {
     return true;
 }
 
+static bool parse_money(struct probe *probe, int argc, char **argv) {
+    if (str_eq(probe->verb, "prices")) {
+        probe->query.types = argc > 1 ? (const char *const *)(argv + 1) : NULL;
+        probe->query.type_count = (size_t)(argc - 1);
+        return true;
+    }
+    int64_t count_max = 100000;
+    bool ok = argc >= 3 && argc <= 5 && time_parse(argv[1], &probe->query.from_ms) &&
+              time_parse(argv[2], &probe->query.to_ms) &&
+              (argc == 3 || (str_to_int64(argv[3], &count_max) && count_max >= 0));
+    probe->query.count_max = (size_t)count_max;
+    probe->query.cursor = argc == 5 ? argv[4] : NULL;
+    return ok;
+}
+
 /* "Workload/memory"; cpu where no metric is named. */
 static bool parse_usage(struct probe *probe, int argc, char **argv) {
     char *metric = argv[1];
@@ -290,9 +367,11 @@ static bool parse_usage(struct probe *probe, int argc, char **argv) {
 /* argv from the verb on. */
 static bool parse(struct probe *probe, int argc, char **argv) {
     probe->verb = argv[0];
-    if (str_eq(probe->verb, "account"))
+    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "charges"))
+        return parse_money(probe, argc, argv);
+    if (str_eq(probe->verb, "account") || str_eq(probe->verb, "limits"))
         return argc == 1;
-    if (str_eq(probe->verb, "list")) {
+    if (str_eq(probe->verb, "list") || str_eq(probe->verb, "count")) {
         int64_t count_max = 100000;
         bool ok = (argc == 2 || (argc == 3 && str_to_int64(argv[2], &count_max))) &&
                   parse_kinds(argv[1], &probe->query.kinds);
@@ -301,12 +380,6 @@ static bool parse(struct probe *probe, int argc, char **argv) {
     }
     if (str_eq(probe->verb, "usage"))
         return argc > 5 && parse_usage(probe, argc, argv);
-    if (str_eq(probe->verb, "prices") || str_eq(probe->verb, "limits"))
-        return argc == 1;
-    if (str_eq(probe->verb, "charges")) {
-        probe->query.count_max = 100000;
-        return argc == 3 && time_parse(argv[1], &probe->query.from_ms) && time_parse(argv[2], &probe->query.to_ms);
-    }
     probe->action.token = "probe";
     if (str_eq(probe->verb, "poll")) {
         probe->operation = argc == 2 ? argv[1] : "";
@@ -321,19 +394,22 @@ static bool parse(struct probe *probe, int argc, char **argv) {
 
 static void submit(struct probe *probe) {
     struct adapter *adapter = probe->adapter;
-    probe->call = (struct adapter_call){.done = on_done, .ctx = probe, .arena = &probe->arena, .timeout_ms = 20000};
+    probe->call = (struct adapter_call){.done = on_done,
+                                        .ctx = probe,
+                                        .arena = &probe->arena,
+                                        .timeout_ms = str_eq(probe->verb, "count") ? 600000 : 20000};
     if (str_eq(probe->verb, "account"))
         adapter->ops->account(adapter, &probe->call);
-    else if (str_eq(probe->verb, "list"))
+    else if (str_eq(probe->verb, "limits"))
+        adapter->ops->limits(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "list") || str_eq(probe->verb, "count"))
         adapter->ops->list(adapter, &probe->call, &probe->query);
-    else if (str_eq(probe->verb, "usage"))
-        adapter->ops->usage(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "prices"))
         adapter->ops->prices(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "charges"))
         adapter->ops->charges(adapter, &probe->call, &probe->query);
-    else if (str_eq(probe->verb, "limits"))
-        adapter->ops->limits(adapter, &probe->call, &probe->query);
+    else if (str_eq(probe->verb, "usage"))
+        adapter->ops->usage(adapter, &probe->call, &probe->query);
     else if (str_eq(probe->verb, "poll"))
         adapter->ops->poll(adapter, &probe->call, probe->operation);
     else
@@ -361,16 +437,27 @@ static enum err_class open_adapter(struct probe *probe, const struct adapter_env
     return error_set(err, ERR_PERMANENT, "no such adapter: %s", argv[0]);
 }
 
+/* 0: the machine's own; else a clock that is off by $PROBE_CLOCK_OFFSET_S. */
+static int64_t clock_start_ms(void) {
+    const char *offset = getenv("PROBE_CLOCK_OFFSET_S");
+    int64_t offset_s;
+    uv_timeval64_t now;
+    if (offset == NULL || !str_to_int64(offset, &offset_s) || uv_gettimeofday(&now) != 0)
+        return 0;
+    return (now.tv_sec + offset_s) * 1000;
+}
+
 int main(int argc, char **argv) {
     static struct probe probe;
     if (argc < 5 || !parse(&probe, argc - 4, argv + 4)) {
-        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|usage|prices|charges|limits|apply|act|poll ...\n",
+        fputs("usage: adapter_probe TYPE ENDPOINT REGION account|list|count|usage|prices|charges|limits|apply|act|poll "
+              "...\n",
               stderr);
         return 64;
     }
     probe.query.region = probe.action.region = argv[3];
     uv_loop_init(&probe.loop);
-    runtime_uv_init(&probe.runtime, &probe.loop, 1, 0);
+    runtime_uv_init(&probe.runtime, &probe.loop, 1, clock_start_ms());
     probe.http = http_new(&probe.loop, &(struct http_options){.user_agent = "trimtab-probe"});
     struct error err = {0};
     struct catalogue *catalogue = NULL;

@@ -138,9 +138,21 @@ Test(sim_invariants, nothing_shrinks_while_listings_fail) {
     sim_world_run(&s.world, 12 * SIM_HOUR);
     cr_assert_eq(EFFECTS(&s), effects);
     cr_assert_str_eq(sim_world_condition(&s.world, OBJECT_PROVIDER, "default", "sim", "Ready"), "False");
+    cr_assert_str_eq(sim_world_condition(&s.world, OBJECT_PROVIDER, "default", "sim", "Observed"), "False");
     sim_cloud_faults(&s.world.cloud, (struct sim_faults){0});
     sim_world_run(&s.world, 6 * SIM_HOUR);
     cr_assert_gt(EFFECTS(&s), effects, "it goes on when the cloud is back");
+    cr_assert_str_eq(sim_world_condition(&s.world, OBJECT_PROVIDER, "default", "sim", "Observed"), "True");
+    scenario_stop(&s);
+}
+
+Test(sim_invariants, prices_of_a_list_that_has_grown_old_are_said_to_be_old_and_planned_with) {
+    struct scenario s;
+    begin(&s, NULL, GROWS);
+    scenario_settle(&s, 3 * SIM_HOUR);
+    cr_assert_str_eq(sim_world_condition(&s.world, OBJECT_PROVIDER, "default", "sim", "PricesCurrent"), "False");
+    cr_assert_str_eq(sim_world_condition(&s.world, OBJECT_PROVIDER, "default", "sim", "Ready"), "True");
+    cr_assert_gt(EFFECTS(&s), 0);
     scenario_stop(&s);
 }
 

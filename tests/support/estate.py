@@ -4,6 +4,7 @@ controller's account there.
 SPDX-License-Identifier: Apache-2.0
 """
 
+import json
 import datetime
 import math
 import random
@@ -16,14 +17,16 @@ WEEK = 7 * 24 * 3600 // STEP_S
 ACCOUNT = "system:serviceaccount:trimtab-system:trimtab"
 # Of deploy/base: what the controller is, apart from running it.
 IDENTITY_KINDS = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
-# What the AWS adapter calls, and no more.
+# What the AWS adapter calls, and no more: what deploy/iam grants for observing, and the one change that policies make.
 AWS_ACTIONS = (
     "sts:GetCallerIdentity",
-    "autoscaling:DescribeAutoScalingGroups",
     "autoscaling:SetDesiredCapacity",
-    "ec2:DescribeInstances",
-    "cloudwatch:GetMetricData",
     "monitoring:GetMetricData",  # moto takes the signing name for the action's prefix; AWS knows only cloudwatch:.
+    *(
+        action
+        for statement in json.loads((procs.REPO / "deploy" / "iam" / "aws" / "observe.json").read_text())["Statement"]
+        for action in statement["Action"]
+    ),
 )
 
 

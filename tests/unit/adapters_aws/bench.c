@@ -77,7 +77,7 @@ enum err_class bench_open(struct bench *bench, struct error *err) {
                                           .credential_ctx = bench,
                                           .is_environment = !bench->is_secret,
                                           .parameters = parameters};
-    const struct adapter_env env = {&bench->runtime.base, bench->http, NULL};
+    const struct adapter_env env = {&bench->runtime.base, bench->http, bench->catalogue};
     enum err_class class = adapter_aws.open(&bench->adapter, &env, &config, err);
     json_free(parameters);
     mem_free(endpoint);
@@ -124,6 +124,18 @@ const struct adapter_reply *bench_list(struct bench *bench, uint32_t kinds, size
     query = (struct cloud_query){.kinds = kinds, .region = "us-east-1", .count_max = count_max};
     struct adapter_call *call = bench_call(bench, 0);
     bench->adapter->ops->list(bench->adapter, call, &query);
+    bench_wait(bench, 0);
+    return &call->reply;
+}
+
+const struct adapter_reply *bench_query(struct bench *bench,
+                                        void (*verb)(struct adapter *self, struct adapter_call *call,
+                                                     const struct cloud_query *query),
+                                        const struct cloud_query *what) {
+    struct adapter_call *call = bench_call(bench, 0);
+    bench->calls[0].is_submitting = true;
+    verb(bench->adapter, call, what);
+    bench->calls[0].is_submitting = false;
     bench_wait(bench, 0);
     return &call->reply;
 }

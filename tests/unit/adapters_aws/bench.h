@@ -33,8 +33,9 @@ struct bench {
     struct arena arena;
     struct bench_call calls[BENCH_CALLS_MAX];
     const char *keys[BENCH_KEYS_MAX][2];
-    const char *parameters; /* JSON; NULL: none. */
-    bool is_secret;         /* The keys come from a Secret, not from the environment. */
+    const struct catalogue *catalogue; /* NULL: none. */
+    const char *parameters;            /* JSON; NULL: none. */
+    bool is_secret;                    /* The keys come from a Secret, not from the environment. */
     bool is_closed;
 };
 
@@ -49,6 +50,11 @@ struct adapter_call *bench_call(struct bench *bench, size_t index);
 /* A call of its own in slot 0, run to its end. */
 const struct adapter_reply *bench_list(struct bench *bench, uint32_t kinds, size_t count_max);
 const struct adapter_reply *bench_scale(struct bench *bench, const char *id, int64_t count);
+/* The verb of adapter_ops. The query is borrowed. */
+const struct adapter_reply *bench_query(struct bench *bench,
+                                        void (*verb)(struct adapter *self, struct adapter_call *call,
+                                                     const struct cloud_query *query),
+                                        const struct cloud_query *query);
 void bench_submit_list(struct bench *bench, size_t index);
 /* Runs the loop until the call has ended; more than 10 s are a failure. */
 void bench_wait(struct bench *bench, size_t index);

@@ -167,7 +167,8 @@ Test(aws_calls, invalid_actions_end_later_and_once) {
     bench_call(&bench, 5);
     bench.adapter->ops->poll(bench.adapter, &bench.calls[5].call, "x");
     bench_call(&bench, 6);
-    bench.adapter->ops->prices(bench.adapter, &bench.calls[6].call, &bench_groups);
+    static const struct cloud_query elsewhere = {.region = "us-east-1/../x"};
+    bench.adapter->ops->prices(bench.adapter, &bench.calls[6].call, &elsewhere);
     for (size_t i = 0; i < 7; i++) {
         bench_wait(&bench, i);
         cr_expect_eq(bench.calls[i].call.reply.error.class, ERR_PERMANENT, "call %zu", i);

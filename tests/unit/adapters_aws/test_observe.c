@@ -20,6 +20,9 @@
 #define MEMBER(state, health, type)                                                                                    \
     "<member><LifecycleState>" state "</LifecycleState><HealthStatus>" health "</HealthStatus><InstanceType>" type     \
     "</InstanceType></member>"
+/* No catalogue: the sizes of types are asked for. */
+#define TYPES(items)                                                                                                   \
+    "<DescribeInstanceTypesResponse><instanceTypeSet>" items "</instanceTypeSet></DescribeInstanceTypesResponse>"
 #define GROUP_BIT (1u << CLOUD_INSTANCE_GROUP)
 #define INSTANCE_BIT (1u << CLOUD_INSTANCE)
 
@@ -49,6 +52,9 @@ Test(aws_observe, reads_a_group_whole) {
                                                                       "<member><Key>a</Key><Value/></member></"
                                                                       "Tags><Novelty><Deep>1</Deep></Novelty></member>",
                ""));
+    script_reply(&bench.server, 200, "",
+                 TYPES("<item><instanceType>c5.large</instanceType><vCpuInfo><defaultVCpus>2</defaultVCpus></vCpuInfo>"
+                       "<memoryInfo><sizeInMiB>4096</sizeInMiB></memoryInfo></item>"));
     const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT, 10);
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     cr_assert_eq(reply->count, 1);
@@ -61,6 +67,7 @@ Test(aws_observe, reads_a_group_whole) {
     cr_expect_str_eq(group->type, "c5.large", "the type of most machines");
     cr_expect(group->count == 4 && group->count_min == 1 && group->count_max == 9 && group->serving == 2);
     cr_expect_eq(group->created_at_ms, INT64_C(1767323045678));
+    cr_expect(group->vcpu_milli == 2000 && group->memory_mib == 4096);
     cr_expect_eq(group->tag_count, 2);
     cr_expect_str_eq(group->tags[0].key, "a");
     cr_expect_str_eq(cloud_resource_tag(group, "b"), "2 & 3");
@@ -79,6 +86,7 @@ Test(aws_observe, a_group_of_none_takes_its_type_from_the_policy_and_a_deleted_o
                         "</MixedInstancesPolicy></member><member><AutoScalingGroupName>b</AutoScalingGroupName>"
                         "<Status>Delete in progress</Status><DesiredCapacity>many</DesiredCapacity></member>",
                         ""));
+    script_reply(&bench.server, 200, "", TYPES(""));
     const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT, 10);
     cr_assert_eq(reply->count, 2);
     cr_expect_str_eq(reply->as.resources[0].type, "r5.large");
@@ -150,6 +158,9 @@ Test(aws_observe, lists_groups_then_instances_in_one_call) {
                      INSTANCE("i-3", "terminated", "") INSTANCE("i-4", "stopped", "") INSTANCE("i-5", "stopping", "")
                          INSTANCE("i-6", "pending", "") "</instancesSet></item></reservationSet><nextToken/>"
                                                         "</DescribeInstancesResponse>");
+    script_reply(&bench.server, 403, "",
+                 "<Response><Errors><Error><Code>UnauthorizedOperation</Code></Error></Errors>"
+                 "</Response>");
     const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT | INSTANCE_BIT, 100);
     cr_assert_eq(reply->error.class, ERR_NONE, "a token may come again in another list: %s", reply->error.message);
     cr_assert_eq(reply->count, 9);
@@ -168,7 +179,8 @@ Test(aws_observe, lists_groups_then_instances_in_one_call) {
     const struct cloud_resource *one = &reply->as.resources[2];
     cr_expect_str_eq(one->name, "web-1");
     cr_expect_str_eq(one->zone, "us-east-1b");
-    cr_expect_eq(one->vcpu_milli, 6000, "the cores that the reply tells, where no catalogue knows the type");
+    cr_expect_eq(one->vcpu_milli, 6000, "the cores that the reply tells, where nobody knows the type");
+    cr_expect_eq(one->memory_mib, 0);
     cr_expect_eq(one->count, 1);
     cr_expect_eq(one->created_at_ms, INT64_C(1767323045000));
     cr_expect(strstr(script_request(&bench.server, 2), "Version=2016-11-15&MaxResults=1000") != NULL);
@@ -176,7 +188,7 @@ Test(aws_observe, lists_groups_then_instances_in_one_call) {
 }
 
 Test(aws_observe, kinds_that_it_does_not_know_are_an_empty_list_without_a_request) {
-    const struct adapter_reply *reply = bench_list(&bench, 1u << CLOUD_BUCKET, 10);
+    const struct adapter_reply *reply = bench_list(&bench, 1u << CLOUD_NODE | 1u << CLOUD_WORKLOAD, 10);
     cr_expect_eq(reply->error.class, ERR_NONE);
     cr_expect(reply->count == 0 && !reply->truncated && reply->request_count == 0);
 }

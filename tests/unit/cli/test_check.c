@@ -32,7 +32,7 @@ static int check(const char *a, const char *b, const char *c) {
 Test(cli_check, valid_directory) {
     cr_expect_eq(check(VALID, NULL, NULL), 0);
     cr_expect_stdout_eq_str("");
-    cr_expect_stderr_eq_str("14 objects in 13 files: 0 faults\n");
+    cr_expect_stderr_eq_str("20 objects in 15 files: 0 faults\n");
 }
 
 Test(cli_check, faults_bear_file_line_path_and_message) {

@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "cli/get.h"
@@ -60,6 +62,9 @@ Test(cli_print, inventory_is_sorted_and_says_null_for_what_is_not_known) {
                                                 .vcpu_milli = 2000,
                                                 .memory_mib = 8192,
                                                 .created_at_ms = INT64_C(1767225600000),
+                                                .as_of_ms = INT64_C(1767225601000),
+                                                .parent = "stack",
+                                                .is_spot = true,
                                                 .tags = tags,
                                                 .tag_count = 2},
                                        pod = {.kind = CLOUD_WORKLOAD,
@@ -76,19 +81,43 @@ Test(cli_print, inventory_is_sorted_and_says_null_for_what_is_not_known) {
     struct inventory_row rows[] = {{"p/z", &group}, {"p/a", &pod}, {"p/a", &bucket}};
     struct inventory_view view = {.as_of_ms = INT64_C(1767225600000), .rows = rows, .count = 3};
     inventory_sort(&view);
-    inventory_print_json(&view, &out);
+    inventory_print_json(&view, &out, NULL);
     cr_assert_str_eq(
         buf_text(&out),
         "{\"asOf\":\"2026-01-01T00:00:00Z\",\"truncated\":false,\"resources\":["
         "{\"provider\":\"p/a\",\"region\":\"eu-west-1\",\"zone\":\"\",\"kind\":\"Bucket\",\"id\":\"b\",\"name\":\"\","
         "\"type\":\"\",\"count\":1,\"state\":\"available\",\"tags\":{},\"vcpu\":null,\"memoryMiB\":null,\"createdAt\":"
-        "null},"
+        "null,\"parent\":null,\"spot\":false,\"asOf\":null},"
         "{\"provider\":\"p/a\",\"region\":\"us-east-1\",\"zone\":\"\",\"kind\":\"Workload\",\"id\":\"p\",\"name\":\"\","
         "\"type\":\"\",\"count\":1,\"state\":\"running\",\"tags\":{},\"vcpu\":0.5,\"memoryMiB\":null,\"createdAt\":"
-        "null},"
+        "null,\"parent\":null,\"spot\":false,\"asOf\":null},"
         "{\"provider\":\"p/z\",\"region\":\"us-east-1\",\"zone\":\"\",\"kind\":\"InstanceGroup\",\"id\":\"web\","
         "\"name\":\"web\",\"type\":\"m5.large\",\"count\":3,\"state\":\"running\",\"tags\":{\"app\":\"web\",\"team\":"
-        "\"x\"},\"vcpu\":2,\"memoryMiB\":8192,\"createdAt\":\"2026-01-01T00:00:00Z\"}]}\n");
+        "\"x\"},\"vcpu\":2,\"memoryMiB\":8192,\"createdAt\":\"2026-01-01T00:00:00Z\",\"parent\":\"stack\",\"spot\":"
+        "true,"
+        "\"asOf\":\"2026-01-01T00:00:01Z\"}]}\n");
+    FILE *stream = tmpfile();
+    cr_assert_not_null(stream);
+    struct buf pieces = {0};
+    struct inventory_row many[1000];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = rows[0];
+    view.rows = many;
+    view.count = ARRAY_LEN(many);
+    buf_clear(&out);
+    inventory_print_json(&view, &out, NULL);
+    inventory_print_json(&view, &pieces, stream);
+    cr_expect_lt(pieces.size, out.size / 2, "most went to the stream");
+    fwrite(pieces.data, 1, pieces.size, stream);
+    buf_clear(&pieces);
+    buf_reserve(&pieces, out.size);
+    rewind(stream);
+    cr_expect_eq(fread(pieces.data, 1, out.size, stream), out.size);
+    cr_expect_eq(memcmp(pieces.data, out.data, out.size), 0);
+    buf_release(&pieces);
+    fclose(stream);
+    view.rows = rows;
+    view.count = 3;
     buf_clear(&out);
     inventory_print_text(&view, &out);
     cr_assert(buf_text(&out)[0] == 'P' && buf_text(&out)[out.size - 1] == '\n');

@@ -249,6 +249,21 @@ Test(observe_kinds, the_most_severe_error_is_told) {
     rig_stop(&rig);
 }
 
+Test(observe_kinds, a_request_that_fails_once_is_no_trouble_twice_is) {
+    struct rig rig;
+    rig_start_with(&rig, GROUP_KIND, 1000, 1000);
+    rig_open(&rig, "p", false);
+    rig_run(&rig, SECOND);
+    error_set(&rig.regions[0].list_error, ERR_THROTTLED, "slower");
+    rig_run(&rig, MINUTE);
+    cr_assert_eq(rig.list_count, 2);
+    cr_assert_eq(report_of(&rig).trouble.error.class, ERR_NONE);
+    rig_run(&rig, MINUTE);
+    cr_assert_eq(rig.list_count, 3);
+    cr_assert_eq(report_of(&rig).trouble.error.class, ERR_THROTTLED);
+    rig_stop(&rig);
+}
+
 Test(observe_kinds, are_numbered_and_refreshed_each_by_itself) {
     struct rig rig;
     uint64_t group, instance, after;
