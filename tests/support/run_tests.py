@@ -64,6 +64,9 @@ def run_criterion(program):
     report.unlink(missing_ok=True)
     print(f"== {name}", flush=True)
     argv = [program, "--jobs", "2", f"--xml={report}", "--timeout", "120"]
+    servers = REPO / "tests" / name / "servers.py"
+    if servers.exists():  # Real servers for the tests of this program, found through its environment.
+        argv = [cached("venv") + "/bin/python3", servers, *argv]
     # Criterion can wait for ever for a test that broke off inside a callback of its event loop, so the program as a
     # whole has a limit too. Its children are in its process group.
     process = subprocess.Popen(argv, cwd=REPO, start_new_session=True)
