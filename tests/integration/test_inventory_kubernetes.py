@@ -5,7 +5,6 @@ Prometheus; prices, charges and quotas.
 SPDX-License-Identifier: Apache-2.0
 """
 
-import base64
 import concurrent.futures
 import datetime
 import json
@@ -133,16 +132,6 @@ def shop():
         started.stop()
 
 
-def kubeconfig_of(cluster, account):
-    token = cluster.kubectl("-n", "trimtab-system", "create", "token", account).strip()
-    return json.dumps({
-        "apiVersion": "v1", "kind": "Config", "current-context": "c",
-        "clusters": [{"name": "k", "cluster": {"server": cluster.url, "certificate-authority-data": base64.b64encode(
-            cluster.ca_path.read_bytes()).decode()}}],
-        "users": [{"name": "u", "user": {"token": token}}],
-        "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]})
-
-
 @pytest.fixture
 def inventory(shop, runner, tmp_path):
     """inventory(block, account) -> (finished process, {(kind, id): resource})"""
@@ -153,7 +142,7 @@ def inventory(shop, runner, tmp_path):
         if block:
             provider["spec"]["kubernetes"] = block
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "shop", "namespace": "p"},
-                  "stringData": {"kubeconfig": kubeconfig_of(shop, account)}}
+                  "stringData": {"kubeconfig": shop.kubeconfig_of(account)}}
         (tmp_path / "provider.yaml").write_text(f"{json.dumps(provider)}\n---\n{json.dumps(secret)}\n")
         done = runner.call("inventory", "-f", tmp_path / "provider.yaml", "-o", "json")
         seen = json.loads(done.stdout)["resources"] if done.stdout else []
@@ -167,7 +156,7 @@ def probe(shop, tmp_path):
     """The adapter as the observer, with a block of its own."""
 
     def make(**block):
-        (tmp_path / "kubeconfig").write_text(kubeconfig_of(shop, "trimtab-observer"))
+        (tmp_path / "kubeconfig").write_text(shop.kubeconfig_of("trimtab-observer"))
         return Probe("kubernetes", "-", "cluster", KUBECONFIG=str(tmp_path / "kubeconfig"), PROBE_PARAMETERS=json.dumps(block))
 
     return make
