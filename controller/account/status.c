@@ -208,14 +208,16 @@ static void put_recommendation_conditions(struct json_writer *w, const struct ob
                 now_ms);
 }
 
-static void put_phase(struct json_writer *w, enum recommendation_phase phase, const char *message, int64_t now_ms) {
-    char now[TIME_TEXT_MAX];
+static void put_phase(struct json_writer *w, enum recommendation_phase phase, const char *message, int64_t since_ms,
+                      int64_t now_ms) {
+    char now[TIME_TEXT_MAX], since[TIME_TEXT_MAX];
     time_format(now_ms, now);
+    time_format(since_ms, since);
     if (recommendation_phase_is_final(phase))
         jw_put_string(w, "finishedAt", now);
     jw_put_string(w, "message", message);
     jw_put_string(w, "phase", recommendation_phase_name(phase));
-    jw_put_string(w, "phaseSince", now);
+    jw_put_string(w, "phaseSince", since);
 }
 
 void status_print_recommendation(const struct object *object, enum recommendation_phase phase, const char *reason,
@@ -225,7 +227,9 @@ void status_print_recommendation(const struct object *object, enum recommendatio
     struct json_writer w = {.out = out};
     jw_open(&w, '{');
     put_recommendation_conditions(&w, object, phase, reason, message, now_ms);
-    put_phase(&w, phase, message, now_ms);
+    /* A handle that has changed is progress inside a phase: how long that may take counts from its beginning. */
+    bool is_same_phase = phase == r->phase && operation && operation[0] && r->phase_since_ms > 0;
+    put_phase(&w, phase, message, is_same_phase ? r->phase_since_ms : now_ms, now_ms);
     if (operation && operation[0])
         jw_put_string(&w, "operation", operation);
     if (tries > 0)
@@ -250,7 +254,7 @@ void status_print_recommendation_new(const struct plan_action *action, bool appr
     struct json_writer w = {.out = out};
     jw_open(&w, '{');
     put_recommendation_conditions(&w, &fresh, phase, approved ? "Approved" : "Proposed", message, now_ms);
-    put_phase(&w, phase, message, now_ms);
+    put_phase(&w, phase, message, now_ms, now_ms);
     put_saving(&w, action->saving_hourly, "USD");
     put_share(&w, "risk", action->risk_per_mille);
     put_share(&w, "confidence", action->confidence_per_mille);
@@ -272,10 +276,12 @@ static void put_target(struct json_writer *w, const struct plan_action *action) 
     jw_close(w, '}');
 }
 
-static void put_count(struct json_writer *w, const char *key, int64_t count) {
+static void put_state(struct json_writer *w, const char *key, bool is_bounds, int64_t count, int64_t max) {
     jw_key(w, key);
     jw_open(w, '{');
-    jw_put_int(w, "count", count);
+    if (is_bounds)
+        jw_put_int(w, "maxCount", max);
+    jw_put_int(w, is_bounds ? "minCount" : "count", count);
     jw_close(w, '}');
 }
 
@@ -310,14 +316,14 @@ void status_print_recommendation_object(const struct object *policy, const char 
     jw_put_int(&w, "attempt", attempt);
     if (approved)
         jw_put_string(&w, "decision", recommendation_decision_name(DECISION_APPROVED));
-    put_count(&w, "from", action->from_count);
+    put_state(&w, "from", action->is_bounds, action->from_count, action->from_max);
     jw_put_string(&w, "planHash", action->hash);
     jw_key(&w, "policyRef");
     jw_open(&w, '{');
     jw_put_string(&w, "name", policy->name);
     jw_close(&w, '}');
     put_target(&w, action);
-    put_count(&w, "to", action->to_count);
+    put_state(&w, "to", action->is_bounds, action->to_count, action->to_max);
     jw_close(&w, '}');
     jw_close(&w, '}');
 }

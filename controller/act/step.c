@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/mem.h"
+#include "base/str.h"
 #include "base/timefmt.h"
 
 /* How soon a change that is not yet visible is looked for again. */
@@ -37,12 +39,70 @@ static struct act_step record(enum recommendation_phase phase, const char *reaso
     return step;
 }
 
+/* What the action changes, as it is seen or as it should be. */
+struct act_value {
+    int64_t count, max; /* The size and 0, or the bounds. */
+};
+
+static struct act_value value_seen(const struct act_input *in) {
+    const struct cloud_resource *resource = in->resource;
+    if (in->recommendation->is_bounds)
+        return (struct act_value){resource->count_min, resource->count_max};
+    return (struct act_value){resource->count, 0};
+}
+
+static struct act_value value_from(const struct recommendation *r) {
+    return (struct act_value){r->from_count, r->is_bounds ? r->from_max : 0};
+}
+
+static struct act_value value_to(const struct recommendation *r) {
+    return (struct act_value){r->to_count, r->is_bounds ? r->to_max : 0};
+}
+
+static bool is_value(struct act_value a, struct act_value b) {
+    return a.count == b.count && a.max == b.max;
+}
+
+static bool is_at_from(const struct act_input *in) {
+    return is_value(value_seen(in), value_from(in->recommendation));
+}
+
+static bool is_at_to(const struct act_input *in) {
+    return is_value(value_seen(in), value_to(in->recommendation));
+}
+
 static struct act_step record_moved(enum recommendation_phase phase, const struct act_input *in) {
     struct act_step step = {.type = ACT_RECORD, .phase = phase, .reason = "TargetChanged"};
-    (void)snprintf(step.message, sizeof(step.message),
-                   "the size is %lld, neither %lld nor %lld: somebody else changed it; a new plan follows",
-                   (long long)in->resource->count, (long long)in->recommendation->from_count,
-                   (long long)in->recommendation->to_count);
+    struct act_value seen = value_seen(in), from = value_from(in->recommendation), to = value_to(in->recommendation);
+    if (in->recommendation->is_bounds)
+        (void)snprintf(
+            step.message, sizeof(step.message),
+            "the bounds are %lld to %lld, neither %lld to %lld nor %lld to %lld: somebody else changed them; "
+            "a new plan follows",
+            (long long)seen.count, (long long)seen.max, (long long)from.count, (long long)from.max, (long long)to.count,
+            (long long)to.max);
+    else
+        (void)snprintf(step.message, sizeof(step.message),
+                       "the size is %lld, neither %lld nor %lld: somebody else changed it; a new plan follows",
+                       (long long)seen.count, (long long)from.count, (long long)to.count);
+    return step;
+}
+
+/* Whether who sets the size has changed since the plan, or what the policy says of that. */
+static bool is_managed_elsewhere(const struct act_input *in) {
+    if (!in->resource || !in->policy)
+        return false;
+    return policy_hold_of(in->policy, in->resource->count_manager) !=
+           (in->recommendation->is_bounds ? POLICY_SETS_BOUNDS : POLICY_SETS_COUNT);
+}
+
+static struct act_step record_managed(const struct act_input *in) {
+    struct act_step step = {.type = ACT_RECORD, .phase = PHASE_SUPERSEDED, .reason = "ManagedElsewhere"};
+    const char *manager = in->resource->count_manager;
+    (void)snprintf(step.message, sizeof(step.message), "%.120s sets its size now, and the policy leaves it alone",
+                   manager ? manager : "nobody else");
+    if (!manager)
+        (void)snprintf(step.message, sizeof(step.message), "no autoscaler sets its size any more");
     return step;
 }
 
@@ -64,6 +124,8 @@ static bool is_unwanted(const struct act_input *in, struct act_step *ret) {
         *ret = record(PHASE_SUPERSEDED, "ProviderGone", "its Provider does not exist any more");
     else if (in->resource && !in->selected)
         *ret = record(PHASE_SUPERSEDED, "NotSelected", "its policy does not select the target any more, or may not");
+    else if (is_managed_elsewhere(in))
+        *ret = record_managed(in);
     else
         return false;
     return true;
@@ -114,9 +176,12 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
     return true;
 }
 
+/* Within the target's own bounds, where these are not what is changed. */
 static bool within_group(const struct act_input *in) {
     const struct cloud_resource *group = in->resource;
-    int64_t to = in->recommendation->to_count;
+    int64_t to = in->recommendation->to_count, to_max = in->recommendation->to_max;
+    if (in->recommendation->is_bounds)
+        return to >= 0 && (to_max == 0 || to <= to_max);
     return to >= group->count_min && to >= 0 && (group->count_max == 0 || to <= group->count_max);
 }
 
@@ -152,12 +217,13 @@ static struct act_step step_approved(const struct act_input *in) {
         return look_again(in, "StaleObservation");
     if (!in->resource)
         return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
-    if (in->resource->count != r->from_count)
-        return in->resource->count == r->to_count
-                   ? record(PHASE_SUPERSEDED, "AlreadyThere", "the target has this size already")
+    if (!is_at_from(in))
+        return is_at_to(in)
+                   ? record(PHASE_SUPERSEDED, "AlreadyThere",
+                            r->is_bounds ? "the target has these bounds already" : "the target has this size already")
                    : record_moved(PHASE_SUPERSEDED, in);
     if (!within_group(in))
-        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's bounds now");
+        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the target's bounds now");
     if (!in->others_known || !within_policy(in)) /* When what is begun has ended, a new plan tells. */
         return wait_until(in->now_ms + VERIFY_PERIOD_MS, in->others_known ? "CapacityReserved" : "OthersUnknown");
     struct act_step gate;
@@ -196,9 +262,11 @@ static struct act_step step_running(const struct act_input *in) {
         return refresh("ReadBeforeWrite");
     if (!in->resource)
         return target_unseen(in);
-    if (in->resource->count == r->to_count)
-        return record(PHASE_VERIFYING, "Applied", "the cloud shows the new size; waits until it serves");
-    if (in->resource->count != r->from_count)
+    if (is_at_to(in))
+        return record(PHASE_VERIFYING, "Applied",
+                      r->is_bounds ? "the cloud shows the new bounds; waits until the minimum serves"
+                                   : "the cloud shows the new size; waits until it serves");
+    if (!is_at_from(in))
         return record_moved(PHASE_FAILED, in);
     struct act_step dropped;
     if (is_unwanted(in, &dropped))
@@ -206,7 +274,7 @@ static struct act_step step_running(const struct act_input *in) {
     if (in->suspended || in->claimed_twice)
         return idle();
     if (!within_group(in) || (in->others_known && !within_policy(in)))
-        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the group's or the policy's bounds now");
+        return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the target's or the policy's bounds now");
     if (!in->others_known)
         return wait_until(in->now_ms + VERIFY_PERIOD_MS, "OthersUnknown");
     if (act_shrinks(r) && in->source != SOURCE_FRESH)
@@ -217,7 +285,10 @@ static struct act_step step_running(const struct act_input *in) {
     return (struct act_step){.type = ACT_SEND, .reason = "Send"};
 }
 
+/* Bounds that shrink take effect when they are set: what follows is the autoscaler's affair. */
 static bool is_serving(const struct act_input *in) {
+    if (in->recommendation->is_bounds && act_shrinks(in->recommendation))
+        return true;
     return act_shrinks(in->recommendation) ? in->resource->serving <= in->recommendation->to_count
                                            : in->resource->serving >= in->recommendation->to_count;
 }
@@ -241,14 +312,16 @@ static struct act_step step_verifying(const struct act_input *in) {
     if (!in->resource)
         return target_unseen(in);
     /* Clouds are eventually consistent: for a while a listing may still show what was before. */
-    if (in->resource->count == r->from_count && in->now_ms - r->phase_since_ms < VISIBLE_MAX_MS)
+    if (is_at_from(in) && in->now_ms - r->phase_since_ms < VISIBLE_MAX_MS)
         return look_again(in, "WaitsUntilVisible");
-    if (in->resource->count != r->to_count)
+    if (!is_at_to(in))
         return record_moved(PHASE_FAILED, in);
     if (is_serving(in))
-        return record(PHASE_SUCCEEDED, "Succeeded", "the new size serves");
+        return record(PHASE_SUCCEEDED, "Succeeded", r->is_bounds ? "the new bounds hold" : "the new size serves");
     if (is_late)
-        return record(PHASE_FAILED, "NotServing", "the machines did not become healthy in time");
+        return record(PHASE_FAILED, "NotServing",
+                      r->target.kind == CLOUD_WORKLOAD ? "the pods did not become ready in time"
+                                                       : "the machines did not become healthy in time");
     return look_again(in, "WaitsUntilServing");
 }
 
@@ -276,6 +349,14 @@ struct act_step act_step(const struct act_input *in) {
         break;
     }
     return idle();
+}
+
+const char *act_refusal(const struct error *error) {
+    static const char *const reasons[] = {"ManagedElsewhere", "DisruptionBudget", "NoAutoscaler"};
+    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+        if (error->class != ERR_NONE && error->effect == EFFECT_NONE && str_eq(error->code, reasons[i]))
+            return reasons[i];
+    return NULL;
 }
 
 bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, int64_t *ret_retry_at_ms) {

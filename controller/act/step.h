@@ -6,13 +6,15 @@
  *     recorded phase   seen                                    step
  *     (none)           decision                                RECORD Pending | Approved | Rejected | Snoozed
  *     Pending          decision, policy gone, too old          RECORD ...
- *     Approved         gates open, count == from               RECORD Running      (the intent)
+ *     Approved         gates open, value == from               RECORD Running      (the intent)
  *     Running          no view since the intent                REFRESH
- *     Running          count == from, still wanted             SEND                (the effect; at most once in flight)
- *     Running          count == from, no longer wanted         RECORD Superseded   (nothing was sent, or it was lost)
- *     Running          count == to                             RECORD Verifying    (it happened: ours, or before a
- * crash) Running          count is something else                 RECORD Failed Verifying        operation POLL
- *     Verifying        count == to and serving                 RECORD Succeeded
+ *     Running          value == from, still wanted             SEND                (the effect; at most once in flight)
+ *     Running          value == from, no longer wanted         RECORD Superseded   (nothing was sent, or it was lost)
+ *     Running          value == to                             RECORD Verifying    (it happened: ours, or before a
+ * crash) Running          value is something else                 RECORD Failed Verifying        operation POLL
+ *     Verifying        value == to and serving                 RECORD Succeeded
+ *
+ * The value is what the action changes: the size, or the bounds of the autoscaler that sets the size.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -59,7 +61,7 @@ enum act_step_type {
     ACT_WAIT,    /* Nothing until until_ms. */
     ACT_REFRESH, /* List the target's region now, then ask again. */
     ACT_RECORD,  /* Write phase and message, fenced by the resourceVersion. */
-    ACT_SEND,    /* Send the effect: Scale to recommendation->to_count. */
+    ACT_SEND,    /* Send the effect: the size to_count, or the bounds to_count and to_max. */
     ACT_POLL,    /* Ask about recommendation->operation. */
 };
 
@@ -79,6 +81,11 @@ struct act_step act_step(const struct act_input *input);
 /* What to do after an apply that failed for the tries-th time: stay Running and settle or retry (returns false, with
  * the time in *ret_retry_at_ms), or record Failed (true). */
 bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, int64_t *ret_retry_at_ms);
+
+/* What becomes of an effect that was refused outright because the target is not ours to change now: somebody else sets
+ * its size or bounds, a PodDisruptionBudget forbids it, the autoscaler is gone. No failure: the plan was right when it
+ * was made. NULL: another error; else the reason to record it as Superseded for. */
+const char *act_refusal(const struct error *error);
 
 /* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */
 static inline bool act_shrinks(const struct recommendation *r) {

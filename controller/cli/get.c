@@ -62,8 +62,8 @@ static const struct column columns[OBJECT_KIND_COUNT][COLUMNS_MAX] = {
     [OBJECT_RECOMMENDATION] = {{"POLICY", "spec.policyRef.name", false},
                                {"ACTION", "spec.action", false},
                                {"TARGET", "spec.target.id", false},
-                               {"FROM", "spec.from.count", false},
-                               {"TO", "spec.to.count", false},
+                               {"FROM", "@spec.from", false},
+                               {"TO", "@spec.to", false},
                                {"PHASE", "status.phase", false},
                                {"DECISION", "spec.decision", false},
                                {"SAVING/MO", "status.saving.monthly", false},
@@ -107,6 +107,16 @@ static const struct json *condition_field(const struct json *object, const char 
     return NULL;
 }
 
+/* "?Ready.status": of a condition; "@spec.to": a size, or the minimum of bounds; else a plain path. */
+static const struct json *node_of(const struct json *object, const char *path) {
+    if (path[0] == '?')
+        return condition_field(object, path + 1);
+    if (path[0] != '@')
+        return json_at(object, path);
+    const struct json *state = json_at(object, path + 1), *count = json_get(state, "count");
+    return count ? count : json_get(state, "minCount");
+}
+
 static void add_cell(struct cli_table *table, const struct json *object, const char *path, int64_t now_ms) {
     char text[32] = "";
     if (str_eq(path, "@age")) {
@@ -116,7 +126,7 @@ static void add_cell(struct cli_table *table, const struct json *object, const c
         cli_table_add(table, text);
         return;
     }
-    const struct json *node = path[0] == '?' ? condition_field(object, path + 1) : json_at(object, path);
+    const struct json *node = node_of(object, path);
     switch (json_type(node)) {
     case JSON_STRING:
         cli_table_add(table, json_string(node, ""));

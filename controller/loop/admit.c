@@ -104,7 +104,8 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
     const struct object *object;
     for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
         const struct recommendation *r = object->as.recommendation;
-        if (object->fault[0] || !is_target(r, provider, resource->region, resource->kind, resource->id))
+        /* Under an autoscaler the size is not what we set. */
+        if (object->fault[0] || r->is_bounds || !is_target(r, provider, resource->region, resource->kind, resource->id))
             continue;
         int64_t time_ms = changed_at_ms(r, resource);
         if (time_ms > 0)
@@ -122,6 +123,11 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
 
 /* ---- what stands for a target ---- */
 
+static bool is_same_change(const struct recommendation *r, const struct plan_action *action) {
+    return r->is_bounds == action->is_bounds && r->from_count == action->from_count &&
+           r->to_count == action->to_count && r->from_max == action->from_max && r->to_max == action->to_max;
+}
+
 struct standing {
     const struct object *open; /* Not final. */
     const struct object *last; /* The final one of the highest attempt. */
@@ -130,6 +136,11 @@ struct standing {
     bool was_rejected; /* This very change, by a person. */
 };
 
+/* A refusal is no failure, but to be told the same again and again helps nobody: a listing does not show everything. */
+static bool has_failed(const struct recommendation *r) {
+    return r->phase == PHASE_FAILED || (r->phase == PHASE_SUPERSEDED && journal_is_refusal(r->message));
+}
+
 static int64_t failures_since(struct loop *loop, const struct object *policy, const struct plan_action *action,
                               int64_t attempt) {
     const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
@@ -137,7 +148,7 @@ static int64_t failures_since(struct loop *loop, const struct object *policy, co
     for (size_t i = 0; i < names->count; i++) {
         const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
         const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
-        failures += r && r->phase == PHASE_FAILED && r->attempt > attempt && r->action == (int)action->type &&
+        failures += r && has_failed(r) && r->attempt > attempt && r->action == (int)action->type &&
                     is_target(r, action->provider, action->region, action->kind, action->id);
     }
     return failures;
@@ -161,9 +172,7 @@ static struct standing standing_of(struct loop *loop, const struct object *polic
             standing.last = object;
         if (r->phase == PHASE_SUCCEEDED && r->attempt > succeeded_attempt)
             succeeded_attempt = r->attempt;
-        standing.was_rejected =
-            standing.was_rejected ||
-            (r->phase == PHASE_REJECTED && r->from_count == action->from_count && r->to_count == action->to_count);
+        standing.was_rejected = standing.was_rejected || (r->phase == PHASE_REJECTED && is_same_change(r, action));
     }
     standing.failures = failures_since(loop, policy, action, succeeded_attempt);
     return standing;
@@ -177,6 +186,8 @@ static void make_name(const struct object *policy, const struct plan_action *act
     const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, action->to_count, attempt};
     hash = str_hash_text(str_hash_text(str_hash_text(hash, action->provider), action->region), action->id);
     hash = str_hash(hash, numbers, sizeof(numbers));
+    if (action->is_bounds)
+        hash = str_hash(str_hash_text(hash, "bounds"), &action->to_max, sizeof(action->to_max));
     (void)snprintf(ret, size, "%.*s-%016llx", NAME_PREFIX_MAX, policy->name, (unsigned long long)hash);
 }
 
@@ -284,7 +295,7 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
     if (!last)
         return false;
     int64_t wait_ms = 0;
-    if (last->phase == PHASE_FAILED) {
+    if (has_failed(last)) {
         wait_ms = FAILED_WAIT_MS;
         for (int64_t i = 1; i < standing->failures && wait_ms < FAILED_WAIT_MAX_MS; i++)
             wait_ms *= 2;
@@ -312,7 +323,7 @@ static bool plan_has(const struct plan *plan, const struct recommendation *r, bo
         const struct plan_action *action = &plan->actions[i];
         if (r->action != (int)action->type || !is_target(r, action->provider, action->region, action->kind, action->id))
             continue;
-        *ret_other_size = r->from_count != action->from_count || r->to_count != action->to_count;
+        *ret_other_size = !is_same_change(r, action);
         return true;
     }
     return false;

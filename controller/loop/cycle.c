@@ -3,7 +3,8 @@
  *
  *     manifest   the object in the cache               observe    what its providers list, its demand history
  *     forecast   quantiles, on another thread          plan       what to run, on another thread
- *     act        Recommendations (admit.c, journal.c)  account    the status
+ *     act        Recommendations (admit.c, journal.c), and what holds without one (upkeep.c)
+ *     account    the status
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -128,7 +129,7 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
     if (is_under_way(loop, object))
         return (struct status_summary){
             PROGRESS_RECONCILING, "Acting", "the size is being changed to what the plan wants", NULL, 0, false};
-    if (job->plan.actual == job->plan.desired)
+    if (job->plan.actual == job->plan.desired && job->plan.action_count == 0)
         return (struct status_summary){PROGRESS_READY, "InTrim", "the size is what the plan wants", NULL, 0, false};
     if (object->as.policy->mode == MODE_OBSERVE)
         return (struct status_summary){
@@ -164,6 +165,7 @@ static void job_done(struct work *work) {
     if (loop->options.on_plan)
         loop->options.on_plan(loop->options.plan_ctx, object, &job->input, &job->plan);
     admit_plan(loop, object, &job->plan);
+    upkeep_policy(loop, object, job->snapshot);
     publish(loop, job);
     struct status_condition more[] = {
         {CONDITION_OBSERVED, CONDITION_TRUE, "Observed", "every source is fresh"},

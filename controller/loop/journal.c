@@ -12,6 +12,7 @@
 #include "loop/loop_internal.h"
 
 #define BUSY_WAIT_MS 200
+#define POLL_MS 5000 /* Where the adapter names no time. */
 
 static const char *const phase_names[] = {"phase", "reason", NULL};
 static const struct metric metric_phases = {"trimtab_recommendation_phases_total",
@@ -37,6 +38,12 @@ void journal_state_free(struct loop *loop, struct recommendation_state *state) {
     state_remove(&loop->recommendations, &state->id);
 }
 
+#define REFUSED "the target is not ours to change now: "
+
+bool journal_is_refusal(const char *message) {
+    return message && str_has_prefix(message, REFUSED);
+}
+
 static void forget(struct loop *loop, const char *namespace, const char *name) {
     struct recommendation_state *state = journal_state(loop, namespace, name, false);
     if (!state || state->sending || state->writing)
@@ -49,8 +56,9 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
     const struct recommendation *r = object->as.recommendation;
     bool is_bad = phase == PHASE_FAILED;
     char note[512];
-    (void)snprintf(note, sizeof(note), "%s %s %lld -> %lld: %s", action_type_name((enum action_type)r->action),
-                   r->target.id, (long long)r->from_count, (long long)r->to_count, message);
+    (void)snprintf(note, sizeof(note), "%s %.200s %s%lld -> %lld: %s", action_type_name((enum action_type)r->action),
+                   r->target.id, r->is_bounds ? "minimum " : "", (long long)r->from_count, (long long)r->to_count,
+                   message);
     log_write(is_bad ? LOG_WARN : LOG_INFO, "recommendation",
               LOG_FIELDS(LOG_STR("namespace", object->namespace), LOG_STR("policy", r->policy_name),
                          LOG_STR("name", object->name), LOG_STR("phase", recommendation_phase_name(phase)),
@@ -137,36 +145,77 @@ static void count_effect(struct loop *loop, const struct recommendation *r, cons
                 METRIC_LABELS(r->target.provider, action_type_name((enum action_type)r->action), outcome), 1);
 }
 
-static void send_done(struct adapter_call *call) {
-    struct recommendation_state *state = call->ctx;
+/* A refusal is news of the world: it is listed again, and the next plan knows. */
+static void send_failed(struct loop *loop, struct recommendation_state *state, const struct object *object,
+                        const struct error *error) {
+    const struct recommendation *r = object->as.recommendation;
+    const char *refusal = act_refusal(error);
+    char message[256];
+    log_warn("effect failed", LOG_STR("recommendation", state->id.key), LOG_INT("try", state->tries), LOG_ERR(error));
+    if (refusal) {
+        (void)snprintf(message, sizeof(message), REFUSED "%s", error->message);
+        observe_refresh(loop->observe, r->target.provider, r->target.region, r->target.kind);
+        record(loop, state, object, PHASE_SUPERSEDED, refusal, message, NULL);
+    } else if (retry_later(loop, state, state->tries, error)) {
+        record(loop, state, object, PHASE_FAILED, error_class_name(error->class), error->message, NULL);
+    } else {
+        loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
+    }
+}
+
+/* What the cloud answered: all that is needed of it, before the arena goes. */
+struct answer {
+    struct error error;
+    uint32_t after_ms;
+    char message[256];
+};
+
+static struct answer answer_of(struct recommendation_state *state, const char *done, const char *goes_on) {
+    const struct adapter_reply *reply = &state->call.reply;
+    struct answer answer = {.error = reply->error, .after_ms = reply->poll_after_ms ? reply->poll_after_ms : POLL_MS};
+    if (reply->error.class == ERR_NONE && !str_copy(state->operation, sizeof(state->operation), reply->as.operation))
+        ASSERT(!"a handle is at most ADAPTER_OPERATION_MAX long");
+    const char *plain = reply->error.class == ERR_NONE && state->operation[0] ? goes_on : done;
+    if (reply->error.class == ERR_NONE && reply->id)
+        (void)snprintf(answer.message, sizeof(answer.message), "%s; made %.128s", plain, reply->id);
+    else
+        (void)str_copy(answer.message, sizeof(answer.message), plain);
+    return answer;
+}
+
+static void answered(struct recommendation_state *state) {
     struct loop *loop = state->loop;
-    struct error error = call->reply.error;
-    if (error.class == ERR_NONE)
-        (void)str_copy(state->operation, sizeof(state->operation), call->reply.as.operation);
     arena_release(&state->arena);
     state->sending = false;
     loop->in_flight--;
     loop->effects--;
+}
+
+static void wait_ms(struct recommendation_state *state, uint32_t after_ms) {
+    state->retry_at_ns = runtime_mono_ns(state->loop->runtime) + after_ms * NS_PER_MS;
+}
+
+static void send_done(struct adapter_call *call) {
+    struct recommendation_state *state = call->ctx;
+    struct loop *loop = state->loop;
+    struct answer answer = answer_of(state, "the cloud took the change; waits until it serves",
+                                     "the cloud took the change, and is about it");
+    answered(state);
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     if (!object || object->fault[0]) {
         loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
         return;
     }
-    const struct recommendation *r = object->as.recommendation;
-    count_effect(loop, r, &error);
+    count_effect(loop, object->as.recommendation, &answer.error);
     /* Listings that began before the answer tell nothing of the effect. */
     state->floor_sequence = observe_sequence(loop->observe);
-    if (error.class == ERR_NONE) {
-        record(loop, state, object, PHASE_VERIFYING, "Applied", "the cloud took the change; waits until it serves",
-               state->operation);
+    if (answer.error.class != ERR_NONE) {
+        send_failed(loop, state, object, &answer.error);
         return;
     }
-    log_warn("effect failed", LOG_STR("recommendation", state->id.key), LOG_INT("try", state->tries), LOG_ERR(&error));
-    if (retry_later(loop, state, state->tries, &error)) {
-        record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
-        return;
-    }
-    loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
+    if (state->operation[0])
+        wait_ms(state, answer.after_ms);
+    record(loop, state, object, PHASE_VERIFYING, "Applied", answer.message, state->operation);
 }
 
 static struct adapter_call call_of(struct loop *loop, struct recommendation_state *state, adapter_done_fn *done) {
@@ -187,11 +236,13 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     uint64_t token = str_hash_text(str_hash_text(STR_HASH_SEED, object->uid), object->name);
     token = str_hash(token, &object->created_at_ms, sizeof(object->created_at_ms));
     (void)snprintf(state->token, sizeof(state->token), "%016llx", (unsigned long long)token);
-    state->action = (struct cloud_action){.verb = CLOUD_SCALE,
+    state->action = (struct cloud_action){.verb = r->is_bounds ? CLOUD_SET_BOUNDS : CLOUD_SCALE,
                                           .kind = r->target.kind,
                                           .region = arena_strdup(&state->arena, r->target.region),
                                           .id = arena_strdup(&state->arena, r->target.id),
-                                          .count = r->to_count,
+                                          .count = r->is_bounds ? 0 : r->to_count,
+                                          .count_min = r->is_bounds ? r->to_count : 0,
+                                          .count_max = r->is_bounds ? r->to_max : 0,
                                           .token = state->token};
     state->call = call_of(loop, state, send_done);
     state->tries++;
@@ -199,35 +250,39 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     loop->in_flight++;
     loop->effects++;
     log_info("effect", LOG_STR("recommendation", state->id.key), LOG_STR("provider", r->target.provider),
-             LOG_STR("target", r->target.id), LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
+             LOG_STR("target", r->target.id), LOG_STR("verb", cloud_verb_name(state->action.verb)),
+             LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
     adapter->ops->apply(adapter, &state->call, &state->action);
 }
 
 /* ---- poll ---- */
 
+/* A handle that has changed is recorded before it is asked about: poll may have sent the next request of a sequence,
+ * and who goes on after a crash must not begin at the first again. */
 static void poll_done(struct adapter_call *call) {
     struct recommendation_state *state = call->ctx;
     struct loop *loop = state->loop;
-    struct error error = call->reply.error;
-    bool is_done = error.class == ERR_NONE && !call->reply.as.operation[0];
-    uint32_t after_ms = call->reply.poll_after_ms ? call->reply.poll_after_ms : 5000;
-    arena_release(&state->arena);
-    state->sending = false;
-    loop->in_flight--;
-    loop->effects--;
+    struct answer answer = answer_of(state, "the operation has ended; waits until it serves", "the operation goes on");
+    bool has_failed = answer.error.class != ERR_NONE, is_done = !has_failed && !state->operation[0];
+    answered(state);
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
-    if (object && !object->fault[0] && is_done) {
+    bool is_there = object && !object->fault[0];
+    const char *known = is_there ? object->as.recommendation->operation : NULL;
+    if (is_there && is_done) {
         state->floor_sequence = observe_sequence(loop->observe);
-        record(loop, state, object, PHASE_VERIFYING, "OperationDone", "the operation has ended; waits until it serves",
-               NULL);
+        record(loop, state, object, PHASE_VERIFYING, "OperationDone", answer.message, NULL);
         return;
     }
-    if (object && !object->fault[0] && error.class != ERR_NONE && retry_later(loop, state, 1, &error)) {
-        record(loop, state, object, PHASE_FAILED, error_class_name(error.class), error.message, NULL);
+    if (is_there && has_failed && retry_later(loop, state, 1, &answer.error)) {
+        record(loop, state, object, PHASE_FAILED, error_class_name(answer.error.class), answer.error.message, NULL);
         return;
     }
-    if (error.class == ERR_NONE)
-        state->retry_at_ns = runtime_mono_ns(loop->runtime) + after_ms * NS_PER_MS;
+    if (!has_failed)
+        wait_ms(state, answer.after_ms);
+    if (is_there && !has_failed && !str_eq(known, state->operation)) {
+        record(loop, state, object, PHASE_VERIFYING, "OperationGoesOn", answer.message, state->operation);
+        return;
+    }
     loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
 }
 

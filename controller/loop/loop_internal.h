@@ -54,7 +54,7 @@ struct recommendation_state {
     struct adapter_call call;
     struct cloud_action action;
     struct arena arena;
-    char operation[256];
+    char operation[ADAPTER_OPERATION_MAX + 1];
     char token[24];
 };
 
@@ -82,6 +82,7 @@ struct loop {
     struct map claims;          /* resource key -> struct claim * */
     struct map by_policy;       /* policy key -> struct name_set * of its Recommendations */
     struct map creations;       /* policy and resource key -> struct creation * under way */
+    struct map upkeeps;         /* resource key -> struct upkeep * */
     bool leading, stopping, synced;
     uint64_t act_from_ns; /* Monotonic: no effect before. */
     size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
@@ -143,6 +144,8 @@ struct recommendation_state *journal_state(struct loop *loop, const char *namesp
 void journal_state_free(struct loop *loop, struct recommendation_state *state);
 /* Records it as Superseded; its end wakes the policy. Where it is busy just now, the policy is woken to try again. */
 void journal_supersede(struct loop *loop, const struct object *object, const char *message);
+/* Whether that is the message of an effect that was refused because the target is not ours to change now. */
+bool journal_is_refusal(const char *message);
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message);
 
@@ -163,6 +166,10 @@ void provider_reconcile(struct loop *loop, struct workqueue_item *item);
 const struct object *provider_object(const struct loop *loop, const char *key); /* "namespace/name"; NULL: none. */
 bool provider_is_suspended(const struct loop *loop, const char *key);
 void budget_reconcile(struct loop *loop, struct workqueue_item *item);
+
+/* upkeep.c: what holds without a Recommendation */
+void upkeep_policy(struct loop *loop, const struct object *policy, const struct snapshot *snapshot);
+void upkeep_release(struct loop *loop);
 
 /* write.c */
 /* Writes body as the status unless the object has it already. done(ctx, wrote, error): later, or at once when there is

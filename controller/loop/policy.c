@@ -140,8 +140,11 @@ static void survey_one(void *ctx, const char *provider, const struct cloud_resou
         survey->in->selected = true;
         return;
     }
-    int64_t low = resource->count;
-    int64_t high = low;
+    /* What an autoscaler runs may go down to its minimum, and goes up to it, at any time. */
+    bool is_tuned = policy_hold_of(survey->policy->as.policy, resource->count_manager) == POLICY_SETS_BOUNDS;
+    int64_t minimum = is_tuned ? resource->count_min : resource->count;
+    int64_t low = resource->count < minimum ? resource->count : minimum;
+    int64_t high = resource->count > minimum ? resource->count : minimum;
     const struct name_set *names = admit_names(loop, survey->policy->namespace, survey->policy->name);
     for (size_t i = 0; i < names->count; i++) {
         const struct object *other =

@@ -26,6 +26,51 @@ static void hold(struct plan_row *row, const char *reason, const char *detail) {
     row->detail = detail;
 }
 
+static money_micros price_of(const struct snapshot_resource *r) {
+    if (r->resource.price_hourly > 0)
+        return r->resource.price_hourly;
+    return r->has_offer && r->offer.price_hourly >= 0 ? r->offer.price_hourly : -1;
+}
+
+/* Bounds that the policy tunes do not bound the plan. An autoscaler's minimum is at least one: none is its own affair.
+ */
+static void row_bounds(const struct plan_work *work, struct plan_row *row) {
+    const struct cloud_resource *r = &row->resource->resource;
+    bool has_max = r->count_max > 0 || r->kind != CLOUD_WORKLOAD;
+    row->now = row->actual;
+    row->low = clamp_count(r->count_min);
+    row->high = has_max ? clamp_count(r->count_max) : PLAN_COUNT_MAX;
+    if (row->low > row->high)
+        row->low = row->high;
+    row->is_bounds = policy_hold_of(work->input->policy, r->count_manager) == POLICY_SETS_BOUNDS;
+    if (!row->is_bounds)
+        return;
+    row->now = row->low;
+    row->low = row->now < 1 ? row->now : 1;
+    row->high = PLAN_COUNT_MAX;
+}
+
+static void row_holds(const struct plan_work *work, struct plan_row *row) {
+    const struct snapshot_resource *r = row->resource;
+    if (r->claimed_by)
+        hold(row, "SelectedTwice",
+             arena_printf(work->arena, "policy %s selects it too: neither acts until one lets go", r->claimed_by));
+    if (row->source->state == SOURCE_MISSING)
+        hold(row, "MissingObservation",
+             arena_printf(work->arena, "the cloud could not be read: %s",
+                          row->source->message && *row->source->message ? row->source->message : "not read yet"));
+    if (r->resource.kind != CLOUD_INSTANCE_GROUP && r->resource.kind != CLOUD_WORKLOAD)
+        hold(row, "NotScalable", "only instance groups and workloads have a size to plan");
+    if (r->resource.state == CLOUD_DELETING)
+        hold(row, "BeingDeleted", "the cloud is deleting it");
+    if (r->capacity_per_machine <= 0)
+        hold(row, "UnknownCapacity",
+             r->resource.kind == CLOUD_WORKLOAD
+                 ? arena_printf(work->arena, "its pods request no %s",
+                                work->input->policy->forecast.metric == CLOUD_METRIC_CPU ? "cpu" : "memory")
+                 : arena_printf(work->arena, "the capacity of type \"%s\" is not known", r->resource.type));
+}
+
 static struct plan_row row_make(struct plan_work *work, size_t i) {
     const struct snapshot *snapshot = work->input->snapshot;
     const struct snapshot_resource *r = &snapshot->resources[i];
@@ -35,25 +80,9 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
                            .forecast = &work->input->forecasts[i],
                            .may_shrink = true,
                            .actual = clamp_count(r->resource.count),
-                           .low = clamp_count(r->resource.count_min),
-                           .high = clamp_count(r->resource.count_max),
-                           .price = r->has_offer && r->offer.price_hourly >= 0 ? r->offer.price_hourly : -1};
-    if (row.low > row.high)
-        row.low = row.high;
-    if (r->claimed_by)
-        hold(&row, "SelectedTwice",
-             arena_printf(work->arena, "policy %s selects it too: neither acts until one lets go", r->claimed_by));
-    if (row.source->state == SOURCE_MISSING)
-        hold(&row, "MissingObservation",
-             arena_printf(work->arena, "the cloud could not be read: %s",
-                          row.source->message && *row.source->message ? row.source->message : "not read yet"));
-    if (r->resource.kind != CLOUD_INSTANCE_GROUP)
-        hold(&row, "NotScalable", "only instance groups have a size to plan");
-    if (r->resource.state == CLOUD_DELETING)
-        hold(&row, "BeingDeleted", "the cloud is deleting it");
-    if (r->capacity_per_machine <= 0)
-        hold(&row, "UnknownCapacity",
-             arena_printf(work->arena, "the capacity of type \"%s\" is not known", r->resource.type));
+                           .price = price_of(r)};
+    row_bounds(work, &row);
+    row_holds(work, &row);
     return row;
 }
 
@@ -72,7 +101,7 @@ static int64_t confidence_of(const struct plan_row *row) {
     };
     /* What a bound commands needs no forecast. */
     if (row->raw < 0 || row->raw < row->low || row->raw > row->high)
-        return row->actual < row->low || row->actual > row->high ? 1000 : base[row->forecast->basis];
+        return row->now < row->low || row->now > row->high ? 1000 : base[row->forecast->basis];
     int64_t coverage = row->forecast->coverage_per_mille;
     return coverage < 0 ? base[row->forecast->basis] / 2 : base[row->forecast->basis] * coverage / 1000;
 }
@@ -87,7 +116,23 @@ static uint64_t action_hash(const struct plan_action *action, const struct cloud
     snprintf(numbers, sizeof(numbers), "%d %d %lld %lld %lld %lld", (int)action->type, (int)action->kind,
              (long long)action->from_count, (long long)action->to_count, (long long)r->count_min,
              (long long)r->count_max);
-    return str_hash_text(hash, numbers);
+    hash = str_hash_text(hash, numbers);
+    if (!action->is_bounds)
+        return hash;
+    snprintf(numbers, sizeof(numbers), "bounds %lld", (long long)action->to_max);
+    return str_hash_text(str_hash_text(hash, numbers), r->count_manager);
+}
+
+/* The minimum moves; the maximum is only ever raised, so that it leaves room for the minimum. */
+static void action_bounds(const struct plan_row *row, struct plan_action *action) {
+    action->is_bounds = true;
+    action->from_max = row->resource->resource.count_max;
+    action->to_max = action->from_max > 0 && action->from_max < row->to ? row->to : action->from_max;
+}
+
+/* Under an autoscaler the size that follows is at least the minimum. */
+static int64_t size_after(const struct plan_row *row, int64_t value) {
+    return row->is_bounds && value >= row->now && row->actual > value ? row->actual : value;
 }
 
 static struct plan_action action_make(const struct plan_work *work, const struct plan_row *row) {
@@ -98,13 +143,15 @@ static struct plan_action action_make(const struct plan_work *work, const struct
         .region = r->region,
         .kind = r->kind,
         .id = r->id,
-        .from_count = row->actual,
+        .from_count = row->now,
         .to_count = row->to,
-        .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, row->to),
-        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - row->to),
+        .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, size_after(row, row->to)),
+        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - size_after(row, row->to)),
         .risk_per_mille = plan_risk(work, row, row->to),
         .confidence_per_mille = confidence_of(row),
     };
+    if (row->is_bounds)
+        action_bounds(row, &action);
     plan_why(work, row, &action);
     snprintf(action.hash, sizeof(action.hash), "%016llx", (unsigned long long)action_hash(&action, r));
     return action;
@@ -117,14 +164,14 @@ static void actions_fill(const struct plan_work *work, struct plan *plan) {
     for (int shrinking = 0; shrinking <= 1; shrinking++) {
         for (size_t i = 0; i < work->count; i++) {
             const struct plan_row *row = &work->rows[i];
-            if (row->to == row->actual || (row->to < row->actual) != shrinking)
+            if (row->to == row->now || (row->to < row->now) != shrinking)
                 continue;
             actions[plan->action_count] = action_make(work, row);
             hash = str_hash_text(hash, actions[plan->action_count++].hash);
         }
     }
     for (size_t i = 0; i < work->count; i++)
-        if (work->rows[i].to == work->rows[i].actual)
+        if (work->rows[i].to == work->rows[i].now)
             why_not[plan->why_not_count++] = plan_why_not_of(work, &work->rows[i]);
     snprintf(plan->hash, sizeof(plan->hash), "%016llx", (unsigned long long)hash);
     plan->actions = actions;
@@ -150,21 +197,25 @@ static money_micros add_cost(money_micros sum, money_micros price, int64_t count
 
 static void resources_fill(const struct plan_work *work, struct plan *plan) {
     struct plan_resource *resources = arena_alloc_array(work->arena, work->count + 1, sizeof(*resources));
+    bool has_workloads = false, has_others = false;
     for (size_t i = 0; i < work->count; i++) {
         const struct plan_row *row = &work->rows[i];
         resources[i] = (struct plan_resource){.provider = row->resource->provider,
                                               .region = row->resource->resource.region,
                                               .id = row->resource->resource.id,
                                               .actual = row->actual,
-                                              .desired = row->desired,
+                                              .desired = size_after(row, row->desired),
                                               .demand = row->demand,
                                               .demand_p50 = row->demand_p50};
         plan->actual += row->actual;
-        plan->desired += row->desired;
+        plan->desired += resources[i].desired;
+        has_workloads = has_workloads || plan_row_is_workload(row);
+        has_others = has_others || !plan_row_is_workload(row);
         plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
-        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, row->price, row->desired);
+        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, row->price, resources[i].desired);
         plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
     }
+    plan->unit = !has_workloads ? "machines" : has_others ? "machines and replicas" : "replicas";
     plan->resources = resources;
     plan->resource_count = work->count;
 }
@@ -179,6 +230,8 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     for (size_t i = 0; i < count; i++) {
         work.rows[i] = row_make(&work, i);
         work.actual_sum += work.rows[i].actual;
+        work.floor_sum += plan_row_floor(&work.rows[i]);
+        work.ceiling_sum += plan_row_ceiling(&work.rows[i]);
     }
     qsort(work.rows, count, sizeof(*work.rows), row_cmp);
     plan_scale_needs(&work);

@@ -1,11 +1,12 @@
 /*
  * Spec x snapshot x forecasts x headroom -> plan. Pure and total: no feasible plan is a plan with an explanation.
  *
- * First planner: for each InstanceGroup the smallest count whose serving capacity x targetUtilization covers the demand
- * quantile (1 - maxViolationPerMille/1000) over [now, now + lead time + one step], within the group's own bounds and,
- * summed over the policy, within capacity min and max. A shrink moves at most maxChangePercent (rounded up, at least 1)
- * and only when it saves at least minSavingPercent; nothing shrinks on a view that is stale, truncated or missing, or
- * on a forecast without basis.
+ * First planner: for each InstanceGroup and Workload the smallest count whose serving capacity x targetUtilization
+ * covers the demand quantile (1 - maxViolationPerMille/1000) over [now, now + lead time + one step], within the group's
+ * own bounds and, summed over the policy, within capacity min and max. A shrink moves at most maxChangePercent (rounded
+ * up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view that is stale, truncated
+ * or missing, or on a forecast without basis. Where an autoscaler sets a workload's size, the plan is for its minimum,
+ * if the policy says so; what anybody else sets is only advised upon.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -7,6 +7,7 @@
 #ifndef TRIMTAB_PLAN_PLAN_H
 #define TRIMTAB_PLAN_PLAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +20,10 @@ struct plan_action {
     const char *region;
     enum cloud_kind kind;
     const char *id;
+    /* The size; where is_bounds, the minimum of the autoscaler that sets the size, and the maxima beside it. */
+    bool is_bounds;
     int64_t from_count, to_count;
+    int64_t from_max, to_max;     /* 0: none */
     money_micros cost_hourly;     /* After the action, of this resource; -1 unknown. */
     money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. */
     int64_t risk_per_mille;       /* Chance, at the worst step of the window planned for, that demand exceeds capacity x
@@ -30,9 +34,9 @@ struct plan_action {
     char hash[17]; /* planHash: hex of target, from, to and preconditions. */
 };
 
-struct plan_why_not { /* A candidate that was not taken. */
-    const char
-        *reason; /* CamelCase: "BelowMinSaving", "StaleObservation", "SelectedTwice", "AtMinimum", "NoHistory"... */
+struct plan_why_not {   /* A candidate that was not taken. */
+    const char *reason; /* CamelCase: "BelowMinSaving", "StaleObservation", "SelectedTwice", "ManagedElsewhere",
+                           "NoHistory"... */
     const char *message;
     const char *target; /* "provider/region/id" */
 };
@@ -40,7 +44,7 @@ struct plan_why_not { /* A candidate that was not taken. */
 struct plan_resource { /* What the plan wants of each selected resource, whether or not it acts. */
     const char *provider, *region, *id;
     int64_t actual;    /* count now */
-    int64_t desired;   /* Where it should end up. */
+    int64_t desired;   /* Where it should end up; under an autoscaler, at least. */
     double demand;     /* The quantile that desired covers, in the metric's unit. */
     double demand_p50; /* The median of the same moment. */
 };
@@ -53,6 +57,7 @@ struct plan {
     const struct plan_resource *resources;
     size_t resource_count;
     int64_t actual, desired;          /* Sums. */
+    const char *unit;                 /* Of these: "machines", "replicas", "machines and replicas". */
     money_micros cost_hourly;         /* Now; -1 unknown. */
     money_micros desired_cost_hourly; /* -1 unknown. */
     money_micros peak_cost_hourly; /* Static sizing for the highest demand in the history; -1 unknown. The saving shown

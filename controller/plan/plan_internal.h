@@ -2,8 +2,12 @@
  * What the files of plan/ share: the working row of one resource.
  *
  *     hold      nothing may be done to it: `actual` stands as it is
+ *     now       what would be set: the size, or, of an autoscaler whose bounds the policy tunes, the minimum
  *     low..high its own bounds; `need` is what demand wants inside them; `desired` after the policy's sums
- *     to        what this plan asks for: desired, held back by the step limits
+ *     to        what this plan asks for in place of now: desired, held back by the step limits
+ *
+ * Whatever its autoscaler does, the size stays between floor and ceiling until the plan is carried out: these are what
+ * the sums count on.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -22,9 +26,10 @@ struct plan_row {
     const struct forecast *forecast;
     bool hold;
     bool may_shrink;
+    bool is_bounds;
     const char *reason; /* Why it is held, may not shrink, or in the end is not acted on. */
     const char *detail;
-    int64_t actual, low, high;
+    int64_t actual, now, low, high;
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
     int64_t need; /* The same inside low..high. */
     int64_t desired, to;
@@ -39,9 +44,22 @@ struct plan_work {
     struct plan_row *rows; /* By provider, region, kind, id. */
     size_t count;
     int64_t actual_sum;
+    int64_t floor_sum, ceiling_sum;
     const char *binding;
     double quantile; /* The policy's own. */
 };
+
+static inline int64_t plan_row_floor(const struct plan_row *row) {
+    return row->actual < row->now ? row->actual : row->now;
+}
+
+static inline int64_t plan_row_ceiling(const struct plan_row *row) {
+    return row->actual > row->now ? row->actual : row->now;
+}
+
+static inline bool plan_row_is_workload(const struct plan_row *row) {
+    return row->resource->resource.kind == CLOUD_WORKLOAD;
+}
 
 /* scale.c */
 double plan_policy_quantile(const struct policy *policy);
@@ -54,6 +72,7 @@ int64_t plan_risk(const struct plan_work *work, const struct plan_row *row, int6
 
 /* why.c */
 const char *plan_metric_unit(const struct policy *policy);
+const char *plan_piece(const struct plan_row *row, int64_t count); /* "machine", "replicas" */
 void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
 

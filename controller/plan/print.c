@@ -39,6 +39,11 @@ static void print_action(struct json_writer *w, const struct plan_action *a) {
     jw_put_string(w, "id", a->id);
     jw_put_int(w, "from", a->from_count);
     jw_put_int(w, "to", a->to_count);
+    if (a->is_bounds) { /* from and to are the autoscaler's minimum. */
+        jw_put_bool(w, "bounds", true);
+        jw_put_int(w, "fromMax", a->from_max);
+        jw_put_int(w, "toMax", a->to_max);
+    }
     put_money(w, "costHourly", a->cost_hourly, a->cost_hourly >= 0);
     put_money(w, "savingHourly", a->saving_hourly, a->cost_hourly >= 0);
     put_share(w, "risk", a->risk_per_mille);
@@ -111,9 +116,12 @@ static void text_money(struct buf *out, const char *label, money_micros value) {
 void plan_print_text(const struct plan *plan, struct buf *out) {
     for (size_t i = 0; i < plan->action_count; i++) {
         const struct plan_action *a = &plan->actions[i];
-        buf_printf(out, "%c %s %s/%s/%s  %lld -> %lld  (risk %lld, confidence %lld per mille)\n",
-                   a->to_count > a->from_count ? '+' : '-', action_type_name(a->type), a->provider, a->region, a->id,
-                   (long long)a->from_count, (long long)a->to_count, (long long)a->risk_per_mille,
+        buf_printf(out, "%c %s %s/%s/%s  %s%lld -> %lld", a->to_count > a->from_count ? '+' : '-',
+                   action_type_name(a->type), a->provider, a->region, a->id, a->is_bounds ? "minimum " : "",
+                   (long long)a->from_count, (long long)a->to_count);
+        if (a->is_bounds)
+            buf_printf(out, ", maximum %lld -> %lld", (long long)a->from_max, (long long)a->to_max);
+        buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
                    (long long)a->confidence_per_mille);
         for (size_t j = 0; j < a->why_count; j++)
             buf_printf(out, "      %s\n", a->why[j]);
@@ -121,8 +129,8 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
     for (size_t i = 0; i < plan->why_not_count; i++)
         buf_printf(out, "= %s  %s\n      %s\n", plan->why_not[i].target, plan->why_not[i].reason,
                    plan->why_not[i].message);
-    buf_printf(out, "%zu action%s; %lld machines, %lld desired; ", plan->action_count,
-               plan->action_count == 1 ? "" : "s", (long long)plan->actual, (long long)plan->desired);
+    buf_printf(out, "%zu action%s; %lld %s, %lld desired; ", plan->action_count, plan->action_count == 1 ? "" : "s",
+               (long long)plan->actual, plan->unit, (long long)plan->desired);
     text_money(out, "cost", plan->cost_hourly);
     text_money(out, ", desired", plan->desired_cost_hourly);
     if (plan->binding)

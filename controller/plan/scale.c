@@ -1,6 +1,6 @@
 /*
- * How many machines: from demand to counts, inside the bounds of each group and of the policy's sum, and then what of
- * it may be done now.
+ * How many machines or replicas: from demand to counts, inside the bounds of each group and of the policy's sum, and
+ * then what of it may be done now.
  *
  *     forecast --quantile, window--> demand --capacity x target--> raw --group's bounds--> need
  *          --capacity.min, capacity.max--> desired --freshness, saving, maxChangePercent, budget--> to
@@ -131,8 +131,8 @@ static void read_demand(struct plan_work *work, struct plan_row *row) {
         }
     }
     row->raw = plan_count_for(work, row, row->demand);
-    if (row->raw < row->actual)
-        row->raw = min64(row->actual, max64(row->raw, hold_count(work, row, own)));
+    if (row->raw < row->now)
+        row->raw = min64(row->now, max64(row->raw, hold_count(work, row, own)));
 }
 
 static void need_compute(struct plan_work *work, struct plan_row *row) {
@@ -150,18 +150,36 @@ static void need_compute(struct plan_work *work, struct plan_row *row) {
         break;
     }
     read_demand(work, row);
-    row->need = row->raw < 0 ? row->actual : row->raw;
+    row->need = row->raw < 0 ? row->now : row->raw;
     if (work->input->headroom.shrink_to_minimum)
         row->need = row->low;
     row->need = min64(row->high, max64(row->low, row->need));
+}
+
+/* Somebody else sets its size, and the policy is to advise: what it needs is said, and what is there is counted on. */
+static void advise(struct plan_work *work, struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    const char *manager = row->resource->resource.count_manager;
+    if (row->hold || policy_hold_of(policy, manager) != POLICY_ADVISES)
+        return;
+    const char *what_to_do = policy_is_autoscaler(manager) ? "; spec.autoscalers: TuneBounds would set its bounds" : "";
+    const char *wish =
+        row->raw < 0 ? arena_printf(work->arena, "there is no history to plan from (now %lld)", (long long)row->actual)
+                     : arena_printf(work->arena, "the plan would want %lld %s (now %lld)", (long long)row->raw,
+                                    plan_piece(row, row->raw), (long long)row->actual);
+    row->hold = true;
+    row->reason = "ManagedElsewhere";
+    row->detail = arena_printf(work->arena, "%s sets its size; %s%s", manager, wish, what_to_do);
+    row->need = row->actual;
 }
 
 void plan_scale_needs(struct plan_work *work) {
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
         row->raw = -1;
-        row->need = row->desired = row->to = row->actual;
+        row->need = row->desired = row->to = row->now;
         need_compute(work, row);
+        advise(work, row);
     }
 }
 
@@ -287,56 +305,64 @@ void plan_scale_sum(struct plan_work *work) {
 }
 
 static void leave(struct plan_row *row, const char *reason, const char *detail) {
-    row->to = row->actual;
+    row->to = row->now;
     row->reason = reason;
     row->detail = detail;
 }
 
-/* What this row alone may do now. */
-static void step_of(struct plan_work *work, struct plan_row *row) {
+static void step_of_growth(struct plan_work *work, struct plan_row *row) {
+    const char *budget = work->input->headroom.budget;
+    if (!work->input->headroom.freeze_growth)
+        return;
+    leave(row, "BudgetFreeze", arena_printf(work->arena, "budget %s freezes growth", budget ? budget : "(unnamed)"));
+    work->binding = "budget";
+}
+
+static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
     const struct policy *policy = work->input->policy;
-    row->to = row->desired;
-    if (row->desired == row->actual)
-        return;
-    if (!(policy->actions & 1u << ACTION_SCALE)) {
-        leave(row, "ActionNotAllowed", "the policy's actions do not include Scale");
-        return;
-    }
-    if (row->desired > row->actual) {
-        if (work->input->headroom.freeze_growth) {
-            const char *budget = work->input->headroom.budget;
-            leave(row, "BudgetFreeze",
-                  arena_printf(work->arena, "budget %s freezes growth", budget ? budget : "(unnamed)"));
-            work->binding = "budget";
-        }
-        return;
-    }
-    if (!row->may_shrink) {
-        row->to = row->actual;
-        return;
-    }
     bool must =
-        work->actual_sum > policy->capacity.max || row->actual > row->high || work->input->headroom.shrink_to_minimum;
-    int64_t less = row->actual - row->desired;
-    if (!must && less * 100 < policy->disruption.min_saving_percent * row->actual) {
+        work->actual_sum > policy->capacity.max || row->now > row->high || work->input->headroom.shrink_to_minimum;
+    int64_t less = row->now - row->desired;
+    if (!must && less * 100 < policy->disruption.min_saving_percent * row->now) {
         leave(row, "BelowMinSaving",
-              arena_printf(work->arena, "%lld of %lld machines fewer would save less than %lld %%", (long long)less,
-                           (long long)row->actual, (long long)policy->disruption.min_saving_percent));
+              arena_printf(work->arena, "%lld of %lld %s fewer would save less than %lld %%", (long long)less,
+                           (long long)row->now, plan_piece(row, row->now),
+                           (long long)policy->disruption.min_saving_percent));
         return;
     }
-    int64_t most = max64(1, (row->actual * policy->disruption.max_change_percent + 99) / 100);
+    int64_t most = max64(1, (row->now * policy->disruption.max_change_percent + 99) / 100);
     if (less > most) {
-        row->to = row->actual - most;
+        row->to = row->now - most;
         bind(work, "disruption.maxChangePercent");
     }
 }
 
-/* Cuts the growth (sign 1) or shrinking (sign -1) of all rows together to `allowed` machines. */
+/* What this row alone may do now. */
+static void step_of(struct plan_work *work, struct plan_row *row) {
+    row->to = row->desired;
+    if (row->desired == row->now)
+        return;
+    if (!(work->input->policy->actions & 1u << ACTION_SCALE))
+        leave(row, "ActionNotAllowed", "the policy's actions do not include Scale");
+    else if (row->desired > row->now)
+        step_of_growth(work, row);
+    else if (row->may_shrink)
+        step_of_shrinking(work, row);
+    else
+        row->to = row->now;
+}
+
+/* What the row's step adds to what may be there (sign 1), or takes from what there is at least (sign -1). */
+static int64_t step_weight(const struct plan_row *row, int64_t sign) {
+    return max64(0, sign > 0 ? row->to - plan_row_ceiling(row) : plan_row_floor(row) - row->to);
+}
+
+/* Cuts the growth (sign 1) or shrinking (sign -1) of all rows together to `allowed`. */
 static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
     struct part *parts = arena_alloc_array(work->arena, work->count + 1, sizeof(*parts));
     int64_t wanted = 0;
     for (size_t i = 0; i < work->count; i++) {
-        parts[i].weight = max64(0, sign * (work->rows[i].to - work->rows[i].actual));
+        parts[i].weight = work->rows[i].to == work->rows[i].now ? 0 : step_weight(&work->rows[i], sign);
         wanted += parts[i].weight;
     }
     if (wanted <= allowed)
@@ -347,13 +373,13 @@ static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
         struct plan_row *row = &work->rows[i];
         if (parts[i].weight == 0)
             continue;
-        row->to = row->actual + sign * parts[i].given;
-        if (row->to != row->actual)
+        row->to = sign > 0 ? plan_row_ceiling(row) + parts[i].given : plan_row_floor(row) - parts[i].given;
+        if (row->to != row->now)
             continue;
         if (sign > 0)
-            leave(row, "AtMaximum", "capacity.max is used up until other groups have shrunk");
+            leave(row, "AtMaximum", "capacity.max is used up until others have shrunk");
         else
-            leave(row, "AtMinimum", "capacity.min holds it until other groups have grown");
+            leave(row, "AtMinimum", "capacity.min holds it until others have grown");
     }
 }
 
@@ -362,8 +388,8 @@ void plan_scale_steps(struct plan_work *work) {
     for (size_t i = 0; i < work->count; i++)
         if (!work->rows[i].hold)
             step_of(work, &work->rows[i]);
-    steps_cut(work, 1, policy->capacity.max - work->actual_sum);
-    steps_cut(work, -1, work->actual_sum - policy->capacity.min);
+    steps_cut(work, 1, policy->capacity.max - work->ceiling_sum);
+    steps_cut(work, -1, work->floor_sum - policy->capacity.min);
 }
 
 /* The chance that demand at step s is above `capacity`, from the quantiles; straight between them. */

@@ -15,6 +15,16 @@ const char *plan_metric_unit(const struct policy *policy) {
     return policy->forecast.metric == CLOUD_METRIC_CPU ? "vCPU" : "MiB";
 }
 
+const char *plan_piece(const struct plan_row *row, int64_t count) {
+    if (plan_row_is_workload(row))
+        return count == 1 ? "replica" : "replicas";
+    return count == 1 ? "machine" : "machines";
+}
+
+static const char *owner_word(const struct plan_row *row) {
+    return plan_row_is_workload(row) ? "workload" : "group";
+}
+
 static const char *serving_sentence(const struct plan_work *work, const struct plan_row *row, int64_t count) {
     const struct policy *policy = work->input->policy;
     const struct cloud_resource *r = &row->resource->resource;
@@ -22,7 +32,7 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
     double each =
         (double)row->resource->capacity_per_machine / (policy->forecast.metric == CLOUD_METRIC_CPU ? 1000 : 1);
     return arena_printf(work->arena, "%lld x %s (%.6g %s) at %lld %% serve %.1f %s", (long long)count,
-                        r->type && *r->type ? r->type : "machine", each, unit,
+                        r->type && *r->type ? r->type : plan_piece(row, 1), each, unit,
                         (long long)policy->sla.target_utilization_percent, plan_capacity_of(work, row, count), unit);
 }
 
@@ -50,10 +60,10 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
         return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for",
                             (long long)policy->capacity.max, (long long)row->desired, (long long)row->need);
     if (row->raw >= 0 && row->raw > row->high)
-        return arena_printf(arena, "the group's own maximum is %lld; demand asks for %lld", (long long)row->high,
-                            (long long)row->raw);
+        return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld", owner_word(row),
+                            (long long)row->high, (long long)row->raw);
     if (row->need == row->low && row->raw < row->low)
-        return arena_printf(arena, "the group's own minimum is %lld", (long long)row->low);
+        return arena_printf(arena, "the %s's own minimum is %lld", owner_word(row), (long long)row->low);
     return NULL;
 }
 
@@ -61,22 +71,37 @@ static const char *step_sentence(const struct plan_work *work, const struct plan
     const struct policy *policy = work->input->policy;
     if (row->to == row->desired)
         return NULL;
-    if (row->to > row->actual)
-        return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld machines that are there",
-                            (long long)row->to, (long long)policy->capacity.max, (long long)work->actual_sum);
-    return arena_printf(work->arena,
-                        "removes %lld of %lld machines now, on the way to %lld (at most %lld %% at a time)",
-                        (long long)(row->actual - row->to), (long long)row->actual, (long long)row->desired,
-                        (long long)policy->disruption.max_change_percent);
+    if (row->to > row->now)
+        return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld %s that are there",
+                            (long long)row->to, (long long)policy->capacity.max, (long long)work->ceiling_sum,
+                            plan_piece(row, work->ceiling_sum));
+    return arena_printf(work->arena, "removes %lld of %lld %s now, on the way to %lld (at most %lld %% at a time)",
+                        (long long)(row->now - row->to), (long long)row->now, plan_piece(row, row->now),
+                        (long long)row->desired, (long long)policy->disruption.max_change_percent);
 }
 
-static const char *money_sentence(const struct plan_work *work, const struct plan_row *row) {
+static const char *money_sentence(const struct plan_work *work, const struct plan_row *row, money_micros saving) {
+    const char *type = row->resource->resource.type;
     if (row->price < 0)
-        return arena_printf(work->arena, "the price of %s is not known", row->resource->resource.type);
-    money_micros saving = money_mul(row->price, row->actual - row->to);
+        return arena_printf(work->arena, "the price of %s is not known", type && *type ? type : "a pod");
+    if (saving == 0)
+        return "costs what it costs now";
     char text[MONEY_TEXT_MAX];
     money_format(saving < 0 ? -saving : saving, 4, text);
     return arena_printf(work->arena, "%s %s USD an hour", saving < 0 ? "costs" : "saves", text);
+}
+
+/* The size is another's to set; what is set is between which bounds. */
+static const char *autoscaler_sentence(const struct plan_work *work, const struct plan_row *row,
+                                       const struct plan_action *action) {
+    const char *manager = row->resource->resource.count_manager;
+    const char *text =
+        arena_printf(work->arena, "%s sets the size, now %lld: its minimum goes from %lld to %lld", manager,
+                     (long long)row->actual, (long long)action->from_count, (long long)action->to_count);
+    if (action->to_max == action->from_max)
+        return text;
+    return arena_printf(work->arena, "%s, its maximum from %lld to %lld", text, (long long)action->from_max,
+                        (long long)action->to_max);
 }
 
 void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
@@ -85,7 +110,7 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     const char *sentence;
     if (row->raw >= 0)
         why[count++] = demand_sentence(work, row);
-    why[count] = serving_sentence(work, row, row->actual);
+    why[count] = serving_sentence(work, row, row->now);
     why[count] = arena_printf(work->arena, "%s; %lld serve %.1f %s", why[count], (long long)row->to,
                               plan_capacity_of(work, row, row->to), plan_metric_unit(work->input->policy));
     count++;
@@ -93,12 +118,14 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
         why[count++] = sentence;
     if ((sentence = step_sentence(work, row)))
         why[count++] = sentence;
-    why[count++] = money_sentence(work, row);
+    if (action->is_bounds)
+        why[count++] = autoscaler_sentence(work, row, action);
+    why[count++] = money_sentence(work, row, action->saving_hourly);
     action->why = why;
     action->why_count = count;
 }
 
-/* desired == actual: what keeps it there. */
+/* desired == now: what keeps it there. */
 static void settled(const struct plan_work *work, const struct plan_row *row, struct plan_why_not *ret) {
     const char *bound = bound_sentence(work, row);
     ret->reason = "InTrim";
@@ -106,7 +133,7 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
         ret->reason = "AtMaximum";
     else if (row->desired > row->need || (row->raw >= 0 && row->raw < row->low))
         ret->reason = "AtMinimum";
-    const char *serving = serving_sentence(work, row, row->actual);
+    const char *serving = serving_sentence(work, row, row->now);
     ret->message = row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", demand_sentence(work, row), serving);
     if (bound)
         ret->message = arena_printf(work->arena, "%s; %s", bound, ret->message);
@@ -119,7 +146,7 @@ struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct p
         .message = row->detail,
         .target = arena_printf(work->arena, "%s/%s/%s", r->provider, r->resource.region, r->resource.id)};
     /* Something that may not shrink, and would not either, is in trim; without history nobody knows. */
-    if (!ret.reason || (!row->hold && row->desired == row->actual && row->raw >= 0))
+    if (!ret.reason || (!row->hold && row->desired == row->now && row->raw >= 0))
         settled(work, row, &ret);
     return ret;
 }

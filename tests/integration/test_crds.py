@@ -129,14 +129,14 @@ def test_recommendation_does_not_change(change, field):
 
 def test_bounds_of_an_autoscaler_are_shown_as_their_minimum():
     target = {"provider": "default/p", "region": "cluster", "kind": "Workload", "id": "shop/Deployment/web"}
-    apply(recommendation("bounds", target=target, **{"from": {"minCount": 2, "maxCount": 10},
+    apply(recommendation("tuned", target=target, **{"from": {"minCount": 2, "maxCount": 10},
                                                      "to": {"minCount": 6, "maxCount": 12}}))
-    row = kubectl("get", "rec", "bounds", "-n", "default").stdout.splitlines()[1].split()
-    assert row[:6] == ["bounds", "web", "Scale", "shop/Deployment/web", "2", "6"]
+    row = kubectl("get", "rec", "tuned", "-n", "default").stdout.splitlines()[1].split()
+    assert row[:6] == ["tuned", "web", "Scale", "shop/Deployment/web", "2", "6"]
     apply(recommendation("size"))
     row = kubectl("get", "rec", "size", "-n", "default").stdout.splitlines()[1].split()
     assert row[:6] == ["size", "web", "Scale", "g", "3", "4"]
-    result = kubectl("patch", "rec", "bounds", "-n", "default", "--type=merge",
+    result = kubectl("patch", "rec", "tuned", "-n", "default", "--type=merge",
                      "-p", json.dumps({"spec": {"to": {"maxCount": 13}}}), good=False)
     assert result.returncode != 0 and "only decision, snoozeUntil and feedback may change" in result.stderr
 

@@ -91,14 +91,16 @@ static void provider_put(struct scenario *s, const char *faults) {
 
 void scenario_policy(struct scenario *s, const char *name, const char *app, const char *mode, int64_t min,
                      int64_t max) {
-    char *text = mem_printf(
-        "{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":\"%s\","
-        "\"namespace\":\"default\"},\"spec\":{\"selector\":{\"providers\":[\"sim\"],\"kinds\":[\"InstanceGroup\"],"
-        "\"tags\":{\"app\":\"%s\"}},\"mode\":\"%s\",\"actions\":[\"Scale\"],\"sla\":{\"targetUtilization\":65,"
-        "\"maxViolationPerMille\":50,\"leadTime\":\"5m\"},\"capacity\":{\"min\":%lld,\"max\":%lld},"
-        "\"forecast\":{\"metric\":\"cpu\",\"history\":\"6h\",\"horizon\":\"2h\"},"
-        "\"disruption\":{\"cooldown\":\"2m\",\"maxChangePercent\":50,\"maxConcurrent\":1}}}",
-        name, app, mode, (long long)min, (long long)max);
+    char *text =
+        mem_printf("{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":\"%s\","
+                   "\"namespace\":\"default\"},\"spec\":{%s\"selector\":{\"providers\":[\"sim\"],\"kinds\":[\"%s\"],"
+                   "\"tags\":{\"app\":\"%s\"}},\"mode\":\"%s\",\"actions\":[\"Scale\",\"Rightsize\"],\"sla\":{"
+                   "\"targetUtilization\":65,"
+                   "\"maxViolationPerMille\":50,\"leadTime\":\"5m\"},\"capacity\":{\"min\":%lld,\"max\":%lld},"
+                   "\"forecast\":{\"metric\":\"cpu\",\"history\":\"6h\",\"horizon\":\"2h\"},"
+                   "\"disruption\":{\"cooldown\":\"2m\",\"maxChangePercent\":50,\"maxConcurrent\":1}}}",
+                   name, s->policy_more ? s->policy_more : "", s->world.cloud.is_cluster ? "Workload" : "InstanceGroup",
+                   app, mode, (long long)min, (long long)max);
     sim_world_apply(&s->world, text);
     mem_free(text);
 }
@@ -126,11 +128,13 @@ static void directory_remove(struct scenario *s) {
 void scenario_start(struct scenario *s, const struct scenario_options *options) {
     memset(s, 0, sizeof(*s));
     s->random = sim_mix(options->seed + 1);
+    s->policy_more = options->policy_more;
     if (options->on_disk)
         directory_make(s);
     sim_world_open(&s->world, &(struct sim_world_options){.seed = options->seed,
                                                           .wall_ms = START_MS,
                                                           .database = options->on_disk ? s->database : NULL});
+    s->world.cloud.is_cluster = options->is_cluster;
     sim_world_run(&s->world, NS_PER_MS);
     provider_put(s, options->faults);
     /* The adapter opens with the first reconcile; its demand must be there before it is asked for. */

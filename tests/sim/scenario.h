@@ -23,15 +23,18 @@ struct scenario {
     char directory[64]; /* Of the database; "" if in memory. */
     char database[96];
     uint64_t random;
+    const char *policy_more;
     struct scenario_trace demand[SCENARIO_GROUPS];
 };
 
 struct scenario_options {
     uint64_t seed;
-    bool on_disk;         /* The database outlives a crash. */
-    int64_t moving_hours; /* How long demand moves from the start. */
-    const char *mode;     /* NULL: Enforce */
-    const char *faults;   /* JSON of spec.simulated.faults; NULL: a latency of 300 ms. */
+    bool on_disk;            /* The database outlives a crash. */
+    int64_t moving_hours;    /* How long demand moves from the start. */
+    const char *mode;        /* NULL: Enforce */
+    bool is_cluster;         /* The groups are workloads. */
+    const char *policy_more; /* JSON of fields of the policies' specs, each with a comma behind it; NULL: none. */
+    const char *faults;      /* JSON of spec.simulated.faults; NULL: a latency of 300 ms. */
 };
 
 extern const char *const scenario_groups[SCENARIO_GROUPS];

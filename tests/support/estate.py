@@ -4,8 +4,9 @@ controller's account there.
 SPDX-License-Identifier: Apache-2.0
 """
 
-import json
+import base64
 import datetime
+import json
 import math
 import random
 
@@ -44,7 +45,22 @@ def prepare_cluster(cluster):
 
 def account_kubeconfig(cluster, url, ca_path=None):
     token = cluster.kubectl("-n", "trimtab-system", "create", "token", "trimtab", "--duration=2h").strip()
-    server = {"server": url, **({"certificate-authority": str(ca_path)} if ca_path else {})}
+    return kubeconfig_text(token, {"server": url, **({"certificate-authority": str(ca_path)} if ca_path else {})})
+
+
+def access_kubeconfig(cluster):
+    """Of the account that deploy/examples/cluster-access.yaml gives Trimtab in a cluster that it is to look after."""
+    cluster.apply(procs.REPO / "deploy" / "examples" / "cluster-access.yaml")
+
+    def data():
+        return cluster.get("secret", "trimtab-token", "-n", "trimtab-access").get("data", {})
+
+    found = procs.wait_until("the account has its token", lambda: "token" in data() and data())
+    token = base64.b64decode(found["token"]).decode()
+    return kubeconfig_text(token, {"server": cluster.url, "certificate-authority-data": found["ca.crt"]})
+
+
+def kubeconfig_text(token, server):
     return yaml.safe_dump(
         {
             "apiVersion": "v1",
@@ -76,7 +92,10 @@ def run_args(cluster, lease_s=6, **more):
 
 def give_secret(cluster, namespace, name, key, secret):
     """The Secret of a Provider, and its owner's word that the controller may read it: that one alone."""
-    data = {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret}
+    give_secret_data(cluster, namespace, name, {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret})
+
+
+def give_secret_data(cluster, namespace, name, data):
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": f"read-{name}"}
     manifests = [
         {"apiVersion": "v1", "kind": "Secret", "stringData": data},

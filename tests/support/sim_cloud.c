@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -51,6 +52,7 @@ struct flight { /* The cloud's side. */
     struct adapter_call call;
     struct arena arena;
     struct cloud_action action;
+    bool is_list;
     char token[24];
     struct timer way; /* An apply's, on the cloud's clock. */
     struct flight *next;
@@ -129,9 +131,65 @@ static void flight_free(struct flight *flight) {
     mem_free(flight);
 }
 
+/* ---- a cluster ---- */
+
+static struct sim_workload *workload_of(struct sim_cloud *cloud, const char *name) {
+    for (size_t i = 0; i < SIM_WORKLOADS_MAX; i++)
+        if (cloud->workloads[i].name && str_eq(cloud->workloads[i].name, name))
+            return &cloud->workloads[i];
+    return NULL;
+}
+
+static void show_workloads(struct sim_cloud *cloud, const struct adapter_reply *reply) {
+    for (size_t i = 0; reply->error.class == ERR_NONE && i < reply->count; i++) {
+        struct cloud_resource *r = (struct cloud_resource *)(uintptr_t)&reply->as.resources[i];
+        const struct sim_workload *workload = workload_of(cloud, r->name);
+        r->kind = CLOUD_WORKLOAD;
+        r->count_min = workload ? workload->min : 0;
+        r->count_max = workload ? workload->max : 0;
+        r->count_manager = workload ? workload->manager : NULL;
+        r->drifted = workload ? workload->drifted : 0;
+    }
+}
+
+/* Which part of the change is one of a group. False: none, it is done. */
+static bool change_workload(struct sim_cloud *cloud, struct cloud_action *action) {
+    struct sim_workload *workload = workload_of(cloud, action->id);
+    action->kind = CLOUD_INSTANCE_GROUP;
+    if (action->verb == CLOUD_SCALE) {
+        cr_assert(!workload || !workload->manager, "the size of %s is not ours to set", action->id);
+        return true;
+    }
+    cr_assert(workload, "%s is as any other", action->id);
+    if (action->verb == CLOUD_SET_BOUNDS) {
+        cr_assert(workload->manager, "%s has no bounds", action->id);
+        workload->min = action->count_min;
+        workload->max = action->count_max;
+        action->verb = CLOUD_SCALE;
+        action->count = workload->min;
+        return true;
+    }
+    cr_assert(action->verb == CLOUD_RESIZE && !action->is_rollout);
+    workload->resizes++;
+    workload->vcpu_milli = action->vcpu_milli;
+    workload->memory_mib = action->memory_mib;
+    workload->drifted = workload->drift_stays ? workload->drifted : 0;
+    return false;
+}
+
+/* "3/web-a": so many steps are left. */
+static const char *handle(size_t left, const char *name, struct arena *arena) {
+    return left ? arena_printf(arena, "%zu/%s", left, name) : "";
+}
+
 static void flight_done(struct adapter_call *inner) {
     struct flight *flight = inner->ctx;
     struct link_call *caller = flight->caller;
+    struct sim_cloud *cloud = flight->provider->cloud;
+    if (cloud->is_cluster && flight->is_list)
+        show_workloads(cloud, &inner->reply);
+    if (flight->action.id && inner->reply.error.class == ERR_NONE)
+        inner->reply.as.operation = handle(cloud->poll_steps, flight->action.id, inner->arena);
     /* The effect is noted while the flight still tells whose it is. */
     note_effects(flight->provider->cloud, true);
     if (caller)
@@ -149,7 +207,8 @@ static void gave_up(struct timer *timer) {
     call_end(caller);
 }
 
-static void failed(struct timer *timer) {
+/* The reply is there already. */
+static void answer(struct timer *timer) {
     struct link_call *caller = timer->ctx;
     call_end(caller);
 }
@@ -200,15 +259,27 @@ static void link_account(struct adapter *self, struct adapter_call *call) {
         flight->provider->adapter->ops->account(flight->provider->adapter, &flight->call);
 }
 
+/* The query is the process'; it does not look at this of it again. */
+static struct cloud_query *of_groups(const struct sim_cloud *cloud, const struct cloud_query *query) {
+    struct cloud_query *own = (struct cloud_query *)(uintptr_t)query;
+    if (cloud->is_cluster && own->kinds & 1u << CLOUD_WORKLOAD)
+        own->kinds = 1u << CLOUD_INSTANCE_GROUP;
+    if (cloud->is_cluster && own->kind == CLOUD_WORKLOAD)
+        own->kind = CLOUD_INSTANCE_GROUP;
+    return own;
+}
+
 static void link_list(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     struct flight *flight = flight_new(self, call);
     if (!flight)
         return;
     struct sim_cloud *cloud = flight->provider->cloud;
+    struct cloud_query *own = of_groups(cloud, query);
     cloud->list_count++;
-    if (cloud->truncate_at) /* The query is the process'; it does not look at this of it again. */
-        ((struct cloud_query *)(uintptr_t)query)->count_max = cloud->truncate_at;
-    flight->provider->adapter->ops->list(flight->provider->adapter, &flight->call, query);
+    flight->is_list = true;
+    if (cloud->truncate_at)
+        own->count_max = cloud->truncate_at;
+    flight->provider->adapter->ops->list(flight->provider->adapter, &flight->call, own);
 }
 
 static void link_prices(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
@@ -220,7 +291,8 @@ static void link_prices(struct adapter *self, struct adapter_call *call, const s
 static void link_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     struct flight *flight = flight_new(self, call);
     if (flight)
-        flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call, query);
+        flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call,
+                                              of_groups(flight->provider->cloud, query));
 }
 
 /* Blindly repeated: whoever had read before writing would have known, or should have waited. */
@@ -249,13 +321,20 @@ static void link_apply(struct adapter *self, struct adapter_call *call, const st
         cloud->apply_error_count--;
         struct link_call *caller = caller_new(link, call);
         call->reply.error = cloud->apply_error;
-        timer_start(link->runtime, &caller->timer, 0, failed, caller);
+        timer_start(link->runtime, &caller->timer, 0, answer, caller);
+        return;
+    }
+    struct cloud_action change = *action;
+    if (cloud->is_cluster && !link->cut && !change_workload(cloud, &change)) {
+        struct link_call *caller = caller_new(link, call);
+        call->reply.as.operation = "";
+        timer_start(link->runtime, &caller->timer, 0, answer, caller);
         return;
     }
     struct flight *flight = flight_new(self, call);
     if (!flight)
         return;
-    flight->action = *action;
+    flight->action = change;
     flight->action.region = arena_strdup(&flight->arena, action->region);
     flight->action.id = arena_strdup(&flight->arena, action->id);
     (void)str_copy(flight->token, sizeof(flight->token), action->token);
@@ -267,6 +346,21 @@ static void link_apply(struct adapter *self, struct adapter_call *call, const st
 }
 
 static void link_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
+    struct sim_cloud_link *link = CONTAINER_OF(self, struct sim_cloud_link, base);
+    struct sim_cloud *cloud = link->provider->cloud;
+    if (cloud->poll_steps && !link->cut) {
+        const char *name = strchr(operation, '/');
+        size_t left = strtoul(operation, NULL, 10);
+        struct link_call *caller = caller_new(link, call);
+        cr_assert(left > 0 && name, "no handle of ours: %s", operation);
+        cloud->poll_repeats += str_eq(cloud->poll_last, operation);
+        cloud->poll_count++;
+        (void)str_copy(cloud->poll_last, sizeof(cloud->poll_last), operation);
+        call->reply.as.operation = handle(left - 1, name + 1, call->arena);
+        call->reply.poll_after_ms = 7000;
+        timer_start(link->runtime, &caller->timer, 0, answer, caller);
+        return;
+    }
     struct flight *flight = flight_new(self, call);
     if (flight)
         flight->provider->adapter->ops->poll(flight->provider->adapter, &flight->call, operation);
@@ -348,8 +442,10 @@ static enum err_class link_open(struct adapter **ret, const struct adapter_env *
         cloud->providers = provider;
     }
     struct sim_cloud_link *link = mem_alloc(sizeof(*link));
-    *link = (struct sim_cloud_link){
-        .base = {.ops = &link_ops}, .provider = provider, .runtime = env->runtime, .next = cloud->links};
+    *link = (struct sim_cloud_link){.base = {.ops = sim_cloud_find_adapter("simulated")},
+                                    .provider = provider,
+                                    .runtime = env->runtime,
+                                    .next = cloud->links};
     cloud->links = link;
     *ret = &link->base;
     return ERR_NONE;
@@ -371,7 +467,11 @@ static const struct adapter_ops link_ops = {
 };
 
 const struct adapter_ops *sim_cloud_find_adapter(const char *type) {
-    return str_eq(type, "simulated") ? &link_ops : NULL;
+    static struct adapter_ops cluster_ops;
+    cluster_ops = link_ops;
+    cluster_ops.kinds = 1u << CLOUD_WORKLOAD;
+    const struct adapter_ops *ops = current->is_cluster ? &cluster_ops : &link_ops;
+    return str_eq(type, "simulated") ? ops : NULL;
 }
 
 /* ---- life of the clouds ---- */

@@ -21,6 +21,19 @@ struct sim_effect { /* A size that changed. */
     char token[24]; /* Of the request; "" when it was not us (sim_cloud_set_size). */
 };
 
+#define SIM_WORKLOADS_MAX 4
+
+/* What makes a workload of a group, where the cloud is a cluster. An autoscaler runs its minimum: what is set is what
+ * follows. */
+struct sim_workload {
+    const char *name, *manager; /* manager NULL: nobody else sets its size. */
+    int64_t min, max;
+    int64_t drifted; /* RESIZE sets it to 0, unless it stays. */
+    bool drift_stays;
+    size_t resizes;
+    int64_t vcpu_milli, memory_mib; /* Of the last RESIZE. */
+};
+
 struct sim_cloud {
     struct runtime_virtual runtime;
     const struct catalogue *catalogue;
@@ -36,6 +49,13 @@ struct sim_cloud {
     struct error apply_error;
     size_t apply_error_count;
     size_t truncate_at; /* Listings are cut here; 0: never. */
+    /* Set before a Provider opens: its groups are shown as Workloads. */
+    bool is_cluster;
+    struct sim_workload workloads[SIM_WORKLOADS_MAX];
+    size_t poll_steps; /* An apply answers with a handle, and each of so many polls but the last with another one. */
+    size_t poll_count;
+    size_t poll_repeats; /* Polls of the handle that was asked about just before. */
+    char poll_last[64];
 };
 
 void sim_cloud_start(struct sim_cloud *cloud, const struct catalogue *catalogue, uint64_t seed, int64_t wall_ms);

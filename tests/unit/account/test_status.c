@@ -354,6 +354,28 @@ Test(account_status, a_recommendation_carries_over_what_it_was_made_with) {
     buf_release(&out);
 }
 
+/* How long a phase may take counts from its beginning, whatever handles the cloud gives meanwhile. */
+Test(account_status, another_handle_is_no_other_phase) {
+    struct recommendation verifying = stored;
+    verifying.phase = PHASE_VERIFYING;
+    verifying.phase_since_ms = NOW_MS - 60000;
+    struct object object = {.kind = OBJECT_RECOMMENDATION,
+                            .namespace = "shop",
+                            .name = "web-1",
+                            .generation = 1,
+                            .as.recommendation = &verifying};
+    struct buf out = {0};
+    status_print_recommendation(&object, PHASE_VERIFYING, "OperationGoesOn", "the operation goes on", "op-2", 1, NOW_MS,
+                                &out);
+    cr_expect(strstr(buf_text(&out), "\"phaseSince\":\"2026-09-27T23:59:00Z\""), "%s", buf_text(&out));
+    cr_expect(strstr(buf_text(&out), "\"operation\":\"op-2\""));
+    schema_check("recommendations", "status", &out);
+    buf_clear(&out);
+    status_print_recommendation(&object, PHASE_VERIFYING, "OperationDone", "it has ended", NULL, 1, NOW_MS, &out);
+    cr_expect(strstr(buf_text(&out), "\"phaseSince\":\"2026-09-28T00:00:00Z\""), "what follows has its own time");
+    buf_release(&out);
+}
+
 Test(account_status, every_phase_of_a_recommendation_is_as_the_schema_has_it) {
     struct object object = {.kind = OBJECT_RECOMMENDATION,
                             .namespace = "shop",
@@ -402,5 +424,22 @@ Test(account_status, a_new_recommendation_is_an_object_of_its_kind) {
                "\"planHash\":\"00f1e2d3c4b5a697\",\"policyRef\":{\"name\":\"web\"},\"target\":{\"id\":\"web\","
                "\"kind\":\"InstanceGroup\",\"provider\":\"platform/aws\",\"region\":\"us-east-1\"},\"to\":{\"count\":"
                "6}}}");
+    buf_release(&out);
+}
+
+Test(account_status, a_new_recommendation_of_bounds_speaks_of_bounds) {
+    struct object policy = policy_object();
+    struct plan_action bounds = action;
+    bounds.is_bounds = true;
+    bounds.kind = CLOUD_WORKLOAD;
+    bounds.region = CLOUD_REGION_CLUSTER;
+    bounds.id = "shop/Deployment/web";
+    bounds.from_max = 10;
+    bounds.to_max = 12;
+    struct buf out = {0};
+    status_print_recommendation_object(&policy, "web-00f1e2d3c4b5a697", &bounds, 1, true, &out);
+    schema_check("recommendations", NULL, &out);
+    cr_expect(strstr(buf_text(&out), "\"from\":{\"maxCount\":10,\"minCount\":8}"), "%s", buf_text(&out));
+    cr_expect(strstr(buf_text(&out), "\"to\":{\"maxCount\":12,\"minCount\":6}"));
     buf_release(&out);
 }
