@@ -64,7 +64,10 @@ class Space:
     def __init__(self, cluster):
         self.cluster, self.name = cluster, f"act{os.getpid()}-{next(_numbers)}"
         cluster.kubectl("create", "namespace", self.name)
-        self.probe = Probe("kubernetes", "-", "cluster", KUBECONFIG=str(cluster.kubeconfig))
+        # Another test's namespace of that name may be on its way out.
+        granted = lambda: cluster.kubectl("apply", "-k", procs.REPO / "deploy" / "clusters", check=False).returncode == 0
+        procs.wait_until("the rights are granted", granted, pause=1)
+        self.probe = Probe("kubernetes", "-", "cluster", kubeconfig=cluster.kubeconfig_of("trimtab-actor"))
 
     def kubectl(self, *args, **more):
         return self.cluster.kubectl("-n", self.name, *args, **more)
