@@ -291,6 +291,22 @@ Test(aws_auth, what_cannot_work_is_refused_at_open) {
     cr_expect(strstr(err.message, "Injected") == NULL, "%s", err.message);
 }
 
+Test(aws_auth, our_web_identity_goes_to_no_endpoint_of_a_provider) {
+    static const char *const endpoints[] = {"https://sts.example", "https://x.elb.us-east-1.amazonaws.com",
+                                            "http://127.0.0.1.example:1", "http://127.0.0.1:1@sts.example",
+                                            "http://localhost@[::2]:1"};
+    struct error err = {0};
+    bench_key(&bench, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/trimtab");
+    bench_key(&bench, "AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere");
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        bench.endpoint = endpoints[i];
+        cr_expect_eq(bench_open(&bench, &err), ERR_PERMANENT, "%s", endpoints[i]);
+        cr_expect(strstr(err.message, "spec.endpoint") != NULL, "%s", err.message);
+    }
+    bench.endpoint = "http://[::1]:1";
+    cr_expect_eq(bench_open(&bench, &err), ERR_NONE, "%s", err.message);
+}
+
 /* A Secret is somebody else's text: it must not name our files, our node's role, or where a token is sent. */
 Test(aws_auth, a_secret_names_no_file_and_no_service) {
     static const char *const keys[][2] = {
