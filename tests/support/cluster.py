@@ -147,7 +147,7 @@ class Cluster:
         self.kubectl("apply", "--server-side", "-k", procs.REPO / "crds")
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
 
-    def kubeconfig_of(self, account, namespace="trimtab-system"):
+    def kubeconfig_of(self, account, namespace="trimtab-access"):
         """The text of a kubeconfig with a ServiceAccount's token, and nothing but what stands in it."""
         token = self.kubectl("-n", namespace, "create", "token", account).strip()
         ca = base64.b64encode(self.ca_path.read_bytes()).decode()
