@@ -72,6 +72,9 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
         log_info("provider opened", LOG_STR("provider", state->id.key),
                  LOG_STR("type", provider_type_name(object->as.provider->type)));
     } else {
+        if (!secret && object->as.provider->secret_name)
+            (void)error_wrap(&error, "no Secret \"%s\" among the manifests, so the environment was tried",
+                             object->as.provider->secret_name);
         open_failed(loop, state, &error);
     }
 }
