@@ -265,7 +265,7 @@ def test_a_list_that_is_cut_says_so(shop, runner, inventory, tmp_path):
 
 
 def test_an_account_without_rights_is_told_which_are_missing(shop, inventory):
-    shop.kubectl("-n", "trimtab-system", "create", "serviceaccount", "nobody")
+    shop.kubectl("-n", "trimtab-access", "create", "serviceaccount", "nobody")
     done, seen = inventory(account="nobody")
     assert done.returncode == 2
     assert seen == {}
