@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/runtime_uv.h"
+#include "base/str.h"
 #include "cli/cli.h"
 #include "cli/live.h"
 #include "cli/local_paths.h"
@@ -314,6 +315,21 @@ static void on_plan(void *ctx, const struct object *policy, const struct plan_in
         log_warn("plan not recorded", LOG_ERR(&error));
 }
 
+static bool lends_identity(void *ctx, const char *namespace) {
+    const struct instance *self = ctx;
+    const char *rest = self->options->identity_namespaces;
+    size_t size = strlen(namespace);
+    if (str_eq(namespace, self->own_namespace))
+        return true;
+    while (rest && *rest) {
+        size_t word = strcspn(rest, ",");
+        if (word == size && memcmp(rest, namespace, size) == 0)
+            return true;
+        rest += word + (rest[word] == ',');
+    }
+    return false;
+}
+
 static enum err_class start_loop(struct instance *self, struct error *err) {
     const struct instance_options *o = self->options;
     const char *history = o->history ? o->history : o->manifests ? self->history_url : NULL;
@@ -331,6 +347,8 @@ static enum err_class start_loop(struct instance *self, struct error *err) {
                                                  .history = self->history,
                                                  .metrics = self->metrics,
                                                  .environment = environment,
+                                                 .lends_identity = o->manifests ? NULL : lends_identity,
+                                                 .identity_ctx = self,
                                                  .secrets_from_environment = o->manifests != NULL,
                                                  .list_period_ms = o->list_period_ms,
                                                  .list_count_max = (size_t)o->list_max,

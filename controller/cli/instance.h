@@ -30,7 +30,8 @@ struct instance_options {
     int64_t run_for_ms;    /* Ends by itself after so much (sped-up) time; 0: never. */
     bool table;            /* The live table on stdout. */
 
-    const char *namespace; /* Our own; NULL: found. */
+    const char *namespace;           /* Our own; NULL: found. */
+    const char *identity_namespaces; /* "a,b": whose Providers may act as us, beside our own; NULL: none. */
     const char *lease_name, *identity;
     int64_t lease_duration_ms, renew_deadline_ms, retry_period_ms;
     int64_t list_period_ms, usage_step_ms, resync_period_ms, status_interval_ms;

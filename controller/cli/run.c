@@ -33,6 +33,7 @@ static const char usage[] =
     "  --for DURATION            end by itself after so much of that time\n"
     "  --table                   live table on standard output\n"
     "  --namespace NS            the controller's own namespace (POD_NAMESPACE, trimtab-system)\n"
+    "  --identity-namespaces NS,NS   beside it, where Providers may name no Secret and act as the controller (none)\n"
     "  --lease-name NAME         name of the Lease (trimtab)\n"
     "  --identity ID             holder identity (pod name or host name, pid)\n"
     "  --lease-duration D, --renew-deadline D, --retry-period D   leader election (15s, 10s, 2s)\n"
@@ -66,6 +67,7 @@ enum run_flag {
     RUN_FOR,
     RUN_TABLE,
     RUN_NAMESPACE,
+    RUN_IDENTITY_NAMESPACES,
     RUN_LEASE_NAME,
     RUN_IDENTITY,
     RUN_LEASE_DURATION,
@@ -97,6 +99,7 @@ static const struct option long_options[] = {
     {"for", required_argument, NULL, RUN_FOR},
     {"table", no_argument, NULL, RUN_TABLE},
     {"namespace", required_argument, NULL, RUN_NAMESPACE},
+    {"identity-namespaces", required_argument, NULL, RUN_IDENTITY_NAMESPACES},
     {"lease-name", required_argument, NULL, RUN_LEASE_NAME},
     {"identity", required_argument, NULL, RUN_IDENTITY},
     {"lease-duration", required_argument, NULL, RUN_LEASE_DURATION},
@@ -217,6 +220,8 @@ static const char **text_of(struct instance_options *o, int flag) {
         return &o->record;
     case RUN_NAMESPACE:
         return &o->namespace;
+    case RUN_IDENTITY_NAMESPACES:
+        return &o->identity_namespaces;
     case RUN_LEASE_NAME:
         return &o->lease_name;
     case RUN_IDENTITY:

@@ -30,6 +30,10 @@ struct loop_options {
     struct metrics *metrics;
     /* Where a Provider names no Secret: the environment's variables (workload identity). NULL: none. */
     const char *(*environment)(const char *name);
+    /* Whether a Provider of that namespace may act as this process where it names no Secret: else whoever may write
+     * Providers anywhere could use our cloud role. NULL: any may (a local run). */
+    bool (*lends_identity)(void *ctx, const char *namespace);
+    void *identity_ctx;
     bool secrets_from_environment; /* Local run: a secretRef that does not exist falls back to the environment. */
     int64_t list_period_ms;        /* 60 s */
     size_t list_count_max;         /* Resources of one listing: 100,000; of a provider twice that. */

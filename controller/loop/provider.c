@@ -106,8 +106,27 @@ static void secret_read(void *ctx, const struct json *data, const struct error *
     mem_free(request);
 }
 
+/* A simulated cloud needs nobody's identity. */
+static bool may_be_us(const struct loop *loop, const struct object *object) {
+    const struct loop_options *options = &loop->options;
+    return object->as.provider->type == PROVIDER_SIMULATED || !options->lends_identity ||
+           options->lends_identity(options->identity_ctx, object->namespace);
+}
+
 static void open_begin(struct loop *loop, struct provider_state *state, const struct object *object) {
     const char *secret = object->as.provider->secret_name;
+    if (!secret && !may_be_us(loop, object)) {
+        struct error error = {0};
+        error_set(&error, ERR_PERMISSION,
+                  "spec.credentials is required in namespace %s: the controller lends its own identity to its own "
+                  "namespace and to those of --identity-namespaces",
+                  object->namespace);
+        if (state->opened_hash != 0)
+            observe_provider_close(loop->observe, object->namespace, object->name);
+        state->opened_hash = 0;
+        open_failed(loop, state, &error);
+        return;
+    }
     if (!secret) {
         open_with(loop, state, object, NULL);
         if (state->error.class != ERR_NONE) /* A file of the environment may come, or be mended. */

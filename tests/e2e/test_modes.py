@@ -236,6 +236,17 @@ def test_a_provider_with_a_wrong_secret_says_what_to_do_and_recovers_when_it_is_
         assert world.size(f"{name}-{namespace}") in FIT
 
 
+def test_a_provider_without_a_secret_does_not_act_as_the_controller_in_any_namespace(world, namespace):
+    bare = estate.provider("bare", world.proxy.url)
+    del bare["spec"]["credentials"]
+    estate.apply(world.cluster, namespace, bare)
+    message, kstatus = world.await_reason(namespace, "bare", "CannotOpen", "prov")
+    assert f"spec.credentials is required in namespace {namespace}" in message and kstatus == "Failed"
+    estate.give_secret(world.cluster, namespace, "bare", world.key, world.secret)
+    estate.apply(world.cluster, namespace, estate.provider("bare", world.proxy.url))
+    world.await_reason(namespace, "bare", "Listed", "prov", 60)
+
+
 def test_a_group_that_is_deleted_mid_flight(world, namespace):
     group = f"gone-{namespace}"
     world.group(group)

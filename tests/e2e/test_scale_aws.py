@@ -96,6 +96,11 @@ class World:
         found = self.policies().values()
         return len(found) == GROUPS and all(estate.condition(p, "Ready")["reason"] == "InTrim" for p in found)
 
+    def is_counted(self):
+        """Disks are listed more seldom than machines: their number in the status is the cloud's."""
+        volumes = self.moto.client("ec2", *self.admin).describe_volumes()["Volumes"]
+        return self.cluster.get("prov", "aws", "-n", NAMESPACE)["status"]["inventory"]["volumes"] == len(volumes)
+
     def stop(self):
         self.proxy.stop()
         self.moto.stop()
@@ -197,9 +202,11 @@ def events_of(world, cache=[]):  # noqa: B006 — read once for the module.
 @pytest.mark.slow
 def test_a_minute_later_nothing_has_been_written(world):
     # A step of the data that ends within the minute may rightly bring a new plan: take a minute inside one.
+    world.process.wait_for("every disk is counted", world.is_counted, 60, 0.5)
     while not 45 <= time.time() % estate.STEP_S <= 215:
         time.sleep(1)
     world.process.wait_for("every policy is in trim", world.is_in_trim, 60, 0.5)
+    world.process.wait_for("every disk is counted", world.is_counted, 60, 0.5)
     settled = {name: p["metadata"]["resourceVersion"] for name, p in world.policies().items()}
     cloud, server = len(world.proxy.mutations()), len(world.cluster.writes(estate.ACCOUNT))
     asked = len(world.proxy.requests())
