@@ -108,7 +108,7 @@ void kubernetes_limits(struct kubernetes *self, struct adapter_call *outer, cons
  * adapter_ops.verbs says what it takes. */
 #define KUBERNETES_VERBS                                                                                               \
     {                                                                                                                  \
-        [CLOUD_WORKLOAD] = 1u << CLOUD_SCALE | 1u << CLOUD_SET_BOUNDS | 1u << CLOUD_RESIZE | 1u << CLOUD_START |        \
+        [CLOUD_WORKLOAD] = 1u << CLOUD_SCALE | 1u << CLOUD_SET_BOUNDS | 1u << CLOUD_RESIZE | 1u << CLOUD_START |       \
                            1u << CLOUD_STOP | 1u << CLOUD_TAG,                                                         \
         [CLOUD_VOLUME] = 1u << CLOUD_DELETE | 1u << CLOUD_TAKE_SNAPSHOT | 1u << CLOUD_TAG,                             \
         [CLOUD_SNAPSHOT] = 1u << CLOUD_DELETE | 1u << CLOUD_TAG,                                                       \

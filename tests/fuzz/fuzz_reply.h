@@ -6,9 +6,9 @@
  *     input   = verb, options, argument 0x1e reply 0x1e reply ...
  *     verb    = A account, L list, P prices, U usage, C charges, Q limits, O poll; else apply of action `verb - 'a'`
  *     options = bits of the character, from FUZZ_FEW on; the meaning of the others is the target's
- *     argument: of O the handle, of C the cursor, of L the kinds as a mask, else the id of what is acted on or measured; empty: the target's
- *     reply   = three digits of a status, the content type's initial, and the body; a capital initial adds a Date that
- *               is an hour off. When they have run out, the connection fails.
+ *     argument: of O the handle, of C the cursor, of L the kinds as a mask, else the id of what is acted on or
+ * measured; empty: the target's reply   = three digits of a status, the content type's initial, and the body; a capital
+ * initial adds a Date that is an hour off. When they have run out, the connection fails.
  *
  * Whatever is said: done runs once; what is reported is valid UTF-8, in order and in bounds; each request goes to the
  * configured address, holds no line break where none belongs, and changes nothing in a verb that only reads; no error
@@ -66,7 +66,7 @@ struct fuzz_input {
 
 struct fuzz_target { /* What is the same for all inputs of a program. */
     const struct adapter_ops *ops;
-    const char *const *origins; /* Where requests may go, NULL-ended. */
+    const char *const *origins;             /* Where requests may go, NULL-ended. */
     bool (*holds_secret)(const char *text); /* One that is in use: no error may repeat it. */
     const struct cloud_action *actions;
     size_t action_count;
