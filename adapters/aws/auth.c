@@ -8,8 +8,8 @@
  *     4. instance metadata IMDSv2 only, unless AWS_EC2_METADATA_DISABLED=true
  *                          [AWS_EC2_METADATA_SERVICE_ENDPOINT]
  * 2 to 4 only where the environment is ours: whoever may write a Secret must not have our files read, our node's role
- * used or our token sent somewhere. On top of any, where the Provider says so: AssumeRole. And the signature of every
- * request.
+ * used or our token sent somewhere; nor may who writes a Provider: its endpoint gets no web identity of ours. On top of
+ * any, where the Provider says so: AssumeRole. And the signature of every request.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -177,6 +177,12 @@ static enum err_class open_environment(struct aws *aws, const struct adapter_con
     struct aws_auth *auth = &aws->auth;
     const char *role = find(config, "AWS_ROLE_ARN"), *file = find(config, "AWS_WEB_IDENTITY_TOKEN_FILE");
     if (role != NULL && file != NULL) {
+        /* Whoever gets the token can use it. Names below amazonaws.com are for sale too. */
+        if (config->endpoint != NULL && !exchange_url_is_loopback(config->endpoint))
+            return error_set(
+                err, ERR_PERMANENT,
+                "spec.endpoint: the controller's own web identity goes to AWS only; remove the endpoint, or "
+                "name a Secret with an access key");
         auth->role_arn = mem_strdup(role);
         auth->token_file = mem_strdup(file);
         *ret = &auth_web_identity;

@@ -21,6 +21,7 @@ static void begin(struct call *call, struct aws_list *list, const char *operatio
 
 bool aws_buckets_begin(struct aws_list *list) {
     list->bucket_first = list->count;
+    list->buckets_are_listed = true;
     return true;
 }
 
@@ -100,6 +101,8 @@ static enum exchange_next deny_bucket(struct aws_list *list) {
 }
 
 bool aws_bucket_tags_begin(struct aws_list *list) {
+    if (!list->buckets_are_listed) /* The list was cut before: nothing in it is a bucket. */
+        return false;
     list->bucket_at = list->bucket_first;
     return settle(list) == EXCHANGE_MORE;
 }

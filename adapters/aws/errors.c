@@ -178,6 +178,26 @@ static struct refusal read_envelope(struct exchange *exchange) {
     return (struct refusal){xml_text(error, "Code"), xml_text(error, "Message")};
 }
 
+/* What of a message is the same with each try: statuses show it, and must stay as they are while nothing changes. EC2
+ * appends some hundred characters that only sts:DecodeAuthorizationMessage can read; others the times. */
+static const char *without_changing_part(struct exchange *exchange, const char *message) {
+    static const struct {
+        const char *text;
+        size_t kept; /* Of the text. */
+    } changing[] = {
+        {" Encoded authorization failure message", 0},
+        {"Signature expired: ", sizeof("Signature expired") - 1},
+        {"Signature not yet current: ", sizeof("Signature not yet current") - 1},
+        {" Timestamp date is", 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(changing); i++) {
+        const char *at = strstr(message, changing[i].text);
+        if (at != NULL)
+            return arena_strndup(&exchange->arena, message, (size_t)(at - message) + changing[i].kept);
+    }
+    return message;
+}
+
 enum error_hint aws_read_refusal(const struct call *call, struct exchange *exchange, struct error *err) {
     struct refusal refusal = read_envelope(exchange);
     const char *code = refusal.code, *message = refusal.message;
@@ -195,7 +215,7 @@ enum error_hint aws_read_refusal(const struct call *call, struct exchange *excha
         return rule->hint;
     }
     if (call != NULL)
-        call_quote(call, message, err);
+        call_quote(call, without_changing_part(exchange, message), err);
     if (err->code[0] != '\0')
         error_wrap(err, "%s", err->code);
     return rule->hint;

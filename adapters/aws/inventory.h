@@ -71,7 +71,7 @@ struct aws_list {
     struct aws_type *types;
     size_t type_count, type_at;
     size_t bucket_first, bucket_at, bucket_requests, buckets_denied;
-    bool buckets_lack_region, is_bucket_located;
+    bool buckets_are_listed, buckets_lack_region, is_bucket_located;
 };
 
 /* The resource stays in place until the next is added. */

@@ -366,11 +366,9 @@ static void on_reply(struct http_request *request) {
     call->spent_ns += request->duration_ns;
     bool is_cut = call->has_enough && !call->is_cancelled && request->error.class == ERR_CANCELLED;
     call->has_enough = false;
-    if (is_cut)
-        take_reply(call);
-    else if (request->error.class != ERR_NONE)
+    if (request->error.class != ERR_NONE && !is_cut)
         end_by_transport(call);
-    else if (request->status >= 200 && request->status < 300)
+    else if (is_cut || (request->status >= 200 && request->status < 300))
         take_reply(call);
     else
         take_refusal(call);

@@ -50,9 +50,12 @@ void credentials_set(struct credentials *self, const char *id, const char *secre
     value_replace(self, &value);
 }
 
+static bool has_ended(const struct credentials *self, const struct credentials_value *value) {
+    return value->expires_at_ms != 0 && runtime_wall_ms(self->runtime) >= value->expires_at_ms;
+}
+
 static bool is_valid(const struct credentials *self) {
-    int64_t end_ms = self->value.expires_at_ms;
-    return self->value.generation != 0 && (end_ms == 0 || runtime_wall_ms(self->runtime) < end_ms);
+    return self->value.generation != 0 && !has_ended(self, &self->value);
 }
 
 static bool is_due(const struct credentials *self) {
@@ -82,6 +85,7 @@ static void finish(struct credentials *self, const struct error *error) {
 
 static enum err_class send_next(struct credentials *self, struct error *err);
 
+/* A value that has ended is an error: those who wait would ask for the next at once, and so on without end. */
 static void on_reply(struct http_request *request) {
     struct credentials *self = request->ctx;
     self->spent_ns += request->duration_ns;
@@ -97,6 +101,9 @@ static void on_reply(struct http_request *request) {
         if (self->idle != NULL)
             error_set(&error, ERR_CANCELLED, "closed");
     }
+    if (error.class == ERR_NONE && has_ended(self, &value))
+        error_set(&error, ERR_PERMISSION,
+                  "what it gave has expired already: check the clock of this machine, or the source");
     if (error.class == ERR_NONE) {
         value_replace(self, &value);
         finish(self, NULL);

@@ -57,6 +57,29 @@ static struct bytes authority(const struct exchange *exchange) {
     return (struct bytes){start, strcspn(start, "/?")};
 }
 
+struct bytes exchange_url_host(const char *url) {
+    const char *start = strstr(url, "://");
+    start = start != NULL ? start + 3 : url;
+    const char *end = start + strcspn(start, "/?#");
+    for (const char *c = start; c < end; c++) {
+        if (*c == '@') /* What stands before is a user, whatever it looks like. */
+            start = c + 1;
+    }
+    const char *bracket = *start == '[' ? memchr(start, ']', (size_t)(end - start)) : NULL;
+    const char *colon = bracket == NULL ? memchr(start, ':', (size_t)(end - start)) : NULL;
+    return (struct bytes){start, (size_t)((bracket != NULL ? bracket + 1 : colon != NULL ? colon : end) - start)};
+}
+
+bool exchange_url_is_loopback(const char *url) {
+    static const char *const hosts[] = {"127.0.0.1", "localhost", "[::1]"};
+    struct bytes host = exchange_url_host(url);
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        if (host.size == strlen(hosts[i]) && memcmp(host.data, hosts[i], host.size) == 0)
+            return true;
+    }
+    return false;
+}
+
 void exchange_header_host(struct exchange *exchange) {
     struct bytes host = authority(exchange);
     const char *port = str_has_prefix(buf_text(&exchange->url), "https:") ? ":443" : ":80";

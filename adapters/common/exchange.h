@@ -38,6 +38,10 @@ void exchange_header_host(struct exchange *exchange);
 void exchange_url_parts(struct exchange *exchange, const char **path, const char **query);
 void exchange_send(struct exchange *exchange, struct http *http, void (*done)(struct http_request *request), void *ctx);
 
+/* The host that the URL names, without user and port, in brackets if it is an IPv6 address. */
+struct bytes exchange_url_host(const char *url);
+bool exchange_url_is_loopback(const char *url);
+
 /* "Tue, 24 Nov 2026 10:00:00 GMT"; false if it is anything else. */
 bool exchange_date_parse(const char *text, int64_t *ret_ms);
 

@@ -165,6 +165,8 @@ static const struct {
 } handles[] = {
     {"resize/" CLOUD_REGION_CLUSTER "/", CLOUD_WORKLOAD, kubernetes_resize_poll},
     {"rollout/" CLOUD_REGION_CLUSTER "/", CLOUD_WORKLOAD, kubernetes_rollout_poll},
+    {"stop/" CLOUD_REGION_CLUSTER "/", CLOUD_WORKLOAD, kubernetes_stop_poll},
+    {"start/" CLOUD_REGION_CLUSTER "/", CLOUD_WORKLOAD, kubernetes_start_poll},
     {"snapshot/" CLOUD_REGION_CLUSTER "/", CLOUD_SNAPSHOT, kubernetes_snapshot_poll},
 };
 

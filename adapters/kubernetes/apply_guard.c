@@ -268,8 +268,8 @@ static int64_t status_of(const struct json *object, const char *field) {
 /* All pods are of the present template, available, and no others are left. */
 static bool is_settled(const struct kubernetes_guard *guard, const struct json *object) {
     const struct json *status = json_get(object, "status");
-    if (status_of(object, "observedGeneration") < json_int(json_at(object, "metadata.generation"), 0) ||
-        status_of(object, "replicas") != guard->replicas || status_of(object, "availableReplicas") != guard->replicas)
+    if (!guard->is_observed || status_of(object, "replicas") != guard->replicas ||
+        status_of(object, "availableReplicas") != guard->replicas)
         return false;
     /* A StatefulSet without a change pending says nothing of updated pods. */
     const char *current = json_string(json_get(status, "currentRevision"), NULL);
@@ -279,8 +279,8 @@ static bool is_settled(const struct kubernetes_guard *guard, const struct json *
 }
 
 /* What is said of an earlier template does not count. */
-static bool is_failed(const struct json *object) {
-    if (status_of(object, "observedGeneration") < json_int(json_at(object, "metadata.generation"), 0))
+static bool is_failed(const struct kubernetes_guard *guard, const struct json *object) {
+    if (!guard->is_observed)
         return false;
     const struct json *conditions = json_at(object, "status.conditions");
     for (size_t i = 0; i < json_array_count(conditions); i++) {
@@ -314,13 +314,15 @@ static const struct kubernetes_step *workload_read(struct call *call, struct err
     if (kubernetes_resources_read(json_at(spec, "template.spec"), &call->arena, &guard->template, err) != ERR_NONE)
         return NULL;
     guard->replicas = json_int(json_get(spec, "replicas"), 1);
+    guard->serving = status_of(object, "readyReplicas");
+    guard->is_observed = status_of(object, "observedGeneration") >= json_int(json_get(metadata, "generation"), 0);
     guard->asked = kubernetes_target_parse(json_string(json_get(annotations, KUBERNETES_REQUESTS_ANNOTATION), NULL));
     guard->stopped_replicas =
         arena_strdup(&call->arena, json_string(json_get(annotations, KUBERNETES_REPLICAS_ANNOTATION), NULL));
     guard->selector = selector_query(call, json_get(spec, "selector"));
     guard->no_rollout = no_rollout(spec);
     guard->is_settled = is_settled(guard, object);
-    guard->is_failed = is_failed(object);
+    guard->is_failed = is_failed(guard, object);
     labels_read(call, guard, json_at(spec, "template.metadata.labels"));
     const char *replicas_manager = NULL, *requests_manager = NULL;
     kubernetes_field_managers(metadata, &replicas_manager, &requests_manager);

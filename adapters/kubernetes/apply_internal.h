@@ -146,7 +146,8 @@ struct kubernetes_guard { /* The first member of change->own of the verbs that u
     const struct kubernetes_step *(*decide)(struct call *call, struct error *err); /* When all is read. */
 
     /* What was found. */
-    int64_t replicas;
+    int64_t replicas, serving;
+    bool is_observed; /* Its controller has seen the present spec. */
     struct kubernetes_resources template;
     struct kubernetes_target asked; /* The annotation's; zeros: none. */
     const char *stopped_replicas;   /* KUBERNETES_REPLICAS_ANNOTATION; NULL: none. */
@@ -182,6 +183,7 @@ kubernetes_begin_fn kubernetes_tag_begin, kubernetes_delete_volume_begin, kubern
     kubernetes_snapshot_begin;
 /* And of polls; rest is the handle behind "verb/cluster/namespace/Kind/name", without its slash. */
 typedef const struct kubernetes_step *kubernetes_poll_fn(struct call *call, const char *rest, struct error *err);
-kubernetes_poll_fn kubernetes_resize_poll, kubernetes_rollout_poll, kubernetes_snapshot_poll;
+kubernetes_poll_fn kubernetes_resize_poll, kubernetes_rollout_poll, kubernetes_snapshot_poll, kubernetes_stop_poll,
+    kubernetes_start_poll;
 
 #endif

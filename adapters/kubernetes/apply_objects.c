@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "adapters/kubernetes/apply_internal.h"
+#include "adapters/kubernetes/world.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -77,6 +78,40 @@ static void tag_build(struct call *call) {
 
 static const struct kubernetes_step tag_step = {"patch labels", true, tag_build, kubernetes_finish_read, NULL};
 
+/* Who owns a label and would put it back; NULL: nobody. */
+static const char *label_manager(const struct json *object, const char *key, struct arena *scratch) {
+    const struct json *entries = json_at(object, "metadata.managedFields");
+    const char *field = arena_printf(scratch, "f:%s", key);
+    for (size_t i = 0; i < json_array_count(entries); i++) {
+        const struct json *entry = json_array_at(entries, i);
+        const char *name = json_string(json_get(entry, "manager"), "unknown");
+        const struct json *labels = json_get(json_get(json_get(entry, "fieldsV1"), "f:metadata"), "f:labels");
+        if (json_get(labels, field) != NULL && kubernetes_is_manager(name))
+            return name;
+    }
+    return NULL;
+}
+
+static const struct kubernetes_step *labelled_read(struct call *call, struct error *err) {
+    const struct cloud_action *action = kubernetes_change_of(call)->action;
+    const struct json *object = kubernetes_target_read(call, err), *labels = json_at(object, "metadata.labels");
+    bool is_done = true;
+    if (object == NULL)
+        return NULL;
+    for (size_t i = 0; i < action->tag_count; i++) {
+        const struct cloud_tag *tag = &action->tags[i];
+        if (str_eq(json_string(json_get(labels, tag->key), NULL), tag->value))
+            continue;
+        const char *manager = label_manager(object, tag->key, &call->exchange.arena);
+        if (manager != NULL)
+            return kubernetes_refuse(err, ERR_CONFLICT, "ManagedElsewhere", "%s sets the label %s", manager, tag->key);
+        is_done = false;
+    }
+    return is_done ? kubernetes_finish(call) : &tag_step;
+}
+
+static const struct kubernetes_step labelled_step = {"get labels", false, kubernetes_target_get, labelled_read, NULL};
+
 const struct kubernetes_step *kubernetes_tag_begin(struct call *call, struct error *err) {
     const struct cloud_action *action = kubernetes_change_of(call)->action;
     if (check_labels(action, err) != ERR_NONE)
@@ -85,7 +120,7 @@ const struct kubernetes_step *kubernetes_tag_begin(struct call *call, struct err
         error_set(err, ERR_PERMANENT, "kubernetes: no tag to set");
         return NULL;
     }
-    return &tag_step;
+    return &labelled_step;
 }
 
 /* Deletion. */

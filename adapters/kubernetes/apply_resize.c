@@ -257,8 +257,8 @@ static void annotate_build(struct call *call) {
     jw_key(&w, "metadata");
     jw_open(&w, '{');
     jw_put_string(&w, "name", change->id.name);
-    jw_put_string(&w, "uid", change->uid); /* One that was deleted meanwhile is not made anew. */
-    jw_put_string(&w, "resourceVersion", change->resource_version);
+    jw_put_string(&w, "uid", change->uid); /* One that was deleted meanwhile is not made anew. A
+                                               change of its status in between is none of ours. */
     jw_key(&w, "annotations");
     jw_open(&w, '{');
     jw_put_string(&w, KUBERNETES_REQUESTS_ANNOTATION,

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#define STOP_POLL_MS 2000
 #define FIELD_MANAGER_QUERY "?fieldManager=" KUBERNETES_FIELD_MANAGER
 
 static const struct cloud_action *action_of(const struct call *call) {
@@ -79,7 +80,25 @@ const struct kubernetes_step *kubernetes_scale_begin(struct call *call, struct e
     return begin_guarded(call, scale_decide);
 }
 
-/* STOP and START: the size and the note of the former one change together. */
+/* STOP and START: the size and the note of the former one change together. They are done when the workload serves
+ * nothing, or something. */
+
+static const struct kubernetes_step *stop_again(struct call *call, bool is_stop) {
+    const struct kubernetes_id *id = &kubernetes_change_of(call)->id;
+    return kubernetes_ask_again(call, STOP_POLL_MS, "%s/" CLOUD_REGION_CLUSTER "/%s/%s/%s", is_stop ? "stop" : "start",
+                                id->namespace, id->kind, id->name);
+}
+
+/* The workload as it is now. */
+static const struct kubernetes_step *stop_look(struct call *call, bool is_stop) {
+    const struct kubernetes_guard *guard = kubernetes_guard_of(call);
+    bool is_done = guard->is_observed && (is_stop ? guard->serving == 0 : guard->serving > 0);
+    return is_done ? kubernetes_finish(call) : stop_again(call, is_stop);
+}
+
+static const struct kubernetes_step *stop_read(struct call *call, struct error *err) {
+    return kubernetes_reply(call, err) != NULL ? stop_again(call, action_of(call)->verb == CLOUD_STOP) : NULL;
+}
 
 static void stop_build(struct call *call) {
     const struct kubernetes_guard *guard = kubernetes_guard_of(call);
@@ -101,10 +120,8 @@ static void stop_build(struct call *call) {
     kubernetes_send(call, "PATCH", KUBERNETES_MERGE_PATCH, kubernetes_target_path(call, FIELD_MANAGER_QUERY), &body);
 }
 
-static const struct kubernetes_step stop_deployment_step = {"patch deployments", true, stop_build,
-                                                            kubernetes_finish_read, NULL};
-static const struct kubernetes_step stop_stateful_set_step = {"patch statefulsets", true, stop_build,
-                                                              kubernetes_finish_read, NULL};
+static const struct kubernetes_step stop_deployment_step = {"patch deployments", true, stop_build, stop_read, NULL};
+static const struct kubernetes_step stop_stateful_set_step = {"patch statefulsets", true, stop_build, stop_read, NULL};
 
 static const struct kubernetes_step *stop_step(const struct call *call) {
     return is_deployment(call) ? &stop_deployment_step : &stop_stateful_set_step;
@@ -114,7 +131,7 @@ static const struct kubernetes_step *stop_decide(struct call *call, struct error
     const struct kubernetes_guard *guard = kubernetes_guard_of(call);
     if (!kubernetes_guard_count(guard, err))
         return NULL;
-    return guard->replicas == 0 ? kubernetes_finish(call) : stop_step(call);
+    return guard->replicas == 0 ? stop_look(call, true) : stop_step(call);
 }
 
 const struct kubernetes_step *kubernetes_stop_begin(struct call *call, struct error *err) {
@@ -128,7 +145,7 @@ static const struct kubernetes_step *start_decide(struct call *call, struct erro
     if (!kubernetes_guard_count(guard, err))
         return NULL;
     if (guard->replicas > 0)
-        return kubernetes_finish(call);
+        return stop_look(call, false);
     if (guard->stopped_replicas == NULL || !str_to_int64(guard->stopped_replicas, &former) || former < 1 ||
         former > INT32_MAX)
         return kubernetes_refuse(err, ERR_PERMANENT, "NotStopped",
@@ -139,6 +156,36 @@ static const struct kubernetes_step *start_decide(struct call *call, struct erro
 const struct kubernetes_step *kubernetes_start_begin(struct call *call, struct error *err) {
     (void)err;
     return begin_guarded(call, start_decide);
+}
+
+static const struct kubernetes_step *stopped_decide(struct call *call, struct error *err) {
+    if (kubernetes_guard_of(call)->replicas != 0)
+        return kubernetes_refuse(err, ERR_CONFLICT, "Superseded", "somebody has started it again");
+    return stop_look(call, true);
+}
+
+static const struct kubernetes_step *started_decide(struct call *call, struct error *err) {
+    if (kubernetes_guard_of(call)->replicas == 0)
+        return kubernetes_refuse(err, ERR_CONFLICT, "Superseded", "somebody has stopped it again");
+    return stop_look(call, false);
+}
+
+static const struct kubernetes_step *begin_look(struct call *call, const char *rest,
+                                                const struct kubernetes_step *(*decide)(struct call *call,
+                                                                                        struct error *err)) {
+    struct kubernetes_guard *guard = arena_alloc(&call->arena, sizeof(*guard));
+    guard->decide = decide;
+    return rest[0] == '\0' ? kubernetes_guard_begin(call, guard) : NULL;
+}
+
+const struct kubernetes_step *kubernetes_stop_poll(struct call *call, const char *rest, struct error *err) {
+    (void)err;
+    return begin_look(call, rest, stopped_decide);
+}
+
+const struct kubernetes_step *kubernetes_start_poll(struct call *call, const char *rest, struct error *err) {
+    (void)err;
+    return begin_look(call, rest, started_decide);
 }
 
 /* SET_BOUNDS: the minimum as asked for; the maximum is raised, never lowered: it is the user's own ceiling. */

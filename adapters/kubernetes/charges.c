@@ -110,6 +110,7 @@ static enum exchange_next charges_finish(struct call *call, struct kubernetes_wo
             if (pod_hours <= 0 || it->price_hourly <= 0 || is_given(state, day_ms, it->id))
                 continue;
             if (reply->count == query->count_max) {
+                ASSERT(rows != NULL);
                 reply->cursor =
                     arena_printf(world->arena, "%lld/%s", (long long)rows[reply->count - 1].charge_period_start_ms,
                                  rows[reply->count - 1].resource_id);

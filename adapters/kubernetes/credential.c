@@ -36,19 +36,10 @@ static enum err_class config_read(struct kubernetes *self, const struct adapter_
     return ERR_NONE;
 }
 
-static bool is_loopback(const char *url) {
-    static const char *const hosts[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
-    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
-        if (str_has_prefix(url, hosts[i]) && strchr(":/", url[strlen(hosts[i])]) != NULL)
-            return true; /* The end of the text counts: strchr finds it too. */
-    }
-    return false;
-}
-
 static enum err_class server_override(struct kubernetes *self, const struct adapter_config *config, struct error *err) {
     const char *endpoint = config->endpoint;
     bool is_tls = str_has_prefix(endpoint, "https://");
-    if (!is_tls && !is_loopback(endpoint))
+    if (!is_tls && !exchange_url_is_loopback(endpoint))
         return error_set(err, ERR_PERMANENT, "endpoint: plain http is taken for loopback only; use https");
     if (config->is_environment && (!is_tls || self->config.ca_pem == NULL))
         return error_set(
@@ -74,7 +65,7 @@ enum err_class kubernetes_config_open(struct kubernetes *self, const struct adap
         return ERR_NONE;
     if (strpbrk(token, "\r\n") != NULL)
         return error_set(err, ERR_PERMANENT, "PROMETHEUS_TOKEN: not one line");
-    if (!str_has_prefix(self->prometheus_url, "https://") && !is_loopback(self->prometheus_url))
+    if (!str_has_prefix(self->prometheus_url, "https://") && !exchange_url_is_loopback(self->prometheus_url))
         return error_set(err, ERR_PERMANENT, "prometheus.url: a token goes over https only");
     self->prometheus_token = arena_strdup(&self->arena, token);
     return ERR_NONE;

@@ -17,6 +17,11 @@ const struct error_rule kubernetes_error_rules[] = {
     {.code = "*", .status = 401, .class = ERR_PERMISSION, .hint = ERROR_HINT_EXPIRED},
     /* A quota that is full refuses as Forbidden; waiting for rights would be the wrong reaction. */
     {.code = "Forbidden", .message = "exceeded quota", .class = ERR_PERMANENT},
+    /* So do a LimitRange, a webhook and the pod security standards: of this one object. */
+    {.code = "Forbidden", .message = "usage per ", .class = ERR_PERMANENT},
+    {.code = "Forbidden", .message = "ratio per ", .class = ERR_PERMANENT},
+    {.code = "Forbidden", .message = "admission webhook", .class = ERR_PERMANENT},
+    {.code = "Forbidden", .message = "violates PodSecurity", .class = ERR_PERMANENT},
     {.code = "Forbidden", .class = ERR_PERMISSION},
     {.code = "Unauthorized", .class = ERR_PERMISSION},
 

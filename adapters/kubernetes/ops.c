@@ -135,6 +135,7 @@ const struct adapter_ops adapter_kubernetes = {
     .type = "kubernetes",
     .kinds = 1u << CLOUD_WORKLOAD | 1u << CLOUD_NODE | 1u << CLOUD_VOLUME | 1u << CLOUD_SNAPSHOT,
     .verbs = KUBERNETES_VERBS,
+    .tokens = 1u << CLOUD_TAKE_SNAPSHOT, /* The name of what is made follows from it. */
     .open = kubernetes_open,
     .close = call_host_close,
     .account = account,

@@ -135,7 +135,7 @@ static void put_field(struct exchange *exchange, const char *name, const char *v
     if (exchange->body.size > 0)
         buf_putc(&exchange->body, '&');
     buf_printf(&exchange->body, "%s=", name);
-    http_append_escaped(&exchange->body, value, "");
+    signing_append_encoded(&exchange->body, bytes_of(value), "");
 }
 
 /* Prometheus looks back from each point: what it says of the end of a period is of that period. */

@@ -29,7 +29,8 @@ const struct json *kubernetes_reply(struct call *call, struct error *err) {
     struct json *root = NULL;
     if (exchange->json != NULL)
         return exchange->json;
-    if (json_parse_trusted(buf_bytes(&exchange->request.reply), &root, err) != ERR_NONE) {
+    const struct buf *body = &exchange->request.reply; /* Its data is NULL when it is empty. */
+    if (json_parse_trusted((struct bytes){buf_text(body), body->size}, &root, err) != ERR_NONE) {
         err->class = ERR_RETRYABLE; /* A proxy's page, or a body that was cut: not what we asked for. */
         if (type[0] != '\0' && strstr(type, "json") == NULL)
             error_wrap(err, "the reply is %s", type);
@@ -45,7 +46,7 @@ const struct json *kubernetes_reply(struct call *call, struct error *err) {
 
 const char *kubernetes_escape(struct call *call, const char *text) {
     struct buf out = {0};
-    http_append_escaped(&out, text, "");
+    signing_append_encoded(&out, bytes_of(text), "");
     const char *escaped = arena_strdup(&call->exchange.arena, buf_text(&out));
     buf_release(&out);
     return escaped;

@@ -150,11 +150,14 @@ static bool can_send(const struct budget_api *api) {
     return now >= api->blocked_until_ns && api->tokens >= WHOLE_TOKEN;
 }
 
-static void take(struct budget_api *api, const struct gate_request *request, uint64_t waited_ns) {
+static void take(struct budget_api *api, const struct budget_gate *gate, const struct gate_request *request,
+                 uint64_t waited_ns) {
     if (api->circuit == BUDGET_OPEN)
         api->circuit = BUDGET_HALF_OPEN;
-    if (api->circuit == BUDGET_HALF_OPEN)
+    if (api->circuit == BUDGET_HALF_OPEN) {
         api->probe = request;
+        api->probe_gate = gate;
+    }
     api->tokens -= 1;
     api->sent_count++;
     budget_metrics_sent(api, request->priority, waited_ns);
@@ -166,12 +169,13 @@ static void on_due(struct timer *timer) {
     refill(api);
     while (api->waiting > 0 && can_send(api)) {
         struct budget_waiter *waiter = next_in_line(api);
+        const struct budget_gate *gate = waiter->gate;
         struct gate_request *request = waiter->request;
         uint64_t waited_ns = api->refilled_ns - waiter->since_ns;
         queue_remove(waiter);
         mem_free(waiter);
         request->state = NULL;
-        take(api, request, waited_ns);
+        take(api, gate, request, waited_ns);
         request->ready(request, NULL, waited_ns);
     }
     schedule(api);
@@ -190,7 +194,7 @@ bool budget_api_ask(struct budget_api *api, struct budget_gate *gate, struct gat
     refill(api);
     request->state = NULL;
     if (api->waiting == 0 && can_send(api)) {
-        take(api, request, 0);
+        take(api, gate, request, 0);
         return true;
     }
     struct budget_waiter *waiter = mem_alloc(sizeof(*waiter));
@@ -416,7 +420,11 @@ void budget_api_move_waiters(struct budget_api *to, struct budget_api *from, con
                 wait_in_line(waiter, to);
         }
     }
+    /* Its report will go to the other budget: this one must not wait for it. */
+    if (gate && from->probe && from->probe_gate == gate)
+        from->probe = NULL;
     refill(to);
+    refill(from);
     schedule(to);
     schedule(from);
 }

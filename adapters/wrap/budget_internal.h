@@ -51,7 +51,8 @@ struct budget_api { /* One budget. */
     uint32_t failures, throttles; /* In a row. */
     uint64_t pause_ns, open_until_ns;
     const struct gate_request *probe; /* HALF_OPEN: the one under way. */
-    struct error why;                 /* It opened. */
+    const struct budget_gate *probe_gate;
+    struct error why; /* It opened. */
 
     struct budget_queue queues[GATE_PRIORITY_COUNT], refused;
     size_t waiting;

@@ -303,8 +303,11 @@ static struct act_step step_verifying(const struct act_input *in) {
         return record_gone();
     int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
     bool is_late = in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
-    if (r->operation && r->operation[0] && !is_late) /* One that never ends is settled by what the listing shows. */
-        return (struct act_step){.type = ACT_POLL, .reason = "Poll"};
+    /* A poll may send the next request of a sequence: it is an effect. One that never ends is settled by what the
+     * listing shows. */
+    if (r->operation && r->operation[0] && !is_late)
+        return in->may_act ? (struct act_step){.type = ACT_POLL, .reason = "Poll"}
+                           : wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
     if (!is_news(in))
         return refresh("Verify");
     if (!in->resource && is_late)

@@ -10,8 +10,9 @@
  *     Running          no view since the intent                REFRESH
  *     Running          value == from, still wanted             SEND                (the effect; at most once in flight)
  *     Running          value == from, no longer wanted         RECORD Superseded   (nothing was sent, or it was lost)
- *     Running          value == to                             RECORD Verifying    (it happened: ours, or before a
- * crash) Running          value is something else                 RECORD Failed Verifying        operation POLL
+ *     Running          value == to                             RECORD Verifying    (ours, or before a crash)
+ *     Running          value is something else                 RECORD Failed
+ *     Verifying        operation                               POLL                (may send its next request: fenced)
  *     Verifying        value == to and serving                 RECORD Succeeded
  *
  * The value is what the action changes: the size, or the bounds of the autoscaler that sets the size.

@@ -155,6 +155,9 @@ static void provider_start(struct inventory *inv, const struct object *object) {
         class = ops->open(&adapter, &inv->clouds.env, &config, &err);
     json_free(parameters);
     if (class != ERR_NONE) {
+        if (config.is_environment && spec->secret_name)
+            (void)error_wrap(&err, "no Secret \"%s\" among the manifests, so the environment was tried",
+                             spec->secret_name);
         complain(inv, key, NULL, NULL, &err);
         return;
     }

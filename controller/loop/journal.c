@@ -201,14 +201,14 @@ static void send_done(struct adapter_call *call) {
     struct answer answer = answer_of(state, "the cloud took the change; waits until it serves",
                                      "the cloud took the change, and is about it");
     answered(state);
+    /* Listings that began before the answer tell nothing of the effect. */
+    state->floor_sequence = observe_sequence(loop->observe);
     const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
     if (!object || object->fault[0]) {
         loop_wake(loop, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name);
         return;
     }
     count_effect(loop, object->as.recommendation, &answer.error);
-    /* Listings that began before the answer tell nothing of the effect. */
-    state->floor_sequence = observe_sequence(loop->observe);
     if (answer.error.class != ERR_NONE) {
         send_failed(loop, state, object, &answer.error);
         return;
@@ -289,7 +289,7 @@ static void poll_done(struct adapter_call *call) {
 static void poll_operation(struct loop *loop, struct recommendation_state *state, const struct object *object) {
     const struct recommendation *r = object->as.recommendation;
     struct adapter *adapter = observe_adapter(loop->observe, r->target.provider);
-    if (!adapter) {
+    if (!adapter || !loop_may_act(loop)) {
         workqueue_add_after(&loop->queue, OBJECT_RECOMMENDATION, state->id.namespace, state->id.name, 1000);
         return;
     }

@@ -61,8 +61,10 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
     uint64_t hash = object->as.provider->hash ^ (secret ? json_hash(secret) : 1);
     if (hash == 0)
         hash = 1;
-    if (state->opened_hash == hash)
+    if (state->opened_hash == hash) { /* Also what was changed to something unusable and back again. */
+        state->error = (struct error){0};
         return;
+    }
     struct error error = {0};
     if (observe_provider_open(loop->observe, object, credential, &credentials, secret == NULL, &error) == ERR_NONE) {
         state->opened_hash = hash;
@@ -70,6 +72,9 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
         log_info("provider opened", LOG_STR("provider", state->id.key),
                  LOG_STR("type", provider_type_name(object->as.provider->type)));
     } else {
+        if (!secret && object->as.provider->secret_name)
+            (void)error_wrap(&error, "no Secret \"%s\" among the manifests, so the environment was tried",
+                             object->as.provider->secret_name);
         open_failed(loop, state, &error);
     }
 }
@@ -105,6 +110,8 @@ static void open_begin(struct loop *loop, struct provider_state *state, const st
     const char *secret = object->as.provider->secret_name;
     if (!secret) {
         open_with(loop, state, object, NULL);
+        if (state->error.class != ERR_NONE) /* A file of the environment may come, or be mended. */
+            workqueue_add_after(&loop->queue, OBJECT_PROVIDER, object->namespace, object->name, SECRET_RETRY_MS);
         return;
     }
     struct observe_report report;

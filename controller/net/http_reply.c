@@ -196,6 +196,20 @@ static enum err_class class_of(CURLcode code) {
     }
 }
 
+/* curl's text without " after 5001 ms" and what follows " after 5001 milliseconds": statuses show it, and must stay as
+ * they are while nothing changes. */
+static void duration_remove(char *text) {
+    char *at = strstr(text, " after ");
+    if (at == NULL)
+        return;
+    char *unit = at + strlen(" after ");
+    unit += strspn(unit, "0123456789");
+    if (str_has_prefix(unit, " milliseconds"))
+        *at = '\0';
+    else if (str_has_prefix(unit, " ms"))
+        memmove(at, unit + strlen(" ms"), strlen(unit + strlen(" ms")) + 1);
+}
+
 static void outcome_error(struct http_transfer *transfer, CURLcode code) {
     struct error *err = &transfer->request->error;
     if (transfer->idle_expired) {
@@ -210,6 +224,7 @@ static void outcome_error(struct http_transfer *transfer, CURLcode code) {
         /* curl takes a head that is cut as a reply without a body. */
         error_set(err, ERR_RETRYABLE, "the reply ends within its head");
     } else {
+        duration_remove(transfer->error_text);
         const char *text = transfer->error_text[0] ? transfer->error_text : curl_easy_strerror(code);
         error_set(err, class_of(code), "%s", text);
     }

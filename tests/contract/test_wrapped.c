@@ -99,6 +99,14 @@ static bool pump(struct contract_bed *bed, const bool *until) {
     return contract_simulated.pump(bed, until);
 }
 
+static void settle(struct contract_bed *bed) {
+    contract_simulated.settle(bed);
+}
+
+static void pass_time(struct contract_bed *bed, uint32_t time_ms) {
+    contract_simulated.wait(bed, time_ms);
+}
+
 /* The gate goes after the adapter, and before the runtime. */
 static void on_closed(void *ctx) {
     *(bool *)ctx = true;
@@ -118,10 +126,13 @@ static void shut_wrapped(struct contract_bed *bed) {
     contract_simulated.shut(bed);
 }
 
-static const struct contract_factory factory = {.open = open_wrapped, .pump = pump, .shut = shut_wrapped};
+static const struct contract_factory factory = {
+    .open = open_wrapped, .pump = pump, .settle = settle, .wait = pass_time, .shut = shut_wrapped};
 
 #define CASE(name)                                                                                                     \
     Test(contract_wrapped, name) {                                                                                     \
         contract_##name(&factory);                                                                                     \
     }
 CONTRACT_CASES(CASE)
+CONTRACT_TOKEN_CASES(CASE)
+CONTRACT_USAGE_CASES(CASE)

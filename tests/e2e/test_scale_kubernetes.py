@@ -1,6 +1,6 @@
 """One policy over two clusters and an AWS account, all of them real as far as a laptop goes: two control planes with
 kwok's nodes and pods, an emulated AWS that checks signatures, and the controller in a third cluster, everywhere with just
-the rights that deploy/base and deploy/examples/cluster-access.yaml give it. Then what somebody else sets: an autoscaler is advised, or its bounds are tuned when the policy
+the rights that deploy/base and deploy/clusters give it. Then what somebody else sets: an autoscaler is advised, or its bounds are tuned when the policy
 says so; a GitOps tool is left alone; and requests that were set in place are set again on new pods.
 
 The past of the workloads comes from a stand-in for Prometheus (tests/support/prometheus.py).

@@ -178,3 +178,15 @@ def test_new_credentials_are_taken_without_a_restart(world, trimtab):
     path = world.folder / "manifests" / "all.yaml"
     path.write_text(path.read_text().replace("not" + world.secret, world.secret))
     assert await_ready(world, trimtab, "wrong-secret", lambda c: c["status"] == "True", 90)["reason"] == "Listed"
+
+
+def test_what_was_made_unusable_and_is_mended_is_no_longer_complained_of(world, trimtab):
+    group = {"name": "web", "region": "us-east-1", "instanceType": "m5.xlarge", "count": 3, "max": 6}
+    document = {"apiVersion": "trimtab.dev/v1alpha1", "kind": "Provider", "metadata": {"name": "mended", "namespace": "default"},
+                "spec": {"type": "simulated", "regions": ["us-east-1"], "simulated": {"prices": "aws", "groups": [group]}}}
+    path = world.folder / "manifests" / "mended.yaml"
+    for kind, told in [("m5.xlarge", "Listed"), ("m5.nothing", "CannotOpen"), ("m5.xlarge", "Listed")]:
+        group["instanceType"] = kind
+        path.write_text(yaml.safe_dump(document))
+        ready = await_ready(world, trimtab, "mended", lambda c: c["reason"] == told)  # noqa: B023
+        assert ("m5.nothing" in ready["message"]) == (told == "CannotOpen")

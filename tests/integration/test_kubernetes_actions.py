@@ -64,7 +64,10 @@ class Space:
     def __init__(self, cluster):
         self.cluster, self.name = cluster, f"act{os.getpid()}-{next(_numbers)}"
         cluster.kubectl("create", "namespace", self.name)
-        self.probe = Probe("kubernetes", "-", "cluster", KUBECONFIG=str(cluster.kubeconfig))
+        # Another test's namespace of that name may be on its way out.
+        granted = lambda: cluster.kubectl("apply", "-k", procs.REPO / "deploy" / "clusters", check=False).returncode == 0
+        procs.wait_until("the rights are granted", granted, pause=1)
+        self.probe = Probe("kubernetes", "-", "cluster", kubeconfig=cluster.kubeconfig_of("trimtab-actor"))
 
     def kubectl(self, *args, **more):
         return self.cluster.kubectl("-n", self.name, *args, **more)
@@ -228,17 +231,22 @@ def test_what_a_gitops_controller_owns_is_left_alone(space, manager):
 
 def test_stop_and_start_keep_the_size(space):
     space.deploy(replicas=3)
-    done(space.act("Stop"))
+    reply = space.act("Stop")
+    assert reply["operation"] == f"stop/cluster/{space.id()}"
+    done(space.finish(reply))
     found = space.get("deployment", "web")
     assert found["spec"]["replicas"] == 0
     assert found["metadata"]["annotations"][REPLICAS] == "3"
     done(space.act("Stop"))
+    refused(space.probe("poll", f"start/cluster/{space.id()}"), "Conflict", "Superseded")
     assert space.get("deployment", "web")["metadata"]["annotations"][REPLICAS] == "3"
-    done(space.act("Start"))
+    done(space.finish(space.act("Start")))
     found = space.get("deployment", "web")
     assert found["spec"]["replicas"] == 3
+    assert found["status"]["readyReplicas"] > 0
     assert REPLICAS not in found["metadata"]["annotations"]
-    done(space.act("Start"))
+    refused(space.probe("poll", reply["operation"]), "Conflict", "Superseded")
+    done(space.finish(space.act("Start")))
     done(space.act("Scale", count=0))
     refused(space.act("Start"), "Permanent", "NotStopped")
 
@@ -300,7 +308,7 @@ def test_a_resize_in_place_keeps_the_pods_and_follows_new_ones(space):
 def test_a_resize_of_many_pods_goes_on_from_poll_to_poll(space):
     space.deploy(replicas=120)
     first = space.act("Resize", vcpuMilli=500)
-    assert first["operation"] == f"resize/cluster/{space.id()}/500/0"
+    assert first.get("operation") == f"resize/cluster/{space.id()}/500/0", first
     done(space.finish(first))
     assert space.requests() == [(("375m", "256Mi"), ("125m", "64Mi"))] * 120
 
@@ -336,6 +344,19 @@ def test_what_the_node_says_of_a_resize(space, reason):
         assert pod in refused(reply, "Capacity", "Infeasible")
     else:
         assert reply["operation"], reply
+
+
+def test_what_a_limit_range_or_a_quota_refuses_is_not_a_lack_of_rights(space):
+    full = {"cpu": "200m", "memory": "256Mi"}
+    space.deploy(containers=[{"name": "a", "image": "i", "resources": {"requests": full, "limits": full}}])
+    space.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"},
+                 "spec": {"limits": [{"type": "Container", "max": {"memory": "1Gi"}}]}})
+    refused(space.act("Resize", memoryMiB=8000), "Permanent", "Forbidden", effect="unknown")
+    space.kubectl("delete", "limitrange", "small")
+    space.apply({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "full"},
+                 "spec": {"hard": {"requests.cpu": "900m"}}})
+    procs.wait_until("the quota has been counted", lambda: space.get("quota", "full").get("status", {}).get("used"))
+    assert "exceeded quota" in refused(space.act("Resize", vcpuMilli=800), "Permanent", "Forbidden", effect="unknown")
 
 
 def test_a_rollout_changes_the_template_and_takes_the_annotation_away(space):
@@ -410,6 +431,12 @@ def test_labels_are_set_and_others_stay(space):
     done(space.act("Tag", tags={"team": "checkout", "example.com/tier": ""}))
     assert space.get("deployment", "web")["metadata"]["labels"] == {
         "app": "web", "team": "checkout", "example.com/tier": ""}
+    version = space.get("deployment", "web")["metadata"]["resourceVersion"]
+    done(space.act("Tag", tags={"team": "checkout"}))
+    assert space.get("deployment", "web")["metadata"]["resourceVersion"] == version
+    space.deploy(name="kept", manager="argocd-controller")
+    assert "argocd" in refused(space.act("Tag", "kept", tags={"app": "other"}), "Conflict", "ManagedElsewhere")
+    done(space.act("Tag", "kept", tags={"app": "kept", "team": "checkout"}))
     for key, value in (("team", "a b"), ("-x", "y"), ("a/b/c", "y"), ("team", "x" * 64), ("é", "y")):
         refused(space.act("Tag", tags={key: value}), "Permanent", "")
 

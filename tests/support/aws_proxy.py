@@ -20,7 +20,7 @@ import threading
 import time
 import urllib.parse
 
-READS = ("Describe", "Get", "List", "AssumeRole", "Estimate", "Search")
+READS = ("Describe", "Get", "List", "AssumeRole", "Estimate", "Search", "GET ", "HEAD ")  # S3 has no words but the method.
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
@@ -215,7 +215,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if self.sender in (None, "?"):
             self.sender = self.owner._sender_of(self.client_address[1])
         scope = re.search(r"Credential=[^/]*/\d+/([^/]+)/", self.headers.get("Authorization") or "")
-        action = params.get("Action", f"{self.command} {self.path}")
+        target = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        action = params.get("Action") or target or f"{self.command} {self.path}"
         request = Request(time.monotonic(), self.sender, action, params, scope[1] if scope else "")
         if self.owner.on_request:
             self.owner.on_request(request)

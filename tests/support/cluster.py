@@ -6,6 +6,7 @@ By hand: `python3 tests/support/cluster.py [--full]` starts one, prints the kube
 SPDX-License-Identifier: Apache-2.0
 """
 
+import base64
 import json
 import os
 import shutil
@@ -145,6 +146,16 @@ class Cluster:
     def apply_crds(self):
         self.kubectl("apply", "--server-side", "-k", procs.REPO / "crds")
         self.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+
+    def kubeconfig_of(self, account, namespace="trimtab-access"):
+        """The text of a kubeconfig with a ServiceAccount's token, and nothing but what stands in it."""
+        token = self.kubectl("-n", namespace, "create", "token", account).strip()
+        ca = base64.b64encode(self.ca_path.read_bytes()).decode()
+        return json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "c",
+            "clusters": [{"name": "k", "cluster": {"server": self.url, "certificate-authority-data": ca}}],
+            "users": [{"name": "u", "user": {"token": token}}],
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]})
 
     def stop(self):
         self._keeper.stdin.close()

@@ -49,11 +49,11 @@ def account_kubeconfig(cluster, url, ca_path=None):
 
 
 def access_kubeconfig(cluster):
-    """Of the account that deploy/examples/cluster-access.yaml gives Trimtab in a cluster that it is to look after."""
-    cluster.apply(procs.REPO / "deploy" / "examples" / "cluster-access.yaml")
+    """Of the account that deploy/clusters gives Trimtab in a cluster that it is to look after."""
+    cluster.kubectl("apply", "-k", procs.REPO / "deploy" / "clusters")
 
     def data():
-        return cluster.get("secret", "trimtab-token", "-n", "trimtab-access").get("data", {})
+        return cluster.get("secret", "trimtab-actor-token", "-n", "trimtab-access").get("data", {})
 
     found = procs.wait_until("the account has its token", lambda: "token" in data() and data())
     token = base64.b64decode(found["token"]).decode()

@@ -39,17 +39,32 @@ struct pending_write {
     uv_write_t write;
     struct script_connection *connection;
     bool then_close;
+    char *text; /* Its own; NULL: the script's. */
 };
 
 static void on_written(uv_write_t *write, int status) {
     struct pending_write *pending = CONTAINER_OF(write, struct pending_write, write);
     if (pending->then_close && status != UV_ECANCELED)
         drop(pending->connection);
+    mem_free(pending->text);
     mem_free(pending);
+}
+
+static void answer_endless(struct script_connection *connection) {
+    struct script_server *server = connection->server;
+    char *body = server->endless(server->endless_count++);
+    struct pending_write *pending = mem_alloc(sizeof(*pending));
+    pending->connection = connection;
+    pending->text = mem_printf("HTTP/1.1 200 Scripted\r\nContent-Length: %zu\r\n\r\n%s", strlen(body), body);
+    mem_free(body);
+    uv_buf_t out = uv_buf_init(pending->text, (unsigned int)strlen(pending->text));
+    uv_write(&pending->write, (uv_stream_t *)&connection->tcp, &out, 1, on_written);
 }
 
 static void answer(struct script_connection *connection) {
     struct script_server *server = connection->server;
+    if (server->step_at == server->step_count && server->endless != NULL)
+        answer_endless(connection);
     if (server->step_at == server->step_count)
         return; /* Beyond the script: silence, so that the test's own limit shows it. */
     size_t step = server->step_at++;
@@ -82,8 +97,9 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *chunk) {
     buf_append(&connection->input, chunk->base, (size_t)count);
     for (size_t size; (size = whole_size(&connection->input)) > 0;) {
         struct script_server *server = connection->server;
-        ASSERT(server->request_count < SCRIPT_STEPS_MAX);
-        server->requests[server->request_count++] = mem_strndup(connection->input.data, size);
+        ASSERT(server->request_count < SCRIPT_STEPS_MAX || server->endless != NULL);
+        if (server->request_count < SCRIPT_STEPS_MAX)
+            server->requests[server->request_count++] = mem_strndup(connection->input.data, size);
         buf_consume(&connection->input, size);
         answer(connection);
     }

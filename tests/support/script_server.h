@@ -23,6 +23,8 @@ struct script_server {
     char *steps[SCRIPT_STEPS_MAX]; /* Raw replies; NULL: never answer. */
     bool step_closes[SCRIPT_STEPS_MAX];
     size_t step_count, step_at;
+    char *(*endless)(size_t number); /* Beyond the script: the body of a 200, by mem_alloc. NULL: silence. */
+    size_t endless_count;
     char *requests[SCRIPT_STEPS_MAX]; /* Head and body as they came. */
     size_t request_count;
     struct script_connection *connections;

@@ -254,6 +254,7 @@ Test(act_step, verifying_goes_on_without_its_policy_and_ends_in_time) {
 Test(act_step, verifying_polls_an_operation_until_it_is_late) {
     BOTH(PHASE_VERIFYING, w.r.operation = "op-1", "POLL Poll");
     BOTH(PHASE_VERIFYING, w.r.operation = "", "WAIT WaitsUntilVisible");
+    BOTH(PHASE_VERIFYING, (w.r.operation = "op-1", w.in.may_act = false), "WAIT Fence");
     BOTH(PHASE_VERIFYING, (w.r.operation = "op-1", w.in.sending = true), "IDLE");
     BOTH(PHASE_VERIFYING, (w.r.operation = "op-1", w.in.retry_at_ms = NOW_MS + 1), "WAIT BackOff");
     BOTH(PHASE_VERIFYING, (w.r.operation = "op-1", w.r.phase_since_ms = NOW_MS - 26 * MINUTE_MS),
@@ -391,7 +392,7 @@ Test(act_step, properties_hold_for_any_state, .timeout = 60) {
         if (step.type == ACT_RECORD)
             HOLD(is_edge(w.r.phase, step.phase));
         if (step.type == ACT_POLL)
-            HOLD(w.r.phase == PHASE_VERIFYING && !w.in.sending);
+            HOLD(w.r.phase == PHASE_VERIFYING && !w.in.sending && w.in.may_act);
         if (step.type == ACT_WAIT)
             HOLD(step.until_ms > NOW_MS);
         if (recommendation_phase_is_final(w.r.phase))

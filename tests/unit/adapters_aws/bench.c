@@ -71,7 +71,7 @@ enum err_class bench_open(struct bench *bench, struct error *err) {
     const struct adapter_config config = {.name = "test",
                                           .regions = regions,
                                           .region_count = 1,
-                                          .endpoint = endpoint,
+                                          .endpoint = bench->endpoint != NULL ? bench->endpoint : endpoint,
                                           .gate = bench->gate,
                                           .credential = credential,
                                           .credential_ctx = bench,

@@ -35,6 +35,7 @@ struct bench {
     const char *keys[BENCH_KEYS_MAX][2];
     const struct catalogue *catalogue; /* NULL: none. */
     const char *parameters;            /* JSON; NULL: none. */
+    const char *endpoint;              /* NULL: the scripted server. */
     bool is_secret;                    /* The keys come from a Secret, not from the environment. */
     bool is_closed;
 };

@@ -331,9 +331,8 @@ Test(aws_act, deletion_names_one_thing_and_what_is_gone_is_deleted) {
 Test(aws_act, tags_are_set_by_create_tags) {
     answer(EMPTY("CreateTags"));
     expect_operation(apply_to(CLOUD_TAG, CLOUD_SNAPSHOT, "snap-1"), "");
-    expect_sent(0,
-                "Action=CreateTags&Version=2016-11-15&ResourceId.1=snap-1&Tag.1.Key=team&"
-                "Tag.1.Value=%E7%BB%93%E8%B4%A6+%26+%3Cco%3E&Tag.2.Key=trimtab.dev%2Fowner&Tag.2.Value=trimtab-a");
+    expect_sent(0, "Action=CreateTags&Version=2016-11-15&ResourceId.1=snap-1&Tag.1.Key=team&"
+                   "Tag.1.Value=%E7%BB%93%E8%B4%A6+%26+%3Cco%3E&Tag.2.Key=trimtab.dev%2Fowner&Tag.2.Value=trimtab-a");
 }
 
 #define GROUP_TAGGED(value)                                                                                            \

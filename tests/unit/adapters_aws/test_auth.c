@@ -117,6 +117,16 @@ Test(aws_auth, a_key_that_stays_expired_is_not_renewed_for_ever) {
     cr_expect_eq(bench.server.request_count, 4);
 }
 
+Test(aws_auth, a_key_that_has_ended_already_is_an_error_and_not_fetched_for_ever) {
+    open_web_identity();
+    script_key("ASIA1", -60);
+    const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT, 9);
+    cr_expect_eq(reply->error.class, ERR_PERMISSION);
+    cr_expect_eq(reply->error.effect, EFFECT_NONE);
+    cr_expect(strstr(reply->error.message, "clock") != NULL, "%s", reply->error.message);
+    cr_expect_eq(bench.server.request_count, 1);
+}
+
 Test(aws_auth, a_fixed_key_cannot_be_renewed) {
     bench_open_static(&bench);
     script_reply(&bench.server, 403, "", EXPIRED);
@@ -279,6 +289,22 @@ Test(aws_auth, what_cannot_work_is_refused_at_open) {
     bench_key(&bench, "AWS_SECRET_ACCESS_KEY", "with\r\nX-Injected: 1");
     cr_expect_eq(bench_open(&bench, &err), ERR_PERMANENT);
     cr_expect(strstr(err.message, "Injected") == NULL, "%s", err.message);
+}
+
+Test(aws_auth, our_web_identity_goes_to_no_endpoint_of_a_provider) {
+    static const char *const endpoints[] = {"https://sts.example", "https://x.elb.us-east-1.amazonaws.com",
+                                            "http://127.0.0.1.example:1", "http://127.0.0.1:1@sts.example",
+                                            "http://localhost@[::2]:1"};
+    struct error err = {0};
+    bench_key(&bench, "AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/trimtab");
+    bench_key(&bench, "AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere");
+    for (size_t i = 0; i < ARRAY_LEN(endpoints); i++) {
+        bench.endpoint = endpoints[i];
+        cr_expect_eq(bench_open(&bench, &err), ERR_PERMANENT, "%s", endpoints[i]);
+        cr_expect(strstr(err.message, "spec.endpoint") != NULL, "%s", err.message);
+    }
+    bench.endpoint = "http://[::1]:1";
+    cr_expect_eq(bench_open(&bench, &err), ERR_NONE, "%s", err.message);
 }
 
 /* A Secret is somebody else's text: it must not name our files, our node's role, or where a token is sent. */

@@ -101,6 +101,27 @@ Test(aws_calls, a_bad_reply_says_what_it_was_and_what_it_did) {
     }
 }
 
+Test(aws_calls, what_changes_with_each_try_is_no_part_of_a_message) {
+    static const char *const texts[][2] = {
+        {"You are not allowed. Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuUMCm-abc",
+         "SetDesiredCapacity: AccessDenied: You are not allowed."},
+        {"Signature expired: 20261124T100000Z is now earlier than 20261124T101500Z",
+         "SetDesiredCapacity: AccessDenied: Signature expired"},
+        {"Request has expired. Timestamp date is 2026-11-24T10:00:00Z",
+         "SetDesiredCapacity: AccessDenied: Request has expired."},
+        {"at most 20: 20 are there", "SetDesiredCapacity: AccessDenied: at most 20: 20 are there"},
+    };
+    bench_open_static(&bench);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char *body = mem_printf("<ErrorResponse><Error><Code>AccessDenied</Code><Message>%s</Message></Error>"
+                                "</ErrorResponse>",
+                                texts[i][0]);
+        script_reply(&bench.server, 403, "", body);
+        cr_expect_str_eq(bench_scale(&bench, "web", 1)->error.message, texts[i][1]);
+        mem_free(body);
+    }
+}
+
 Test(aws_calls, a_connection_that_breaks_leaves_the_effect_unknown) {
     static const char *const raws[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<SetDesiredCapacityResponse>",

@@ -104,7 +104,8 @@ Test(kubernetes_calls, our_own_credential_goes_to_no_endpoint_without_its_ca) {
 }
 
 Test(kubernetes_calls, plain_http_is_for_loopback) {
-    static const char *const bad[] = {"http://k8s.example", "http://127.0.0.1.example", "http://localhost.example:80"};
+    static const char *const bad[] = {"http://k8s.example", "http://127.0.0.1.example", "http://localhost.example:80",
+                                      "http://127.0.0.1:1@k8s.example"};
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct error err = {0};
         bench.endpoint = bad[i];

@@ -521,6 +521,21 @@ Test(budget, an_open_circuit_comes_along_to_the_account) {
     budget_gate_close(other);
 }
 
+Test(budget, a_probe_of_a_gate_that_moves_away_is_not_waited_for) {
+    struct adapter_gate *other = open_gate("checkout/aws", 10);
+    budget_gate_join(gate, "1");
+    budget_gate_join(other, "1");
+    fail_in_a_row(5);
+    wait_for_probe();
+    struct asker *probe = ask(GATE_INVENTORY), *second = ask_at(other, "ec2", GATE_INVENTORY);
+    cr_assert_eq(probe->ready_count, 1);
+    budget_gate_join(gate, "2");
+    tell(probe, ERR_NONE, 0);
+    run_s(1);
+    cr_expect_eq(second->ready_count, 1, "it is the next probe");
+    budget_gate_close(other);
+}
+
 Test(budget, a_provider_that_is_opened_anew_keeps_its_budget) {
     fail_in_a_row(5);
     struct adapter_gate *again = open_gate("platform/aws-prod", 10);

@@ -40,6 +40,8 @@ Test(http_faults, a_refused_connection_had_no_effect) {
     a.request.method = "POST";
     probe_run(&a);
     expect(&a, ERR_RETRYABLE, EFFECT_NONE);
+    cr_expect(strstr(a.request.error.message, " after ") == NULL, "a text that is the same with each try: %s",
+              a.request.error.message);
     probe_release(&a);
 }
 
@@ -112,6 +114,8 @@ Test(http_faults, a_silent_peer_times_out_and_its_connection_is_left) {
     probe_run(&a);
     cr_assert_eq(a.request.error.class, ERR_RETRYABLE);
     cr_assert_eq(a.request.error.effect, EFFECT_UNKNOWN);
+    cr_expect(strpbrk(a.request.error.message, "0123456789") == NULL, "a text that is the same with each try: %s",
+              a.request.error.message);
     cr_assert_geq(a.request.duration_ns, UINT64_C(90000000));
     cr_assert_lt(a.request.duration_ns, UINT64_C(3000000000));
     probe_run(&a);
