@@ -204,7 +204,10 @@ enum error_hint aws_read_refusal(const struct call *call, struct exchange *excha
     uint32_t status = exchange->request.status;
     const struct error_rule *rule = error_table_find(aws_error_rules, aws_error_rule_count, code, message, status);
     *err = (struct error){.class = rule->class, .effect = rule->effect};
-    str_copy(err->code, sizeof(err->code), code);
+    if (call != NULL)
+        call_quote_code(call, code, err);
+    else if (!str_copy(err->code, sizeof(err->code), code))
+        err->code[0] = '\0'; /* No code is so long; a web identity token is. */
     if (code[0] == '\0') {
         error_set(err, rule->class, "HTTP status %u without an AWS error (%s)", status,
                   exchange->request.content_type[0] != '\0' ? exchange->request.content_type : "no content type");
@@ -213,7 +216,8 @@ enum error_hint aws_read_refusal(const struct call *call, struct exchange *excha
     }
     if (call != NULL)
         call_quote(call, without_changing_part(exchange, message), err);
-    error_wrap(err, "%s", err->code);
+    if (err->code[0] != '\0')
+        error_wrap(err, "%s", err->code);
     return rule->hint;
 }
 

@@ -72,12 +72,33 @@ static void on_end(struct timer *timer) {
     close_if_idle(host);
 }
 
+#define WITHHELD "(text withheld)"
+
+static bool repeats_secret(const struct call *call, const char *text) {
+    if (call->host->cloud->repeats_secret != NULL)
+        return call->host->cloud->repeats_secret(call, text);
+    const struct credentials_value *value = &call->host->credentials.value;
+    return (value->secret != NULL && strstr(text, value->secret) != NULL) ||
+           (value->token != NULL && strstr(text, value->token) != NULL);
+}
+
+/* Much of it is the other side's, and cut somewhere. */
+static void make_presentable(const struct call *call, struct error *error) {
+    str_make_line(error->code);
+    str_make_line(error->message);
+    if (repeats_secret(call, error->code))
+        error->code[0] = '\0';
+    if (repeats_secret(call, error->message))
+        str_copy(error->message, sizeof(error->message), WITHHELD);
+}
+
 void call_end(struct call *call, const struct error *error) {
     ASSERT(call->phase != CALL_ENDING && !call->waiter.is_waiting);
     call->phase = CALL_ENDING;
     struct adapter_reply *reply = &call->outer->reply;
     if (error != NULL) {
         *reply = (struct adapter_reply){.error = *error, .request_count = reply->request_count};
+        make_presentable(call, &reply->error);
         if (!call->mutates)
             reply->error.effect = EFFECT_NONE;
         if (call->has_mutated && reply->error.effect == EFFECT_NONE)
@@ -405,22 +426,17 @@ void call_pages_restart(struct call *call) {
     call->page_count = 0;
 }
 
-static bool repeats_secret(const struct call *call, const char *text) {
-    const struct credentials_value *value = &call->host->credentials.value;
-    return (value->secret != NULL && strstr(text, value->secret) != NULL) ||
-           (value->token != NULL && strstr(text, value->token) != NULL);
-}
-
 void call_quote(const struct call *call, const char *text, struct error *err) {
     char line[sizeof(err->message)];
     str_copy(line, sizeof(line), text);
     line[strcspn(line, "\r\n")] = '\0';
-    for (char *c = line; *c != '\0'; c++) {
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
-    }
+    str_make_line(line);
     /* The whole text decides: a secret that the cut has shortened would not be found in the line. */
-    str_copy(err->message, sizeof(err->message), repeats_secret(call, text) ? "(text withheld)" : line);
+    str_copy(err->message, sizeof(err->message), repeats_secret(call, text) ? WITHHELD : line);
+}
+
+void call_quote_code(const struct call *call, const char *code, struct error *err) {
+    str_copy(err->code, sizeof(err->code), repeats_secret(call, code) ? "" : code);
 }
 
 static void on_close(struct timer *timer) {

@@ -67,6 +67,8 @@ struct call_cloud { /* One cloud's manners; const. */
     enum error_hint (*refusal)(struct call *call, struct error *err);
     void (*free)(struct call_host *host);       /* Frees the adapter; after call_host's own release. */
     const struct call_credentials *credentials; /* NULL: host->credentials. */
+    /* The text holds a secret of ours. Goes with credentials: NULL: one of host->credentials. */
+    bool (*repeats_secret)(const struct call *call, const char *text);
 };
 
 struct call_host { /* The first member of each network adapter. */
@@ -143,5 +145,7 @@ void call_pages_restart(struct call *call);
 int64_t call_host_now_ms(const struct call_host *host);
 /* Fills err->message with a text of the other side: one line, printable, and only if it repeats none of our secrets. */
 void call_quote(const struct call *call, const char *text, struct error *err);
+/* Fills err->code in the same way; "" if it repeats a secret. */
+void call_quote_code(const struct call *call, const char *code, struct error *err);
 
 #endif

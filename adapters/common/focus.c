@@ -169,6 +169,9 @@ static enum err_class read_value(struct focus_reader *reader, const struct csv_s
             reader->bad_tags_count++;
         return ERR_NONE;
     case FORM_TEXT:
+        if (!str_is_utf8(text, strlen(text)))
+            return error_set(err, ERR_PERMANENT, "row %llu: %s: this is no UTF-8", (unsigned long long)csv->row_number,
+                             columns[column].name);
         break;
     }
     memcpy(member, &text, sizeof(text));

@@ -52,8 +52,8 @@ const struct error_rule kubernetes_error_rules[] = {
 };
 const size_t kubernetes_error_rule_count = ARRAY_LEN(kubernetes_error_rules);
 
-static bool repeats_token(struct call *call, const char *text) {
-    struct kubernetes *self = kubernetes_of(call);
+bool kubernetes_repeats_secret(const struct call *call, const char *text) {
+    const struct kubernetes *self = kubernetes_of(call);
     const char *header = kube_auth_header(self->credential.auth);
     const char *token = header != NULL ? strrchr(header, ' ') : NULL;
     return (token != NULL && token[1] != '\0' && strstr(text, token + 1) != NULL) ||
@@ -72,15 +72,13 @@ enum error_hint kubernetes_refusal(struct call *call, struct error *err) {
     const struct error_rule *rule =
         error_table_find(kubernetes_error_rules, kubernetes_error_rule_count, code, message, request->status);
     *err = (struct error){.class = rule->class, .effect = rule->effect};
-    str_copy(err->code, sizeof(err->code), code);
+    call_quote_code(call, code, err);
     if (retry_s > 0 && retry_s <= RETRY_AFTER_MAX_S && request->retry_after_ms == 0)
         err->retry_after_ms = (uint32_t)retry_s * 1000;
     if (message[0] == '\0') {
         error_set(err, rule->class, "HTTP status %u (%s)", request->status,
                   request->content_type[0] != '\0' ? request->content_type : "no content type");
         err->effect = rule->effect;
-    } else if (repeats_token(call, message)) {
-        str_copy(err->message, sizeof(err->message), "(text withheld)");
     } else {
         call_quote(call, message, err);
     }

@@ -80,6 +80,7 @@ enum err_class kubernetes_parameters_read(struct kubernetes *self, const struct 
 extern const struct error_rule kubernetes_error_rules[];
 extern const size_t kubernetes_error_rule_count;
 enum error_hint kubernetes_refusal(struct call *call, struct error *err);
+bool kubernetes_repeats_secret(const struct call *call, const char *text); /* The call_cloud's. */
 
 /* request.c. Begins the call's exchange: method, URL of the API server and the path (already escaped), Accept. body
  * NULL: none; else it is sent with that content type. */

@@ -20,7 +20,8 @@ static void kubernetes_free(struct call_host *host) {
 static const struct call_cloud cloud = {.sign = kubernetes_sign,
                                         .refusal = kubernetes_refusal,
                                         .free = kubernetes_free,
-                                        .credentials = &kubernetes_credentials};
+                                        .credentials = &kubernetes_credentials,
+                                        .repeats_secret = kubernetes_repeats_secret};
 
 static enum err_class kubernetes_open(struct adapter **ret, const struct adapter_env *env,
                                       const struct adapter_config *config, struct error *err) {

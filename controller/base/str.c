@@ -122,6 +122,18 @@ bool str_copy(char *to, size_t to_size, const char *from) {
     return fits;
 }
 
+void str_make_line(char *text) {
+    size_t size = strlen(text), kept = 0;
+    for (size_t at = 0; at < size;) {
+        size_t step = str_utf8_size(text + at, size - at);
+        bool is_control = (unsigned char)text[at] < ' ' || text[at] == 0x7f;
+        memmove(text + kept, is_control ? " " : text + at, step);
+        kept += step;
+        at += step > 0 ? step : 1;
+    }
+    text[kept] = '\0';
+}
+
 bool str_to_int64(const char *text, int64_t *ret) {
     if (!text)
         return false;

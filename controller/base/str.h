@@ -19,6 +19,9 @@ bool str_is_utf8(const char *text, size_t size);      /* Strict: no overlong for
 /* Bytes of the first character of text, by the same rules; 0 if it is not one. */
 size_t str_utf8_size(const char *text, size_t size);
 bool str_copy(char *to, size_t to_size, const char *from); /* Always terminates; false if cut. */
+/* In place, fit to be shown on a line: bytes that are no UTF-8 go, as does a character that was cut; control characters
+ * become blanks. */
+void str_make_line(char *text);
 
 bool str_to_int64(const char *text, int64_t *ret); /* Whole text, decimal, in range; else false. */
 bool str_to_double(const char *text, double *ret); /* Whole text, finite, C locale; else false. */

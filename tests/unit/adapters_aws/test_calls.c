@@ -267,10 +267,14 @@ Test(aws_calls, messages_never_hold_a_secret) {
                  FAULT("AccessDenied", "The Canonical String was x-amz-security-token:FwoGZXIvYXdzEXAMPLETOKEN"));
     script_reply(&bench.server, 403, "",
                  FAULT("AccessDenied", "line one\nx-amz-security-token:something\n\nsecret two"));
+    script_reply(&bench.server, 403, "", FAULT("FwoGZXIvYXdzEXAMPLETOKEN", "not you"));
     const struct adapter_reply *reply = bench_list(&bench, GROUP_BIT, 9);
     cr_expect_str_eq(reply->error.message, "DescribeAutoScalingGroups: AccessDenied: (text withheld)");
     reply = bench_list(&bench, GROUP_BIT, 9);
     cr_expect_str_eq(reply->error.message, "DescribeAutoScalingGroups: AccessDenied: line one");
+    reply = bench_list(&bench, GROUP_BIT, 9);
+    cr_expect_str_eq(reply->error.message, "DescribeAutoScalingGroups: not you");
+    cr_expect_str_empty(reply->error.code);
     cr_expect(strstr(script_request(&bench.server, 0), "x-amz-security-token: FwoGZXIvYXdzEXAMPLETOKEN\r\n") != NULL);
     cr_expect(strstr(script_request(&bench.server, 0), ";x-amz-date;x-amz-security-token,") != NULL);
 }

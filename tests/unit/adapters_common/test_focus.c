@@ -200,6 +200,7 @@ Test(focus, what_is_no_bill_is_an_error_that_says_where) {
         {HEADER "\ninf,USD,2026-01-01,2026-01-02,X\n", "BilledCost: \"inf\""},
         {HEADER "\n1,USD,yesterday,2026-01-02,X\n", "row 2: ChargePeriodStart: \"yesterday\" is no time"},
         {HEADER "\n1,USD,2026-01-01,,X\n", "row 2: ChargePeriodEnd"},
+        {HEADER "\n" ROW "\n1,USD,2026-01-01,2026-01-02,caf\xe9\n", "row 3: ServiceName: this is no UTF-8"},
         {"\x1f\x8bzz\n", "gzip"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

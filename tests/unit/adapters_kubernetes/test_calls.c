@@ -155,6 +155,7 @@ static const struct {
     {301, "Location: http://127.0.0.1:9/\r\n", "", ERR_PERMANENT, "", "HTTP status 301", 0},
     {403, "", "{\"reason\": \"Forbidden\", \"message\": \"Bearer " BENCH_TOKEN " is no good\"}", ERR_PERMISSION,
      "Forbidden", "(text withheld)", 0},
+    {403, "", "{\"reason\": \"" BENCH_TOKEN "\", \"message\": \"may not\"}", ERR_PERMISSION, "", "may not", 0},
     {403, "", "[1]", ERR_PERMISSION, "", "HTTP status 403", 0},
     {200, "Content-Type: text/html\r\n", "<html>Log in</html>", ERR_RETRYABLE, "", "the reply is text/html", 0},
     {200, "", "", ERR_RETRYABLE, "", "", 0},

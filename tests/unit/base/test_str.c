@@ -119,6 +119,26 @@ Test(base_str, copy_says_whether_it_was_cut) {
     cr_assert_str_empty(to);
 }
 
+Test(base_str, a_line_holds_nothing_but_whole_characters) {
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"plain", "plain"},
+        {"a\r\nb\tc\x1b[1m\x7f", "a  b c [1m "},
+        {"caf\xc3\xa9 \xe6\x97\xa5", "caf\xc3\xa9 \xe6\x97\xa5"},
+        {"cut \xe6\x97", "cut "},
+        {"\xff"
+         "a\xc0\x80"
+         "b\xed\xa0\x80",
+         "ab"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        char text[32];
+        cr_assert(str_copy(text, sizeof(text), rows[i][0]));
+        str_make_line(text);
+        cr_expect_str_eq(text, rows[i][1], "row %zu", i);
+    }
+}
+
 Test(base_str, integers) {
     static const struct {
         const char *text;
