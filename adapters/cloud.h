@@ -59,8 +59,8 @@ struct cloud_resource {
                            snapshot's disk. NULL: nothing, or unknown. */
 
     /* Groups and workloads: desired size, its bounds, and machines or pods healthy in service. Bounds: a group's own; a
-     * workload's those of its HorizontalPodAutoscaler, count_min not below what a PodDisruptionBudget asks for;
-     * count_max 0: none. Others: count 1, the rest 0. */
+     * workload's those of its HorizontalPodAutoscaler, else count_min what a PodDisruptionBudget asks for; count_max 0:
+     * none. Others: count 1, the rest 0. */
     int64_t count, count_min, count_max, serving;
 
     int64_t vcpu_milli;    /* Of one machine, or the requests of one pod; 0 unknown. */

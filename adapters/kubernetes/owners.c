@@ -180,6 +180,7 @@ static int budget_cmp(const void *a, const void *b) {
     return str_cmp(x->namespace, y->namespace);
 }
 
+/* Where somebody else sets the size, the bounds are theirs: what we set of them must come back as we set it. */
 static void budgets_join(struct kubernetes_world *world) {
     struct kubernetes_budget *budgets = world->budgets.items;
     struct kubernetes_workload *workloads = world->workloads.items;
@@ -188,6 +189,8 @@ static void budgets_join(struct kubernetes_world *world) {
     qsort(budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
     for (size_t i = 0; i < world->workloads.count; i++) {
         struct cloud_resource *resource = &workloads[i].resource;
+        if (resource->count_manager != NULL)
+            continue;
         const struct kubernetes_budget key = {.namespace = workloads[i].namespace};
         const struct kubernetes_budget *at = bsearch(&key, budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
         while (at != NULL && at > budgets && budget_cmp(at - 1, &key) == 0)
