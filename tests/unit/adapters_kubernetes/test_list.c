@@ -169,6 +169,10 @@ Test(kubernetes_list, who_may_not_see_autoscalers_is_told_so_and_sees_no_workloa
     cr_expect_eq(bench_list(&bench, NODE, 10)->error.class, ERR_PERMISSION, "the nodes themselves were asked for");
 }
 
+#define BUDGET(name, minimum, selector)                                                                                \
+    "{\"metadata\": {\"namespace\": \"shop\", \"name\": \"" name "\"}, \"spec\": {\"minAvailable\": " minimum          \
+    ", \"selector\": " selector "}}"
+
 Test(kubernetes_list, autoscalers_are_found_by_their_target) {
     bench_open_well(&bench, NULL);
     before("",
@@ -188,7 +192,7 @@ Test(kubernetes_list, autoscalers_are_found_by_their_target) {
            "\"name\": \"web\"}}},"
            "{\"metadata\": {\"namespace\": \"shop\", \"name\": \"off\"}, \"spec\": {\"targetRef\": {\"kind\": "
            "\"Deployment\", \"name\": \"free\"}, \"updatePolicy\": {\"updateMode\": \"Off\"}}}",
-           "");
+           BUDGET("p", "4", "{}"));
     bench_items(
         &bench, "",
         DEPLOYMENT("free", "") "," DEPLOYMENT("paused", "") "," DEPLOYMENT("queue", "") "," DEPLOYMENT("web", ""));
@@ -197,6 +201,7 @@ Test(kubernetes_list, autoscalers_are_found_by_their_target) {
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     const struct cloud_resource *free = reply->as.resources, *paused = free + 1, *queue = free + 2, *web = free + 3;
     cr_expect_null(free->count_manager);
+    cr_expect_eq(free->count_min, 4, "of the disruption budget");
     cr_expect_null(free->size_manager);
     cr_expect_str_eq(paused->count_manager, "ScaledObject/paused");
     cr_expect_eq(paused->count_min, 1);
@@ -205,14 +210,11 @@ Test(kubernetes_list, autoscalers_are_found_by_their_target) {
     cr_expect_eq(queue->count_min, 1);
     cr_expect_eq(queue->count_max, 5);
     cr_expect_str_eq(web->count_manager, "HorizontalPodAutoscaler/web");
-    cr_expect_eq(web->count_min, 2);
+    cr_expect_eq(web->count_min, 2, "the autoscaler's own, whatever the disruption budget asks for");
     cr_expect_eq(web->count_max, 9);
     cr_expect_str_eq(web->size_manager, "VerticalPodAutoscaler/v");
 }
 
-#define BUDGET(name, minimum, selector)                                                                                \
-    "{\"metadata\": {\"namespace\": \"shop\", \"name\": \"" name "\"}, \"spec\": {\"minAvailable\": " minimum          \
-    ", \"selector\": " selector "}}"
 #define EXPRESSION(key, operator, values)                                                                              \
     "{\"matchExpressions\": [{\"key\": \"" key "\", \"operator\": \"" operator"\", \"values\": [" values "]}]}"
 
