@@ -178,6 +178,8 @@ static const char *fault_of(const struct cloud_action *action) {
         return "its zone is none of AWS";
     if (makes && !is_plain(action->token, TOKEN_MAX))
         return "it has no token of 1 to 64 plain characters";
+    if (makes && action->tag_count > TAGS_MAX - 1)
+        return "it has more than 49 tags; one more carries its token";
     if (action->tag_count > TAGS_MAX || (action->verb == CLOUD_TAG && action->tag_count == 0))
         return "it needs 1 to 50 tags";
     return NULL;

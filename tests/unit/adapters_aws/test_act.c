@@ -380,7 +380,11 @@ Test(aws_act, what_is_not_supported_or_makes_no_sense_is_refused_without_a_reque
         action_of(CLOUD_TAG, CLOUD_INSTANCE_GROUP, ""),
         action_of(CLOUD_STOP, CLOUD_INSTANCE, "i-1"),
         action_of(CLOUD_CREATE, CLOUD_INSTANCE, "lt"),
+        action_of(CLOUD_TAKE_SNAPSHOT, CLOUD_VOLUME, "vol-1"),
     };
+    static const struct cloud_tag many[50];
+    rows[19].tags = many;
+    rows[19].tag_count = ARRAY_LEN(many);
     rows[9].type = NULL;
     rows[10].type = "m5:large";
     rows[11].token = NULL;
