@@ -72,6 +72,7 @@ static enum err_class assume_build(void *ctx, struct exchange *exchange, uint32_
             auth_value_wipe(&auth->base_value);
     }
     if (!has_base(auth)) {
+        ASSERT(auth->base->build != NULL); /* A fixed value is there from the start. */
         if (auth->base->build(aws, exchange, index, err) != ERR_NONE)
             return error_wrap(err, "%s", auth->base->name);
         return ERR_NONE;

@@ -202,7 +202,7 @@ static void fill_from_catalogue(struct call *call) {
         row_count = catalogue_region(catalogue, "aws", query->region, call->outer->arena, &rows);
     for (size_t i = 0; i < row_count; i++) {
         struct cloud_offer row;
-        if (rows != NULL)
+        if (query->types == NULL)
             row = rows[i];
         else if (!catalogue_find(catalogue, "aws", query->region, query->types[i], &row))
             continue;

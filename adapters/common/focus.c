@@ -98,10 +98,13 @@ static bool parse_tags(struct arena *arena, const char *text, struct cloud_charg
     struct error ignored;
     if (json_parse_trusted(bytes_of(text), &root, &ignored) != ERR_NONE)
         return false;
-    bool is_object = json_type(root) == JSON_OBJECT && json_object_count(root) <= TAGS_MAX;
-    struct cloud_tag *tags = is_object ? arena_alloc_array(arena, json_object_count(root), sizeof(*tags)) : NULL;
+    if (json_type(root) != JSON_OBJECT || json_object_count(root) > TAGS_MAX) {
+        json_free(root);
+        return false;
+    }
+    struct cloud_tag *tags = arena_alloc_array(arena, json_object_count(root), sizeof(*tags));
     size_t count = 0;
-    for (struct json_iter it = json_iter(is_object ? root : NULL); json_iter_next(&it);) {
+    for (struct json_iter it = json_iter(root); json_iter_next(&it);) {
         struct buf printed = {0};
         if (json_type(it.value) != JSON_STRING && json_type(it.value) != JSON_NULL)
             json_print(it.value, &printed);
@@ -114,7 +117,7 @@ static bool parse_tags(struct arena *arena, const char *text, struct cloud_charg
     charge->tags = tags;
     charge->tag_count = count;
     json_free(root);
-    return is_object;
+    return true;
 }
 
 /* ---- rows ---- */

@@ -133,6 +133,16 @@ static bool is_reserved(struct loop *loop, const struct object *object) {
            (has_ended && age_ms >= 0 && age_ms < VISIBLE_MAX_MS);
 }
 
+/* The Recommendation of that name, if it is another's than our own, of this target, and reserves; else NULL. */
+static const struct recommendation *reserves(const struct survey *survey, const char *name, const char *provider,
+                                             const struct cloud_resource *resource) {
+    const struct object *other = store_get(survey->loop->store, OBJECT_RECOMMENDATION, survey->policy->namespace, name);
+    if (!other || other == survey->own || other->fault[0] || !is_target(other->as.recommendation, provider, resource) ||
+        !is_reserved(survey->loop, other))
+        return NULL;
+    return other->as.recommendation;
+}
+
 static void survey_one(void *ctx, const char *provider, const struct cloud_resource *resource) {
     struct survey *survey = ctx;
     struct loop *loop = survey->loop;
@@ -146,15 +156,17 @@ static void survey_one(void *ctx, const char *provider, const struct cloud_resou
     int64_t low = resource->count < minimum ? resource->count : minimum;
     int64_t high = resource->count > minimum ? resource->count : minimum;
     const struct name_set *names = admit_names(loop, survey->policy->namespace, survey->policy->name);
+    int64_t newest = 0;
     for (size_t i = 0; i < names->count; i++) {
-        const struct object *other =
-            store_get(loop->store, OBJECT_RECOMMENDATION, survey->policy->namespace, names->names[i]);
-        if (!other || other == survey->own || other->fault[0] ||
-            !is_target(other->as.recommendation, provider, resource) || !is_reserved(loop, other))
-            continue;
-        int64_t to = other->as.recommendation->to_count;
-        low = to < low ? to : low;
-        high = to > high ? to : high;
+        const struct recommendation *r = reserves(survey, names->names[i], provider, resource);
+        newest = r && r->attempt > newest ? r->attempt : newest;
+    }
+    for (size_t i = 0; i < names->count; i++) {
+        const struct recommendation *r = reserves(survey, names->names[i], provider, resource);
+        if (!r || (recommendation_phase_is_final(r->phase) && r->attempt < newest))
+            continue; /* What came after it began from what it had made: it has been seen. */
+        low = r->to_count < low ? r->to_count : low;
+        high = r->to_count > high ? r->to_count : high;
     }
     survey->in->others_low += low;
     survey->in->others_high += high;

@@ -239,8 +239,12 @@ def test_the_policys_maximum_holds_over_all_places(world):
     total = sum(world.sizes().values())
     world.cluster.kubectl("-n", NAMESPACE, "patch", "rp", "web", "--type=merge",
                           "-p", json.dumps({"spec": {"capacity": {"max": total - 4}}}))  # fmt: skip
-    world.process.wait_for("the sum fits", lambda: sum(world.sizes().values()) == total - 4, 60, 1)
-    world.process.wait_for("the policy is in trim", lambda: world.reason("web") == "InTrim", 60, 1)
+    try:
+        world.process.wait_for("the sum fits", lambda: sum(world.sizes().values()) == total - 4, 60, 1)
+        world.process.wait_for("the policy is in trim", lambda: world.reason("web") == "InTrim", 60, 1)
+    except TimeoutError as error:
+        raise AssertionError(f"{error}; {world.sizes()} of {total}; {world.policy('web')['status']}; "
+                             f"{world.recommendations('web')}") from None
     world.cluster.kubectl("-n", NAMESPACE, "patch", "rp", "web", "--type=merge",
                           "-p", json.dumps({"spec": {"capacity": {"max": 60}}}))  # fmt: skip
 

@@ -45,7 +45,7 @@ def world(trimtab, moto_session, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gentle")
     moto_session.reset()
     for number in range(POLICIES):
-        moto_session.make_group(f"web-{number:02}", desired=0, tags={"app": f"web-{number:02}"})
+        moto_session.make_group(f"web-{number:02}", desired=1, tags={"app": f"web-{number:02}"})
     microburst = clouds.Microburst(folder, moto_session.url)
     shared, other = aws_proxy.AwsProxy(microburst.url), aws_proxy.AwsProxy(moto_session.url)
     documents = provider("other", other.url, 20)
