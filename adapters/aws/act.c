@@ -82,7 +82,6 @@ static const struct {
     enum cloud_kind kind;
     const char *request, *parameter;
 } deletions[] = {
-    {CLOUD_INSTANCE, "TerminateInstances", "InstanceId.1"},
     {CLOUD_VOLUME, "DeleteVolume", "VolumeId"},
     {CLOUD_SNAPSHOT, "DeleteSnapshot", "SnapshotId"},
     {CLOUD_ADDRESS, "ReleaseAddress", "AllocationId"},
@@ -118,6 +117,43 @@ static const struct call_verb delete_verb = {.name = "apply",
                                              .read = delete_read,
                                              .failed = delete_failed};
 
+/* A machine is looked at first: its group would replace it. */
+enum terminate_step { TERMINATE_READ, TERMINATE_WRITE };
+
+static void terminate_build(struct call *call) {
+    const struct aws_act *act = call->state;
+    call->mutates = act->step == TERMINATE_WRITE;
+    aws_call_begin(call, &act->scope, call->mutates ? "TerminateInstances" : "DescribeInstances");
+    aws_query_put(&call->exchange, "InstanceId.1", act->action->id);
+}
+
+static enum exchange_next terminate_read(struct call *call, struct error *err) {
+    struct aws_act *act = call->state;
+    const struct xml_node *root = aws_query_reply(&call->exchange, call->label, err);
+    if (root == NULL)
+        return EXCHANGE_DONE;
+    if (act->step == TERMINATE_READ) {
+        struct aws_machine machine = aws_machine_read(root);
+        if (machine.state[0] == '\0') {
+            error_set(err, ERR_RETRYABLE, "the reply holds no instance");
+            return EXCHANGE_DONE;
+        }
+        if (!aws_machine_is_gone(&machine)) {
+            act->step = TERMINATE_WRITE;
+            return aws_machine_is_free(&machine, act->action->id, err) ? EXCHANGE_MORE : EXCHANGE_DONE;
+        }
+    }
+    call->outer->reply.as.operation = "";
+    return EXCHANGE_DONE;
+}
+
+static const struct call_verb terminate_verb = {.name = "apply",
+                                                .mutates = true,
+                                                .priority = GATE_ACTION,
+                                                .build = terminate_build,
+                                                .read = terminate_read,
+                                                .failed = delete_failed};
+
 /* ---- apply ---- */
 
 struct entry { /* What is done by which call; kinds: bits. SCALE is autoscaling.c's. */
@@ -136,8 +172,9 @@ static const struct entry entries[] = {
     {BIT(CLOUD_INSTANCE), CLOUD_RESIZE, &aws_drive_verb, &aws_ec2, AWS_RESIZE},
     {BIT(CLOUD_INSTANCE), CLOUD_CREATE, &aws_create_verb, &aws_ec2, AWS_CREATE},
     {BIT(CLOUD_VOLUME), CLOUD_TAKE_SNAPSHOT, &aws_snapshot_verb, &aws_ec2, AWS_SNAPSHOT},
-    {BIT(CLOUD_INSTANCE) | BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT) | BIT(CLOUD_ADDRESS), CLOUD_DELETE, &delete_verb,
-     &aws_ec2, AWS_DEED_COUNT},
+    {BIT(CLOUD_INSTANCE), CLOUD_DELETE, &terminate_verb, &aws_ec2, AWS_DEED_COUNT},
+    {BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT) | BIT(CLOUD_ADDRESS), CLOUD_DELETE, &delete_verb, &aws_ec2,
+     AWS_DEED_COUNT},
     {BIT(CLOUD_INSTANCE) | BIT(CLOUD_VOLUME) | BIT(CLOUD_SNAPSHOT) | BIT(CLOUD_ADDRESS), CLOUD_TAG, &aws_tag_verb,
      &aws_ec2, AWS_DEED_COUNT},
     {BIT(CLOUD_INSTANCE_GROUP), CLOUD_TAG, &aws_tag_group_verb, &aws_autoscaling, AWS_DEED_COUNT},
@@ -162,6 +199,14 @@ static bool is_plain(const char *text, size_t size_max) {
     return true;
 }
 
+/* The tags that are written, but for the token's own. */
+static size_t count_tags(const struct cloud_action *action) {
+    size_t count = 0;
+    for (size_t i = 0; i < action->tag_count; i++)
+        count += !str_eq(action->tags[i].key, CLOUD_TAG_TOKEN);
+    return count;
+}
+
 /* What is wrong with the action; NULL: nothing. */
 static const char *fault_of(const struct cloud_action *action) {
     bool makes = action->verb == CLOUD_CREATE || action->verb == CLOUD_TAKE_SNAPSHOT;
@@ -178,7 +223,7 @@ static const char *fault_of(const struct cloud_action *action) {
         return "its zone is none of AWS";
     if (makes && !is_plain(action->token, TOKEN_MAX))
         return "it has no token of 1 to 64 plain characters";
-    if (makes && action->tag_count > TAGS_MAX - 1)
+    if (makes && count_tags(action) > TAGS_MAX - 1)
         return "it has more than 49 tags; one more carries its token";
     if (action->tag_count > TAGS_MAX || (action->verb == CLOUD_TAG && action->tag_count == 0))
         return "it needs 1 to 50 tags";

@@ -21,7 +21,7 @@ enum aws_deed { AWS_START, AWS_STOP, AWS_RESIZE, AWS_CREATE, AWS_SNAPSHOT, AWS_D
 struct aws_operation {
     enum aws_deed deed;
     const char *region, *id;
-    /* AWS_RESIZE. */
+    /* AWS_RESIZE. type_before and was_running also in the apply of the others: as it was found. */
     const char *type, *type_before;
     bool was_running;
     const char *code; /* Why it goes back; "": it does not. */
@@ -38,6 +38,7 @@ struct aws_act {
     const struct cloud_action *action; /* NULL in a poll. */
     struct aws_operation operation;    /* Of a poll, and of an apply that starts one. */
     int step;                          /* The verb's own; 0 at first. */
+    int step_after;                    /* aws_drive_verb: when the types are known. */
     struct aws_group_tag *tags;        /* aws_tag_group_verb. */
     size_t tag_count;
 };
@@ -54,6 +55,27 @@ void aws_put_tags(struct exchange *exchange, const char *prefix, const struct cl
 /* TagSpecification.NUMBER of what is made. */
 void aws_put_tag_specification(struct exchange *exchange, int number, const char *type,
                                const struct cloud_action *action);
+
+/* act_guard.c. A machine as DescribeInstances shows it; the texts are the reply's. */
+struct aws_machine {
+    const char *state; /* In EC2's words; "" if there is no such machine (yet). */
+    const char *type;
+    const char *group;       /* "" if it is alone. */
+    const char *reason;      /* The code of stateReason. */
+    const char *root_device; /* "ebs", "instance-store"; "" unknown. */
+};
+struct aws_machine aws_machine_read(const struct xml_node *root);
+bool aws_machine_is_in(const struct aws_machine *machine, const char *state);
+bool aws_machine_is_up(const struct aws_machine *machine); /* It runs or is about to. */
+bool aws_machine_is_gone(const struct aws_machine *machine);
+/* What must hold before a machine is changed or stopped; where it does not, *err says why and false is returned. */
+bool aws_machine_is_free(const struct aws_machine *machine, const char *id, struct error *err);
+bool aws_machine_root_survives(const struct aws_machine *machine, const char *id, struct error *err);
+/* Whether the name says that the type has no instance store; false: it may have one. */
+bool aws_type_lacks_store(const char *type);
+/* In a reply of DescribeInstanceTypes. */
+const struct xml_node *aws_type_find(const struct xml_node *root, const char *type); /* NULL: it is not there. */
+bool aws_type_survives(const struct xml_node *root, const char *id, const char *type, struct error *err);
 
 extern const struct call_verb aws_drive_verb;    /* START, STOP, RESIZE; polls also of CREATE. act_instance.c */
 extern const struct call_verb aws_create_verb;   /* act_instance.c */

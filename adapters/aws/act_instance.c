@@ -5,7 +5,8 @@
  *     running --Stop--> stopping --> stopped --Modify--> stopped --Start--> pending --> running      (RESIZE)
  *
  * RESIZE sends nothing in apply: whether the machine ran is in the handle before it is stopped. If AWS refuses the new
- * type, or has no room for it, the machine goes back to the old one and runs again, and then the operation fails.
+ * type, or has no room for it, the machine goes back to the old one and runs again, and then the operation fails. What
+ * must not be stopped at all is refused in apply (act_guard.c).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,13 +20,6 @@
 #define AT_ONCE_MS 1
 
 enum step { READ, CHECK_TYPE, STOP, MODIFY, START, WAIT, DONE, GONE };
-
-struct machine {
-    const char *state; /* In EC2's words; "" if there is no such machine (yet). */
-    const char *type, *architecture;
-    const char *group;  /* "" if it is alone. */
-    const char *reason; /* The code of stateReason. */
-};
 
 /* ---- what is sent ---- */
 
@@ -43,8 +37,11 @@ static void drive_build(struct call *call) {
     const struct aws_operation *operation = &act->operation;
     aws_call_begin(call, &act->scope, requests[act->step]);
     call->mutates = act->step == STOP || act->step == MODIFY || act->step == START;
-    if (act->step == CHECK_TYPE) {
+    if (act->step == CHECK_TYPE && operation->deed == AWS_RESIZE) {
         aws_query_put(&call->exchange, "InstanceType.1", operation->type);
+        aws_query_put(&call->exchange, "InstanceType.2", operation->type_before);
+    } else if (act->step == CHECK_TYPE) {
+        aws_query_put(&call->exchange, "InstanceType.1", operation->type_before);
     } else if (act->step == MODIFY) {
         aws_query_put(&call->exchange, "InstanceId", operation->id);
         aws_query_put(&call->exchange, "InstanceType.Value",
@@ -59,19 +56,15 @@ static void drive_build(struct call *call) {
 
 /* ---- what is due ---- */
 
-static bool is_in(const struct machine *machine, const char *state) {
-    return str_eq(machine->state, state);
+static enum step due_to_run(const struct aws_machine *machine) {
+    return aws_machine_is_in(machine, "running") ? DONE : aws_machine_is_in(machine, "stopped") ? START : WAIT;
 }
 
-static enum step due_to_run(const struct machine *machine) {
-    return is_in(machine, "running") ? DONE : is_in(machine, "stopped") ? START : WAIT;
+static enum step due_to_stop(const struct aws_machine *machine) {
+    return aws_machine_is_in(machine, "stopped") ? DONE : aws_machine_is_in(machine, "running") ? STOP : WAIT;
 }
 
-static enum step due_to_stop(const struct machine *machine) {
-    return is_in(machine, "stopped") ? DONE : is_in(machine, "running") ? STOP : WAIT;
-}
-
-static enum step due_to_resize(const struct aws_operation *operation, const struct machine *machine) {
+static enum step due_to_resize(const struct aws_operation *operation, const struct aws_machine *machine) {
     const char *type = operation->code[0] != '\0' ? operation->type_before : operation->type;
     if (str_eq(machine->type, type))
         return operation->was_running ? due_to_run(machine) : DONE;
@@ -79,8 +72,8 @@ static enum step due_to_resize(const struct aws_operation *operation, const stru
     return due == DONE ? MODIFY : due;
 }
 
-static enum step due_of(const struct aws_operation *operation, const struct machine *machine) {
-    if (is_in(machine, "shutting-down") || is_in(machine, "terminated"))
+static enum step due_of(const struct aws_operation *operation, const struct aws_machine *machine) {
+    if (aws_machine_is_gone(machine))
         return GONE;
     switch (operation->deed) {
     case AWS_START:
@@ -90,7 +83,10 @@ static enum step due_of(const struct aws_operation *operation, const struct mach
     case AWS_RESIZE:
         return due_to_resize(operation, machine);
     case AWS_CREATE: /* Somebody may have stopped it since. */
-        return is_in(machine, "running") || is_in(machine, "stopping") || is_in(machine, "stopped") ? DONE : WAIT;
+        return aws_machine_is_in(machine, "running") || aws_machine_is_in(machine, "stopping") ||
+                       aws_machine_is_in(machine, "stopped")
+                   ? DONE
+                   : WAIT;
     case AWS_SNAPSHOT:
     case AWS_DEED_COUNT:
         break;
@@ -100,21 +96,6 @@ static enum step due_of(const struct aws_operation *operation, const struct mach
 }
 
 /* ---- what is read ---- */
-
-static struct machine read_machine(const struct xml_node *root) {
-    const struct xml_node *one = xml_at(root, "reservationSet/item/instancesSet/item");
-    struct machine machine = {.state = xml_text(one, "instanceState/name"),
-                              .type = xml_text(one, "instanceType"),
-                              .architecture = xml_text(one, "architecture"),
-                              .reason = xml_text(one, "stateReason/code"),
-                              .group = ""};
-    const struct xml_node *tags = xml_at(one, "tagSet");
-    for (const struct xml_node *tag = xml_first(tags, "item"); tag != NULL; tag = xml_next(tag, "item")) {
-        if (str_eq(xml_text(tag, "key"), "aws:autoscaling:groupName"))
-            machine.group = xml_text(tag, "value");
-    }
-    return machine;
-}
 
 /* A code that came earlier than this reply. */
 static enum err_class class_of(const char *code) {
@@ -136,7 +117,7 @@ static void finish(struct call *call, struct error *err) {
 
 /* A launch that fails after it was accepted ends by itself, with "Server.InsufficientInstanceCapacity" and the like;
  * one that a user has ended says so too. */
-static void fail_as_gone(const struct aws_operation *operation, const struct machine *machine, struct error *err) {
+static void fail_as_gone(const struct aws_operation *operation, const struct aws_machine *machine, struct error *err) {
     const char *dot = strchr(machine->reason, '.');
     const char *code = dot != NULL ? dot + 1 : machine->reason;
     bool is_failure = operation->deed == AWS_CREATE && code[0] != '\0' && !str_has_prefix(code, "User");
@@ -146,21 +127,24 @@ static void fail_as_gone(const struct aws_operation *operation, const struct mac
 }
 
 /* The first look of an apply. DONE: *err is set, or the reply filled. */
-static enum step begin(struct call *call, const struct machine *machine, struct error *err) {
+static enum step begin(struct call *call, const struct aws_machine *machine, struct error *err) {
     struct aws_act *act = call->state;
     struct aws_operation *operation = &act->operation;
-    if (machine->group[0] != '\0') {
-        error_set(err, ERR_PERMANENT, "%s belongs to the group %s, which would replace it: change the group",
-                  operation->id, machine->group);
+    if (!aws_machine_is_free(machine, operation->id, err))
         return DONE;
-    }
-    if (operation->deed != AWS_RESIZE)
-        return due_of(operation, machine);
     operation->type_before = arena_strdup(&call->arena, machine->type);
-    operation->was_running = is_in(machine, "running") || is_in(machine, "pending");
-    if (str_eq(machine->type, operation->type))
+    operation->was_running = aws_machine_is_up(machine);
+    enum step due = due_of(operation, machine);
+    if (due == GONE || operation->deed == AWS_START)
+        return due;
+    if (due == DONE || (operation->deed == AWS_RESIZE && str_eq(machine->type, operation->type)))
         return DONE;
-    return due_of(operation, machine) == GONE ? GONE : CHECK_TYPE;
+    if (operation->was_running && !aws_machine_root_survives(machine, operation->id, err))
+        return DONE;
+    if (operation->deed == AWS_STOP && (!operation->was_running || aws_type_lacks_store(machine->type)))
+        return due;
+    act->step_after = (int)due;
+    return CHECK_TYPE;
 }
 
 static enum exchange_next take_machine(struct call *call, struct error *err) {
@@ -168,12 +152,14 @@ static enum exchange_next take_machine(struct call *call, struct error *err) {
     const struct xml_node *root = aws_query_reply(&call->exchange, call->label, err);
     if (root == NULL)
         return EXCHANGE_DONE;
-    struct machine machine = read_machine(root);
+    struct aws_machine machine = aws_machine_read(root);
     if (machine.state[0] == '\0' && act->operation.deed != AWS_CREATE) {
         error_set(err, ERR_RETRYABLE, "the reply holds no instance");
         return EXCHANGE_DONE;
     }
     enum step due = act->action != NULL ? begin(call, &machine, err) : due_of(&act->operation, &machine);
+    if (due == STOP && act->operation.deed == AWS_RESIZE && !act->operation.was_running)
+        error_set(err, ERR_CONFLICT, "%s was stopped and now runs: somebody has started it", act->operation.id);
     if (err->class != ERR_NONE)
         return EXCHANGE_DONE;
     act->step = (int)due;
@@ -188,17 +174,24 @@ static enum exchange_next take_machine(struct call *call, struct error *err) {
     return EXCHANGE_DONE;
 }
 
-/* A type that does not exist must not be found out with the machine stopped. */
-static void take_type(struct call *call, struct error *err) {
-    const struct aws_operation *operation = &((struct aws_act *)call->state)->operation;
+/* That a type does not exist, or that a stop loses data, must not be found out with the machine stopped. */
+static enum exchange_next take_types(struct call *call, struct error *err) {
+    struct aws_act *act = call->state;
+    const struct aws_operation *operation = &act->operation;
     const struct xml_node *root = aws_query_reply(&call->exchange, call->label, err);
     if (root == NULL)
-        return;
-    if (!str_eq(xml_text(root, "instanceTypeSet/item/instanceType"), operation->type)) {
+        return EXCHANGE_DONE;
+    if (operation->deed == AWS_RESIZE && aws_type_find(root, operation->type) == NULL) {
         error_set(err, ERR_PERMANENT, "%s is not sold in %s", operation->type, operation->region);
-        return;
+        return EXCHANGE_DONE;
     }
-    aws_operation_goes_on(call, AT_ONCE_MS);
+    if (operation->was_running && !aws_type_survives(root, operation->id, operation->type_before, err))
+        return EXCHANGE_DONE;
+    act->step = act->step_after;
+    if (operation->deed == AWS_STOP && act->step == STOP)
+        return EXCHANGE_MORE;
+    aws_operation_goes_on(call, operation->deed == AWS_STOP ? POLL_MS : AT_ONCE_MS);
+    return EXCHANGE_DONE;
 }
 
 static enum exchange_next drive_read(struct call *call, struct error *err) {
@@ -206,8 +199,8 @@ static enum exchange_next drive_read(struct call *call, struct error *err) {
     if (act->step == READ)
         return take_machine(call, err);
     if (act->step == CHECK_TYPE)
-        take_type(call, err);
-    else if (aws_query_reply(&call->exchange, call->label, err) != NULL)
+        return take_types(call, err);
+    if (aws_query_reply(&call->exchange, call->label, err) != NULL)
         aws_operation_goes_on(call, POLL_MS);
     return EXCHANGE_DONE;
 }
@@ -232,6 +225,8 @@ static enum exchange_next drive_failed(struct call *call, struct error *err) {
         return EXCHANGE_DONE;
     if (operation->code[0] != '\0') { /* On the way back already: it stays down. */
         err->effect = EFFECT_APPLIED;
+        error_wrap(err, "%s stays stopped: %s could not be had (%s), nor could it run as %s again", operation->id,
+                   operation->type, operation->code, operation->type_before);
         return EXCHANGE_DONE;
     }
     operation->code =

@@ -13,10 +13,13 @@ static void put_tag(struct exchange *exchange, const char *prefix, size_t number
 }
 
 void aws_put_tags(struct exchange *exchange, const char *prefix, const struct cloud_action *action, bool with_token) {
-    for (size_t i = 0; i < action->tag_count; i++)
-        put_tag(exchange, prefix, i + 1, &action->tags[i]);
+    size_t number = 0;
+    for (size_t i = 0; i < action->tag_count; i++) {
+        if (!with_token || !str_eq(action->tags[i].key, CLOUD_TAG_TOKEN)) /* AWS refuses a key that stands twice. */
+            put_tag(exchange, prefix, ++number, &action->tags[i]);
+    }
     if (with_token)
-        put_tag(exchange, prefix, action->tag_count + 1, &(struct cloud_tag){CLOUD_TAG_TOKEN, action->token});
+        put_tag(exchange, prefix, ++number, &(struct cloud_tag){CLOUD_TAG_TOKEN, action->token});
 }
 
 void aws_put_tag_specification(struct exchange *exchange, int number, const char *type,

@@ -1,139 +1,21 @@
 /*
  * spec.simulated, read strictly: an unknown key is an error that names the key, a bad value one that names its path
- * ("spec.simulated.groups[0].bootDelay"). The tables below are the reference of what may be written; README.md says
- * what it means.
+ * ("spec.simulated.groups[0].bootDelay"). The tables below, which fields.c reads by, are the reference of what may be
+ * written; README.md says what it means.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "adapters/simulated/fields.h"
 #include "adapters/simulated/simulated_internal.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/timefmt.h"
 
-#define PATH_SIZE 128
 #define INSTANCES_MAX 100000
 #define GROUP_MAX_DEFAULT 1000
-#define VCPU_PEAK_MAX 1e9
-
-enum field_type { FIELD_TEXT, FIELD_INT, FIELD_DURATION, FIELD_DECIMAL, FIELD_OBJECT, FIELD_ARRAY };
-
-struct field { /* One key of an object, and where its value goes. */
-    const char *key;
-    enum field_type type;
-    bool required;
-    size_t offset; /* Of a const char *, int64_t, int64_t (ms), double or const struct json *. */
-    int64_t min, max;
-};
-
-static enum err_class bad(struct error *err, const char *path, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static enum err_class bad(struct error *err, const char *path, const char *format, ...) {
-    char what[sizeof(err->message)];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof(what), format, args);
-    va_end(args);
-    return error_set(err, ERR_PERMANENT, "spec.simulated%s%s: %s", *path ? "." : "", path, what);
-}
-
-/* "0s", "0h": duration_parse takes only what is positive. */
-static bool parse_duration(const char *text, int64_t *ret_ms) {
-    if (text && text[0] == '0' && isalpha((unsigned char)text[1])) {
-        char other[16] = "1";
-        *ret_ms = 0;
-        int64_t ignored;
-        return str_copy(other + 1, sizeof(other) - 1, text + 1) && duration_parse(other, &ignored);
-    }
-    return duration_parse(text ? text : "", ret_ms);
-}
-
-static enum err_class read_value(const struct json *node, const char *path, const struct field *field, char *to,
-                                 struct error *err) {
-    void *at = to + field->offset;
-    const char *text = json_string(node, NULL);
-    switch (field->type) {
-    case FIELD_TEXT:
-        if (!text || !*text) {
-            return bad(err, path, "expected a text that is not empty");
-        }
-        *(const char **)at = text;
-        return ERR_NONE;
-    case FIELD_INT: {
-        int64_t value = json_int(node, 0);
-        if (json_type(node) != JSON_INT || value < field->min || value > field->max) {
-            return bad(err, path, "expected a whole number from %lld to %lld", (long long)field->min,
-                       (long long)field->max);
-        }
-        *(int64_t *)at = value;
-        return ERR_NONE;
-    }
-    case FIELD_DURATION:
-        return parse_duration(text, at) ? ERR_NONE : bad(err, path, "expected a duration like \"3m\" or \"200ms\"");
-    case FIELD_DECIMAL: {
-        double value;
-        if (!str_to_double(text ? text : "", &value) || value <= 0 || value > VCPU_PEAK_MAX) {
-            return bad(err, path, "expected a positive decimal number in quotes, like \"40\"");
-        }
-        *(double *)at = value;
-        return ERR_NONE;
-    }
-    case FIELD_OBJECT:
-    case FIELD_ARRAY:
-        if (json_type(node) != (field->type == FIELD_OBJECT ? JSON_OBJECT : JSON_ARRAY)) {
-            return bad(err, path, "expected an %s", field->type == FIELD_OBJECT ? "object" : "array");
-        }
-        *(const struct json **)at = node;
-        return ERR_NONE;
-    }
-    return ERR_NONE;
-}
-
-/* to holds PATH_SIZE. A path that is too long is cut: it is for a message, which is cut too. */
-static void join(char *to, const char *path, const char *key) {
-    size_t size = 0;
-    if (*path && str_copy(to, PATH_SIZE - 1, path)) {
-        size = strlen(to);
-        to[size++] = '.';
-    }
-    (void)str_copy(to + size, PATH_SIZE - size, key);
-}
-
-/* node absent counts as an empty object. */
-static enum err_class read_object(const struct json *node, const char *path, const struct field *fields, size_t count,
-                                  void *to, struct error *err) {
-    if (node && json_type(node) != JSON_OBJECT) {
-        return bad(err, path, "expected an object");
-    }
-    char at[PATH_SIZE];
-    for (struct json_iter it = json_iter(node); json_iter_next(&it);) {
-        size_t f = 0;
-        while (f < count && !str_eq(fields[f].key, it.key)) {
-            f++;
-        }
-        join(at, path, it.key);
-        if (f == count) {
-            return bad(err, at, "there is no such key");
-        }
-        enum err_class class = read_value(it.value, at, &fields[f], to, err);
-        if (class != ERR_NONE) {
-            return class;
-        }
-    }
-    for (size_t f = 0; f < count; f++) {
-        if (fields[f].required && !json_get(node, fields[f].key)) {
-            join(at, path, fields[f].key);
-            return bad(err, at, "is missing");
-        }
-    }
-    return ERR_NONE;
-}
 
 static enum err_class read_tags(struct sim *sim, const struct json *node, const char *path,
                                 const struct cloud_tag **ret, size_t *ret_count, struct error *err) {
@@ -142,9 +24,9 @@ static enum err_class read_tags(struct sim *sim, const struct json *node, const 
     for (struct json_iter it = json_iter(node); json_iter_next(&it);) {
         const char *value = json_string(it.value, NULL);
         if (!value) {
-            char at[PATH_SIZE];
-            join(at, path, it.key);
-            return bad(err, at, "expected a text");
+            char at[SIM_PATH_SIZE];
+            sim_path_join(at, path, it.key);
+            return sim_field_refuse(err, at, "expected a text");
         }
         tags[count++] = (struct cloud_tag){arena_strdup(&sim->arena, it.key), arena_strdup(&sim->arena, value)};
     }
@@ -159,21 +41,21 @@ static enum err_class read_tags(struct sim *sim, const struct json *node, const 
 /* What a group and an instance have in common: where it is, and what its type is worth. */
 static enum err_class check_place(const struct sim *sim, const char *path, const char *region, const char *type,
                                   int64_t *ret_vcpu_milli, int64_t *ret_memory_mib, struct error *err) {
-    char at[PATH_SIZE];
+    char at[SIM_PATH_SIZE];
     bool known = sim->region_count == 0;
     for (size_t i = 0; i < sim->region_count; i++) {
         known = known || str_eq(sim->regions[i], region);
     }
     if (!known) {
-        join(at, path, "region");
-        return bad(err, at, "`%s` is not among the Provider's regions", region);
+        sim_path_join(at, path, "region");
+        return sim_field_refuse(err, at, "`%s` is not among the Provider's regions", region);
     }
     struct cloud_offer offer = {0};
     /* Price lists have holes: a type that is priced elsewhere only is still of a known size. */
     if (sim->catalogue && !catalogue_find(sim->catalogue, sim->prices, region, type, &offer) &&
         !catalogue_find(sim->catalogue, sim->prices, NULL, type, &offer)) {
-        join(at, path, "instanceType");
-        return bad(err, at, "the price list has no `%s` of %s", type, sim->prices);
+        sim_path_join(at, path, "instanceType");
+        return sim_field_refuse(err, at, "the price list has no `%s` of %s", type, sim->prices);
     }
     *ret_vcpu_milli = offer.vcpu_milli;
     *ret_memory_mib = offer.memory_mib;
@@ -186,10 +68,10 @@ struct raw_demand {
     int64_t offset_ms;
 };
 
-static const struct field demand_fields[] = {
-    {"trace", FIELD_TEXT, true, offsetof(struct raw_demand, trace), 0, 0},
-    {"vcpuPeak", FIELD_DECIMAL, true, offsetof(struct raw_demand, vcpu_peak), 0, 0},
-    {"offset", FIELD_DURATION, false, offsetof(struct raw_demand, offset_ms), 0, 0},
+static const struct sim_field demand_fields[] = {
+    {"trace", SIM_FIELD_TEXT, true, offsetof(struct raw_demand, trace), 0, 0},
+    {"vcpuPeak", SIM_FIELD_DECIMAL, true, offsetof(struct raw_demand, vcpu_peak), 0, 0},
+    {"offset", SIM_FIELD_DURATION, false, offsetof(struct raw_demand, offset_ms), 0, 0},
 };
 
 /* Groups that name one file share one trace. */
@@ -205,17 +87,17 @@ static const struct sim_trace *trace_known(const struct sim *sim, const char *pa
 static enum err_class read_demand(struct sim *sim, struct sim_group *group, const struct json *node, const char *path,
                                   const char *base_dir, struct error *err) {
     struct raw_demand raw = {0};
-    char at[PATH_SIZE];
-    enum err_class class = read_object(node, path, demand_fields, ARRAY_LEN(demand_fields), &raw, err);
+    char at[SIM_PATH_SIZE];
+    enum err_class class = sim_fields_read(node, path, demand_fields, ARRAY_LEN(demand_fields), &raw, err);
     if (class != ERR_NONE) {
         return class;
     }
-    join(at, path, "trace");
+    sim_path_join(at, path, "trace");
     if (!base_dir || raw.trace[0] == '/') {
-        return bad(err, at, base_dir ? "must be relative to its manifest" : "files cannot be named here");
+        return sim_field_refuse(err, at, base_dir ? "must be relative to its manifest" : "files cannot be named here");
     }
     if (group->vcpu_milli == 0) {
-        return bad(err, path, "the vCPU of `%s` are not known, so there can be no demand", group->type);
+        return sim_field_refuse(err, path, "the vCPU of `%s` are not known, so there can be no demand", group->type);
     }
     char *file = mem_printf("%s/%s", base_dir, raw.trace);
     group->trace = trace_known(sim, file);
@@ -239,35 +121,35 @@ struct raw_group {
     const struct json *tags, *demand;
 };
 
-static const struct field group_fields[] = {
-    {"name", FIELD_TEXT, true, offsetof(struct raw_group, name), 0, 0},
-    {"region", FIELD_TEXT, true, offsetof(struct raw_group, region), 0, 0},
-    {"zone", FIELD_TEXT, false, offsetof(struct raw_group, zone), 0, 0},
-    {"instanceType", FIELD_TEXT, true, offsetof(struct raw_group, type), 0, 0},
-    {"count", FIELD_INT, true, offsetof(struct raw_group, count), 0, SIM_MACHINES_MAX},
-    {"min", FIELD_INT, false, offsetof(struct raw_group, min), 0, SIM_MACHINES_MAX},
-    {"max", FIELD_INT, false, offsetof(struct raw_group, max), 0, SIM_MACHINES_MAX},
-    {"bootDelay", FIELD_DURATION, false, offsetof(struct raw_group, boot_delay_ms), 0, 0},
-    {"tags", FIELD_OBJECT, false, offsetof(struct raw_group, tags), 0, 0},
-    {"demand", FIELD_OBJECT, false, offsetof(struct raw_group, demand), 0, 0},
+static const struct sim_field group_fields[] = {
+    {"name", SIM_FIELD_TEXT, true, offsetof(struct raw_group, name), 0, 0},
+    {"region", SIM_FIELD_TEXT, true, offsetof(struct raw_group, region), 0, 0},
+    {"zone", SIM_FIELD_TEXT, false, offsetof(struct raw_group, zone), 0, 0},
+    {"instanceType", SIM_FIELD_TEXT, true, offsetof(struct raw_group, type), 0, 0},
+    {"count", SIM_FIELD_INT, true, offsetof(struct raw_group, count), 0, SIM_MACHINES_MAX},
+    {"min", SIM_FIELD_INT, false, offsetof(struct raw_group, min), 0, SIM_MACHINES_MAX},
+    {"max", SIM_FIELD_INT, false, offsetof(struct raw_group, max), 0, SIM_MACHINES_MAX},
+    {"bootDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_group, boot_delay_ms), 0, 0},
+    {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_group, tags), 0, 0},
+    {"demand", SIM_FIELD_OBJECT, false, offsetof(struct raw_group, demand), 0, 0},
 };
 
 static enum err_class read_group(struct sim *sim, const struct json *node, const char *path, const char *base_dir,
                                  struct error *err) {
     struct raw_group raw = {.zone = "", .max = GROUP_MAX_DEFAULT};
-    char at[PATH_SIZE];
-    enum err_class class = read_object(node, path, group_fields, ARRAY_LEN(group_fields), &raw, err);
+    char at[SIM_PATH_SIZE];
+    enum err_class class = sim_fields_read(node, path, group_fields, ARRAY_LEN(group_fields), &raw, err);
     if (class != ERR_NONE) {
         return class;
     }
     if (raw.count < raw.min || raw.count > raw.max) {
-        join(at, path, "count");
-        return bad(err, at, "%lld is not between min (%lld) and max (%lld)", (long long)raw.count, (long long)raw.min,
-                   (long long)raw.max);
+        sim_path_join(at, path, "count");
+        return sim_field_refuse(err, at, "%lld is not between min (%lld) and max (%lld)", (long long)raw.count,
+                                (long long)raw.min, (long long)raw.max);
     }
     if (sim_group_find(sim, raw.region, raw.name)) {
-        join(at, path, "name");
-        return bad(err, at, "%s has a group `%s` already", raw.region, raw.name);
+        sim_path_join(at, path, "name");
+        return sim_field_refuse(err, at, "%s has a group `%s` already", raw.region, raw.name);
     }
     struct sim_group *group = &sim->groups[sim->group_count];
     *group = (struct sim_group){
@@ -283,11 +165,11 @@ static enum err_class read_group(struct sim *sim, const struct json *node, const
     };
     class = check_place(sim, path, group->region, group->type, &group->vcpu_milli, &group->memory_mib, err);
     if (class == ERR_NONE) {
-        join(at, path, "tags");
+        sim_path_join(at, path, "tags");
         class = read_tags(sim, raw.tags, at, &group->tags, &group->tag_count, err);
     }
     if (class == ERR_NONE && raw.demand) {
-        join(at, path, "demand");
+        sim_path_join(at, path, "demand");
         class = read_demand(sim, group, raw.demand, at, base_dir, err);
     }
     sim->group_count += class == ERR_NONE;
@@ -300,13 +182,13 @@ struct raw_instance {
     const struct json *tags;
 };
 
-static const struct field instance_fields[] = {
-    {"name", FIELD_TEXT, true, offsetof(struct raw_instance, name), 0, 0},
-    {"region", FIELD_TEXT, true, offsetof(struct raw_instance, region), 0, 0},
-    {"instanceType", FIELD_TEXT, true, offsetof(struct raw_instance, type), 0, 0},
-    {"state", FIELD_TEXT, false, offsetof(struct raw_instance, state), 0, 0},
-    {"bootDelay", FIELD_DURATION, false, offsetof(struct raw_instance, boot_delay_ms), 0, 0},
-    {"tags", FIELD_OBJECT, false, offsetof(struct raw_instance, tags), 0, 0},
+static const struct sim_field instance_fields[] = {
+    {"name", SIM_FIELD_TEXT, true, offsetof(struct raw_instance, name), 0, 0},
+    {"region", SIM_FIELD_TEXT, true, offsetof(struct raw_instance, region), 0, 0},
+    {"instanceType", SIM_FIELD_TEXT, true, offsetof(struct raw_instance, type), 0, 0},
+    {"state", SIM_FIELD_TEXT, false, offsetof(struct raw_instance, state), 0, 0},
+    {"bootDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_instance, boot_delay_ms), 0, 0},
+    {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_instance, tags), 0, 0},
 };
 
 /* The id is a function of region and name, and NULL if that name is taken. */
@@ -323,8 +205,8 @@ static const char *item_id(struct sim *sim, enum cloud_kind kind, const char *pr
 
 static enum err_class read_instance(struct sim *sim, const struct json *node, const char *path, struct error *err) {
     struct raw_instance raw = {.state = "running"};
-    char at[PATH_SIZE];
-    enum err_class class = read_object(node, path, instance_fields, ARRAY_LEN(instance_fields), &raw, err);
+    char at[SIM_PATH_SIZE];
+    enum err_class class = sim_fields_read(node, path, instance_fields, ARRAY_LEN(instance_fields), &raw, err);
     if (class != ERR_NONE) {
         return class;
     }
@@ -333,13 +215,13 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
         state++;
     }
     if (state > CLOUD_DELETING) {
-        join(at, path, "state");
-        return bad(err, at, "expected pending, running, stopping, stopped or deleting");
+        sim_path_join(at, path, "state");
+        return sim_field_refuse(err, at, "expected pending, running, stopping, stopped or deleting");
     }
     const char *id = item_id(sim, CLOUD_INSTANCE, "i", raw.region, raw.name);
     if (id == NULL) {
-        join(at, path, "name");
-        return bad(err, at, "%s has an instance `%s` already", raw.region, raw.name);
+        sim_path_join(at, path, "name");
+        return sim_field_refuse(err, at, "%s has an instance `%s` already", raw.region, raw.name);
     }
     struct sim_item *item = sim_item_add(sim);
     item->kind = CLOUD_INSTANCE;
@@ -354,7 +236,7 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
     sim->boot_delay_ms = raw.boot_delay_ms > sim->boot_delay_ms ? raw.boot_delay_ms : sim->boot_delay_ms;
     class = check_place(sim, path, item->region, item->type, &item->vcpu_milli, &item->memory_mib, err);
     if (class == ERR_NONE) {
-        join(at, path, "tags");
+        sim_path_join(at, path, "tags");
         class = read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
     }
     return class;
@@ -366,14 +248,14 @@ struct raw_volume {
     const struct json *tags;
 };
 
-static const struct field volume_fields[] = {
-    {"name", FIELD_TEXT, true, offsetof(struct raw_volume, name), 0, 0},
-    {"region", FIELD_TEXT, true, offsetof(struct raw_volume, region), 0, 0},
-    {"type", FIELD_TEXT, false, offsetof(struct raw_volume, type), 0, 0},
-    {"sizeGiB", FIELD_INT, true, offsetof(struct raw_volume, size_gib), 1, 65536},
-    {"instance", FIELD_TEXT, false, offsetof(struct raw_volume, instance), 0, 0},
-    {"snapshotDelay", FIELD_DURATION, false, offsetof(struct raw_volume, snapshot_delay_ms), 0, 0},
-    {"tags", FIELD_OBJECT, false, offsetof(struct raw_volume, tags), 0, 0},
+static const struct sim_field volume_fields[] = {
+    {"name", SIM_FIELD_TEXT, true, offsetof(struct raw_volume, name), 0, 0},
+    {"region", SIM_FIELD_TEXT, true, offsetof(struct raw_volume, region), 0, 0},
+    {"type", SIM_FIELD_TEXT, false, offsetof(struct raw_volume, type), 0, 0},
+    {"sizeGiB", SIM_FIELD_INT, true, offsetof(struct raw_volume, size_gib), 1, 65536},
+    {"instance", SIM_FIELD_TEXT, false, offsetof(struct raw_volume, instance), 0, 0},
+    {"snapshotDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_volume, snapshot_delay_ms), 0, 0},
+    {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_volume, tags), 0, 0},
 };
 
 /* The id of the instance that a volume hangs on; NULL: none is named, or (*ret_known false) there is none of that
@@ -392,8 +274,8 @@ static const char *instance_of(const struct sim *sim, const struct raw_volume *r
 
 static enum err_class read_volume(struct sim *sim, const struct json *node, const char *path, struct error *err) {
     struct raw_volume raw = {.type = "ssd"};
-    char at[PATH_SIZE];
-    enum err_class class = read_object(node, path, volume_fields, ARRAY_LEN(volume_fields), &raw, err);
+    char at[SIM_PATH_SIZE];
+    enum err_class class = sim_fields_read(node, path, volume_fields, ARRAY_LEN(volume_fields), &raw, err);
     if (class != ERR_NONE) {
         return class;
     }
@@ -401,12 +283,12 @@ static enum err_class read_volume(struct sim *sim, const struct json *node, cons
     const char *parent = instance_of(sim, &raw, &is_known);
     const char *id = item_id(sim, CLOUD_VOLUME, "vol", raw.region, raw.name);
     if (!is_known || id == NULL || !sim_has_region(sim, raw.region)) {
-        join(at, path, !is_known ? "instance" : id == NULL ? "name" : "region");
-        return bad(err, at,
-                   !is_known    ? "%s has no instance `%s`"
-                   : id == NULL ? "%s has a volume `%s` already"
-                                : "`%s` is not among the Provider's regions (%s)",
-                   raw.region, !is_known ? raw.instance : raw.name);
+        sim_path_join(at, path, !is_known ? "instance" : id == NULL ? "name" : "region");
+        return sim_field_refuse(err, at,
+                                !is_known    ? "%s has no instance `%s`"
+                                : id == NULL ? "%s has a volume `%s` already"
+                                             : "`%s` is not among the Provider's regions (%s)",
+                                raw.region, !is_known ? raw.instance : raw.name);
     }
     struct sim_item *item = sim_item_add(sim);
     item->kind = CLOUD_VOLUME;
@@ -418,22 +300,22 @@ static enum err_class read_volume(struct sim *sim, const struct json *node, cons
     item->state = parent != NULL ? CLOUD_IN_USE : CLOUD_AVAILABLE;
     item->memory_mib = raw.size_gib * 1024;
     item->boot_delay_ms = raw.snapshot_delay_ms;
-    join(at, path, "tags");
+    sim_path_join(at, path, "tags");
     return read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
 }
 
 static enum err_class read_capacity(struct sim *sim, const struct json *node, struct error *err) {
     sim->capacities = arena_alloc_array(&sim->arena, json_object_count(node), sizeof(*sim->capacities));
     for (struct json_iter it = json_iter(node); json_iter_next(&it);) {
-        char at[PATH_SIZE];
-        join(at, "capacity", it.key);
+        char at[SIM_PATH_SIZE];
+        sim_path_join(at, "capacity", it.key);
         const char *slash = strchr(it.key, '/');
         if (!slash || slash == it.key || !slash[1]) {
-            return bad(err, at, "the key is not `region/type`");
+            return sim_field_refuse(err, at, "the key is not `region/type`");
         }
         int64_t machines_max = json_int(it.value, -1);
         if (json_type(it.value) != JSON_INT || machines_max < 0) {
-            return bad(err, at, "expected a whole number of machines");
+            return sim_field_refuse(err, at, "expected a whole number of machines");
         }
         sim->capacities[sim->capacity_count++] = (struct sim_capacity){
             .region = arena_strndup(&sim->arena, it.key, (size_t)(slash - it.key)),
@@ -444,12 +326,12 @@ static enum err_class read_capacity(struct sim *sim, const struct json *node, st
     return ERR_NONE;
 }
 
-static const struct field fault_fields[] = {
-    {"latency", FIELD_DURATION, false, offsetof(struct sim_faults, latency_ms), 0, 0},
-    {"errorPerMille", FIELD_INT, false, offsetof(struct sim_faults, error_per_mille), 0, 1000},
-    {"throttlePerMille", FIELD_INT, false, offsetof(struct sim_faults, throttle_per_mille), 0, 1000},
-    {"lostReplyPerMille", FIELD_INT, false, offsetof(struct sim_faults, lost_reply_per_mille), 0, 1000},
-    {"staleReadPerMille", FIELD_INT, false, offsetof(struct sim_faults, stale_read_per_mille), 0, 1000},
+static const struct sim_field fault_fields[] = {
+    {"latency", SIM_FIELD_DURATION, false, offsetof(struct sim_faults, latency_ms), 0, 0},
+    {"errorPerMille", SIM_FIELD_INT, false, offsetof(struct sim_faults, error_per_mille), 0, 1000},
+    {"throttlePerMille", SIM_FIELD_INT, false, offsetof(struct sim_faults, throttle_per_mille), 0, 1000},
+    {"lostReplyPerMille", SIM_FIELD_INT, false, offsetof(struct sim_faults, lost_reply_per_mille), 0, 1000},
+    {"staleReadPerMille", SIM_FIELD_INT, false, offsetof(struct sim_faults, stale_read_per_mille), 0, 1000},
 };
 
 struct raw_root {
@@ -458,14 +340,14 @@ struct raw_root {
     const struct json *groups, *instances, *volumes, *faults, *capacity;
 };
 
-static const struct field root_fields[] = {
-    {"prices", FIELD_TEXT, false, offsetof(struct raw_root, prices), 0, 0},
-    {"seed", FIELD_INT, false, offsetof(struct raw_root, seed), INT64_MIN, INT64_MAX},
-    {"groups", FIELD_ARRAY, false, offsetof(struct raw_root, groups), 0, 0},
-    {"instances", FIELD_ARRAY, false, offsetof(struct raw_root, instances), 0, 0},
-    {"volumes", FIELD_ARRAY, false, offsetof(struct raw_root, volumes), 0, 0},
-    {"faults", FIELD_OBJECT, false, offsetof(struct raw_root, faults), 0, 0},
-    {"capacity", FIELD_OBJECT, false, offsetof(struct raw_root, capacity), 0, 0},
+static const struct sim_field root_fields[] = {
+    {"prices", SIM_FIELD_TEXT, false, offsetof(struct raw_root, prices), 0, 0},
+    {"seed", SIM_FIELD_INT, false, offsetof(struct raw_root, seed), INT64_MIN, INT64_MAX},
+    {"groups", SIM_FIELD_ARRAY, false, offsetof(struct raw_root, groups), 0, 0},
+    {"instances", SIM_FIELD_ARRAY, false, offsetof(struct raw_root, instances), 0, 0},
+    {"volumes", SIM_FIELD_ARRAY, false, offsetof(struct raw_root, volumes), 0, 0},
+    {"faults", SIM_FIELD_OBJECT, false, offsetof(struct raw_root, faults), 0, 0},
+    {"capacity", SIM_FIELD_OBJECT, false, offsetof(struct raw_root, capacity), 0, 0},
 };
 
 static enum err_class read_machines(struct sim *sim, const struct raw_root *raw, const char *base_dir,
@@ -473,11 +355,11 @@ static enum err_class read_machines(struct sim *sim, const struct raw_root *raw,
     size_t group_count = json_array_count(raw->groups), instance_count = json_array_count(raw->instances);
     size_t volume_count = json_array_count(raw->volumes);
     if (group_count > SIM_GROUPS_MAX || instance_count > INSTANCES_MAX || volume_count > INSTANCES_MAX) {
-        return bad(err, "", "more than %d groups, %d instances or %d volumes", SIM_GROUPS_MAX, INSTANCES_MAX,
-                   INSTANCES_MAX);
+        return sim_field_refuse(err, "", "more than %d groups, %d instances or %d volumes", SIM_GROUPS_MAX,
+                                INSTANCES_MAX, INSTANCES_MAX);
     }
     enum err_class class = ERR_NONE;
-    char at[PATH_SIZE];
+    char at[SIM_PATH_SIZE];
     sim->groups = arena_alloc_array(&sim->arena, group_count, sizeof(*sim->groups));
     for (size_t i = 0; class == ERR_NONE && i < group_count; i++) {
         (void)snprintf(at, sizeof(at), "groups[%zu]", i);
@@ -496,7 +378,7 @@ static enum err_class read_machines(struct sim *sim, const struct raw_root *raw,
 
 enum err_class sim_configure(struct sim *sim, const struct adapter_config *config, struct error *err) {
     struct raw_root raw = {.prices = "aws"};
-    enum err_class class = read_object(config->parameters, "", root_fields, ARRAY_LEN(root_fields), &raw, err);
+    enum err_class class = sim_fields_read(config->parameters, "", root_fields, ARRAY_LEN(root_fields), &raw, err);
     if (class != ERR_NONE) {
         return class;
     }
@@ -509,9 +391,9 @@ enum err_class sim_configure(struct sim *sim, const struct adapter_config *confi
         sim->regions[i] = arena_strdup(&sim->arena, config->regions[i]);
     }
     if (sim->catalogue && !catalogue_sells(sim->catalogue, sim->prices, NULL)) {
-        return bad(err, "prices", "the price list has no provider `%s`", sim->prices);
+        return sim_field_refuse(err, "prices", "the price list has no provider `%s`", sim->prices);
     }
-    class = read_object(raw.faults, "faults", fault_fields, ARRAY_LEN(fault_fields), &sim->faults, err);
+    class = sim_fields_read(raw.faults, "faults", fault_fields, ARRAY_LEN(fault_fields), &sim->faults, err);
     if (class == ERR_NONE) {
         class = read_capacity(sim, raw.capacity, err);
     }

@@ -2,6 +2,7 @@
  * The simulated cloud's parts; private to this folder.
  *
  *     config.c     spec.simulated as JSON -> struct sim, every fault with its path
+ *     fields.c     the strict reader of objects by tables, which config.c holds
  *     demand.c     a trace file -> demand at any wall time; pure
  *     world.c      groups: size, boots, record of changes
  *     items.c      single machines, disks, snapshots: states that take time

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 import time
 
 import adapter_probe
+import procs
 import pytest
 
 
@@ -18,7 +19,11 @@ def cloud(moto, microburst):
     microburst.probe = adapter_probe.Probe("aws", microburst.url, "us-east-1", **keys)
     autoscaling = moto.client("autoscaling")
     microburst.size = lambda: autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]["DesiredCapacity"]
-    return microburst
+    # Before there are rules: servers that have just started under load may fail by themselves, and no fault of theirs may
+    # be taken for one that was ordered.
+    procs.wait_until("a list passes", lambda: "items" in microburst.probe("list", "InstanceGroup,Instance"), 60)
+    yield microburst
+    print(microburst.process.log()[-3000:])  # Shown if the test fails.
 
 
 def scale(cloud, size):

@@ -227,9 +227,48 @@ def test_a_groups_machine_is_left_to_its_group(strict, probe, template):
     make_group(strict, template)
     group = strict.autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
     strict.forget()
-    reply = probe.act("Stop", "Instance", group["Instances"][0]["InstanceId"])
-    assert error_of(reply)[:2] == ("Permanent", "none") and "group web" in reply["error"]["message"]
+    for verb, fields in (("Stop", {}), ("Start", {}), ("Resize", {"type": "m5.xlarge"}), ("Delete", {})):
+        reply = probe.act(verb, "Instance", group["Instances"][0]["InstanceId"], **fields)
+        assert error_of(reply)[:2] == ("Permanent", "none") and "group web" in reply["error"]["message"]
     assert not strict.mutations()
+
+
+@pytest.mark.parametrize("kind", ["m5d.large", "i3.large"])
+def test_a_machine_with_disks_of_its_own_is_not_stopped(strict, probe, kind):
+    instance = launch(strict, kind)
+    strict.forget()
+    for verb, fields in (("Stop", {}), ("Resize", {"type": "m5.xlarge"})):
+        reply = probe.act(verb, "Instance", instance, **fields)
+        assert error_of(reply) == ("Permanent", "none", "InstanceStore") and kind in reply["error"]["message"]
+        assert reply["requests"] == 2
+    assert not strict.mutations() and show(strict, instance)["State"]["Name"] == "running"
+    # Once it is down there is nothing to lose.
+    strict.ec2.stop_instances(InstanceIds=[instance])
+    settle(strict, instance)
+    assert probe.finish(probe.act("Stop", "Instance", instance))["operation"] == ""
+    assert probe.finish(probe.act("Resize", "Instance", instance, type="m5.xlarge"))["operation"] == ""
+    machine = show(strict, instance)
+    assert machine["InstanceType"] == "m5.xlarge" and machine["State"]["Name"] == "stopped"
+
+
+def test_a_type_is_asked_for_before_a_stop_only_if_its_name_does_not_tell(strict, probe):
+    for kind, requests in (("m5.xlarge", 2), ("g5g.xlarge", 3)):
+        instance = launch(strict, kind)
+        reply = probe.act("Stop", "Instance", instance)
+        assert reply["requests"] == requests and probe.finish(reply)["operation"] == ""
+        assert show(strict, instance)["State"]["Name"] == "stopped"
+
+
+def test_a_machine_that_cannot_have_its_old_type_back_is_said_to_stay_stopped(strict, probe):
+    instance = launch(strict)
+    reply = probe.act("Resize", "Instance", instance, type="m5.large")
+    status, body = aws_strict.ec2_error("InsufficientInstanceCapacity", "There is not enough capacity.", 500)
+    strict.add_rule("StartInstances", answer=(status, [("Content-Type", "text/xml")], body))
+    reply = probe.finish(reply)
+    assert error_of(reply) == ("Capacity", "applied", "InsufficientInstanceCapacity")
+    assert f"{instance} stays stopped" in reply["error"]["message"]
+    machine = show(strict, instance)
+    assert machine["State"]["Name"] == "stopped" and machine["InstanceType"] == "m5.xlarge"
 
 
 @pytest.mark.parametrize("by", ["LaunchTemplateId", "LaunchTemplateName"])
@@ -267,8 +306,9 @@ def test_delete(strict, probe):
     attached = show(strict, instance)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
     assert error_of(probe.act("Delete", "Volume", attached)) == ("Conflict", "none", "VolumeInUse")
     for kind, name in (("Snapshot", snapshot), ("Volume", volume), ("Address", address), ("Instance", instance)):
-        for _ in range(2):  # What is gone is deleted.
-            assert probe.act("Delete", kind, name) == {"requests": 1, "operation": "", "pollAfterMs": 0}
+        for again in range(2):  # What is gone is deleted.
+            requests = 2 if kind == "Instance" and not again else 1  # A machine is looked at first.
+            assert probe.act("Delete", kind, name) == {"requests": requests, "operation": "", "pollAfterMs": 0}
     assert volume not in [v["VolumeId"] for v in strict.ec2.describe_volumes()["Volumes"]]
     assert code_of(strict.ec2.describe_snapshots, SnapshotIds=[snapshot]) == "InvalidSnapshot.NotFound"
     assert [a["AllocationId"] for a in strict.ec2.describe_addresses()["Addresses"]] == [used]

@@ -19,6 +19,10 @@
 #define TYPE(name)                                                                                                     \
     "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>" name                                        \
     "</instanceType></item></instanceTypeSet></DescribeInstanceTypesResponse>"
+#define STORE(name, has)                                                                                               \
+    "<item><instanceType>" name "</instanceType><instanceStorageSupported>" has "</instanceStorageSupported></item>"
+#define TYPES(items)                                                                                                   \
+    "<DescribeInstanceTypesResponse><instanceTypeSet>" items "</instanceTypeSet></DescribeInstanceTypesResponse>"
 #define EMPTY(action) "<" action "Response><return>true</return></" action "Response>"
 #define FAULT(code) "<Response><Errors><Error><Code>" code "</Code><Message>m</Message></Error></Errors></Response>"
 #define SNAPSHOT(status)                                                                                               \
@@ -102,7 +106,7 @@ Test(aws_act, a_resize_stops_modifies_and_starts_by_polls) {
     answer(TYPE("m5.large"));
     expect_operation(apply_to(CLOUD_RESIZE, CLOUD_INSTANCE, "i-1"), "resize:eu-west-1:i-1:m5.large:m5.xlarge:running");
     expect_sent(0, "Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-1");
-    expect_sent(1, "Action=DescribeInstanceTypes&Version=2016-11-15&InstanceType.1=m5.large");
+    expect_sent(1, "Action=DescribeInstanceTypes&Version=2016-11-15&InstanceType.1=m5.large&InstanceType.2=m5.xlarge");
     const char *handle = "resize:eu-west-1:i-1:m5.large:m5.xlarge:running";
     static const struct {
         const char *machine, *reply, *sent;
@@ -193,9 +197,114 @@ Test(aws_act, a_refused_modification_starts_the_machine_again) {
     expect_operation(poll("resize:eu-west-1:i-1:m5.large:m5.xlarge:running"), back);
     answer(INSTANCE("stopped", "m5.xlarge"));
     script_reply(&bench.server, 403, "", FAULT("UnauthorizedOperation"));
-    expect_error(poll(back), ERR_PERMISSION, EFFECT_APPLIED, "StartInstances: UnauthorizedOperation");
+    expect_error(poll(back), ERR_PERMISSION, EFFECT_APPLIED,
+                 "i-1 stays stopped: m5.large could not be had (InvalidParameterCombination), nor could it run as "
+                 "m5.xlarge again: StartInstances: UnauthorizedOperation");
     answer(INSTANCE("running", "m5.xlarge"));
     expect_error(poll(back), ERR_PERMANENT, EFFECT_NONE, "m5.large could not be had");
+}
+
+Test(aws_act, a_machine_that_cannot_have_its_old_type_back_either_is_said_to_stay_stopped) {
+    const char *back = "resize:eu-west-1:i-1:m5.large:m5.xlarge:running:Unsupported";
+    answer(INSTANCE("stopped", "m5.xlarge"));
+    script_reply(&bench.server, 500, "", FAULT("InsufficientInstanceCapacity"));
+    const struct adapter_reply *reply = poll(back);
+    expect_error(reply, ERR_CAPACITY, EFFECT_APPLIED,
+                 "i-1 stays stopped: m5.large could not be had (Unsupported), nor could it run as m5.xlarge again: "
+                 "StartInstances: InsufficientInstanceCapacity");
+    cr_expect_str_eq(reply->error.code, "InsufficientInstanceCapacity");
+    answer(INSTANCE("stopped", "m5.large"));
+    script_reply(&bench.server, 500, "", FAULT("InsufficientInstanceCapacity"));
+    expect_error(poll(back), ERR_CAPACITY, EFFECT_APPLIED, "i-1 stays stopped");
+    expect_sent(3, "InstanceType.Value=m5.xlarge");
+    /* What may pass is no end: it is tried again. */
+    answer(INSTANCE("stopped", "m5.xlarge"));
+    script_reply(&bench.server, 503, "", FAULT("RequestLimitExceeded"));
+    reply = poll(back);
+    expect_error(reply, ERR_THROTTLED, EFFECT_NONE, "StartInstances");
+    cr_expect(strstr(reply->error.message, "stays stopped") == NULL, "%s", reply->error.message);
+}
+
+static void expect_store(const struct adapter_reply *reply, const char *message) {
+    expect_error(reply, ERR_PERMANENT, EFFECT_NONE, message);
+    cr_expect_str_eq(reply->error.code, "InstanceStore");
+}
+
+Test(aws_act, a_machine_with_disks_of_its_own_is_neither_stopped_nor_resized) {
+    static const char *const states[] = {INSTANCE("running", "i3.large"), INSTANCE("pending", "i3.large")};
+    for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+        answer(states[i]);
+        answer(TYPES(STORE("i3.large", "true")));
+        expect_store(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "i-1 is not stopped: i3.large has disks of its own");
+        expect_sent(4 * i + 1, "Action=DescribeInstanceTypes&Version=2016-11-15&InstanceType.1=i3.large");
+        answer(states[i]);
+        answer(TYPES(STORE("m5.large", "false") STORE("i3.large", "true")));
+        expect_store(apply_to(CLOUD_RESIZE, CLOUD_INSTANCE, "i-1"), "data would be lost");
+        expect_sent(4 * i + 3, "&InstanceType.1=m5.large&InstanceType.2=i3.large");
+    }
+    /* Not told is not harmless. */
+    answer(INSTANCE("running", "i3.large"));
+    answer(TYPE("i3.large"));
+    expect_store(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "AWS does not tell");
+    answer(INSTANCE("running", "i3.large"));
+    answer(TYPE("m5.large"));
+    expect_store(apply_to(CLOUD_RESIZE, CLOUD_INSTANCE, "i-1"), "AWS does not tell");
+    cr_expect_eq(bench.server.request_count, 12);
+}
+
+Test(aws_act, a_machine_whose_root_is_an_instance_store_is_not_stopped) {
+    static const enum cloud_verb verbs[] = {CLOUD_STOP, CLOUD_RESIZE};
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        answer(INSTANCE_WITH("running", "m5.xlarge", "<rootDeviceType>instance-store</rootDeviceType>"));
+        expect_store(apply_to(verbs[i], CLOUD_INSTANCE, "i-1"), "as its root disk");
+    }
+    cr_expect_eq(bench.server.request_count, 2);
+}
+
+Test(aws_act, a_type_is_asked_for_before_a_stop_only_if_its_name_does_not_tell) {
+    answer(INSTANCE("running", "g5g.xlarge"));
+    answer(TYPES(STORE("g5g.xlarge", "false")));
+    answer(EMPTY("StopInstances"));
+    expect_operation(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "stop:eu-west-1:i-1");
+    expect_sent(2, "Action=StopInstances&Version=2016-11-15&InstanceId.1=i-1");
+    answer(INSTANCE("pending", "g5g.xlarge")); /* Not to be stopped yet: the poll will. */
+    answer(TYPES(STORE("g5g.xlarge", "false")));
+    expect_operation(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "stop:eu-west-1:i-1");
+    answer(INSTANCE("running", "m5.xlarge"));
+    answer(EMPTY("StopInstances"));
+    expect_operation(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "stop:eu-west-1:i-1");
+    answer(INSTANCE("stopping", "i3.large")); /* There is nothing left to lose. */
+    expect_operation(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), "stop:eu-west-1:i-1");
+    answer(INSTANCE("running", "i3.large"));
+    script_reply(&bench.server, 403, "", FAULT("UnauthorizedOperation"));
+    expect_error(apply_to(CLOUD_STOP, CLOUD_INSTANCE, "i-1"), ERR_PERMISSION, EFFECT_NONE, "DescribeInstanceTypes");
+    cr_expect_eq(bench.server.request_count, 10);
+}
+
+Test(aws_act, a_name_tells_that_there_is_no_instance_store_or_nothing) {
+    static const char *const lacking[] = {"t2.micro",    "t3a.nano",   "m4.large",    "c5.xlarge",      "m6in.large",
+                                          "c8gn.xlarge", "r7iz.large", "m8azn.large", "c7i-flex.large", "m10g.large"};
+    static const char *const unknown[] = {"m5d.large", "c6gd.large", "r5dn.large", "m3.large",    "c1.medium",
+                                          "r3.large",  "i3.large",   "mac1.metal", "p5.48xlarge", "x1e.large",
+                                          "m5",        "m.large",    "m5ad.large", "m8idb.large", "",
+                                          "m0.large",  "m-9.large",  "d3.large"};
+    for (size_t i = 0; i < ARRAY_LEN(lacking); i++)
+        cr_expect(aws_type_lacks_store(lacking[i]), "%s", lacking[i]);
+    for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+        cr_expect(!aws_type_lacks_store(unknown[i]), "%s", unknown[i]);
+}
+
+Test(aws_act, a_stopped_machine_with_disks_of_its_own_is_resized_and_not_stopped_if_it_runs_by_then) {
+    const char *handle = "resize:eu-west-1:i-1:m5.large:i3.large:stopped";
+    answer(INSTANCE("stopped", "i3.large"));
+    answer(TYPES(STORE("m5.large", "false") STORE("i3.large", "true")));
+    expect_operation(apply_to(CLOUD_RESIZE, CLOUD_INSTANCE, "i-1"), handle);
+    answer(INSTANCE("running", "i3.large"));
+    expect_error(poll(handle), ERR_CONFLICT, EFFECT_NONE, "somebody has started it");
+    answer(INSTANCE("stopped", "i3.large"));
+    answer(EMPTY("ModifyInstanceAttribute"));
+    expect_operation(poll(handle), handle);
+    cr_expect_eq(bench.server.request_count, 5);
 }
 
 Test(aws_act, a_machine_that_moved_between_look_and_step_is_looked_at_again) {
@@ -225,6 +334,8 @@ Test(aws_act, a_machine_that_is_gone_or_a_groups_is_left_alone) {
     static const char group[] = INSTANCE_WITH(
         "running", "m5.large", "<tagSet><item><key>aws:autoscaling:groupName</key><value>web</value></item></tagSet>");
     static const enum cloud_verb verbs[] = {CLOUD_RESIZE, CLOUD_START, CLOUD_STOP};
+    answer(group);
+    expect_error(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), ERR_PERMANENT, EFFECT_NONE, "belongs to the group web");
     for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
         answer(group);
         expect_error(apply_to(verbs[i], CLOUD_INSTANCE, "i-1"), ERR_PERMANENT, EFFECT_NONE, "belongs to the group web");
@@ -233,7 +344,7 @@ Test(aws_act, a_machine_that_is_gone_or_a_groups_is_left_alone) {
         refuse(FAULT("InvalidInstanceID.NotFound"));
         expect_error(apply_to(verbs[i], CLOUD_INSTANCE, "i-1"), ERR_CONFLICT, EFFECT_NONE, "NotFound");
     }
-    cr_expect_eq(bench.server.request_count, 9);
+    cr_expect_eq(bench.server.request_count, 10);
 }
 
 Test(aws_act, a_machine_is_made_once_for_a_token_and_bears_owner_and_token) {
@@ -309,8 +420,6 @@ Test(aws_act, deletion_names_one_thing_and_what_is_gone_is_deleted) {
         enum cloud_kind kind;
         const char *id, *action, *sent;
     } rows[] = {
-        {CLOUD_INSTANCE, "i-1", EMPTY("TerminateInstances"),
-         "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-1"},
         {CLOUD_VOLUME, "vol-1", EMPTY("DeleteVolume"), "Action=DeleteVolume&Version=2016-11-15&VolumeId=vol-1"},
         {CLOUD_SNAPSHOT, "snap-1", EMPTY("DeleteSnapshot"),
          "Action=DeleteSnapshot&Version=2016-11-15&SnapshotId=snap-1"},
@@ -326,6 +435,57 @@ Test(aws_act, deletion_names_one_thing_and_what_is_gone_is_deleted) {
         refuse(FAULT("OperationNotPermitted"));
         expect_error(apply_to(CLOUD_DELETE, rows[i].kind, rows[i].id), ERR_PERMANENT, EFFECT_NONE, "NotPermitted");
     }
+}
+
+Test(aws_act, a_machine_is_looked_at_before_it_is_deleted) {
+    answer(INSTANCE("running", "i3.large"));
+    answer(EMPTY("TerminateInstances"));
+    expect_operation(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), "");
+    expect_sent(0, "Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-1");
+    expect_sent(1, "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-1");
+    static const char *const gone[] = {INSTANCE("terminated", "m5.large"), INSTANCE("shutting-down", "m5.large")};
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
+        answer(gone[i]);
+        expect_operation(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), "");
+    }
+    refuse(FAULT("InvalidInstanceID.NotFound"));
+    expect_operation(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), "");
+    answer(INSTANCE("stopped", "m5.large"));
+    refuse(FAULT("InvalidInstanceID.NotFound"));
+    expect_operation(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), "");
+    cr_expect_eq(bench.server.request_count, 7);
+}
+
+Test(aws_act, the_effect_of_a_deletion_that_fails_is_that_of_its_last_request) {
+    answer(NO_INSTANCE);
+    expect_error(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), ERR_RETRYABLE, EFFECT_NONE, "holds no instance");
+    script_reply(&bench.server, 500, "", FAULT("InternalError"));
+    expect_error(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), ERR_RETRYABLE, EFFECT_NONE, "DescribeInstances");
+    answer(INSTANCE("running", "m5.large"));
+    script_reply(&bench.server, 500, "", FAULT("InternalError"));
+    expect_error(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), ERR_RETRYABLE, EFFECT_UNKNOWN, "TerminateInstances");
+    answer(INSTANCE("running", "m5.large"));
+    refuse(FAULT("OperationNotPermitted"));
+    expect_error(apply_to(CLOUD_DELETE, CLOUD_INSTANCE, "i-1"), ERR_PERMANENT, EFFECT_NONE, "NotPermitted");
+}
+
+Test(aws_act, what_is_made_bears_fifty_tags_at_most_and_its_token_once) {
+    struct cloud_tag many[50];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = (struct cloud_tag){arena_printf(&bench.arena, "k%zu", i), "v"};
+    struct cloud_action action = action_of(CLOUD_CREATE, CLOUD_INSTANCE, "lt-web");
+    action.tags = many;
+    action.tag_count = 50;
+    expect_error(apply(&action), ERR_PERMANENT, EFFECT_NONE, "more than 49 tags");
+    cr_expect_eq(bench.server.request_count, 0);
+    many[0].key = CLOUD_TAG_TOKEN;
+    answer("<RunInstancesResponse><instancesSet><item><instanceId>i-9</instanceId></item></instancesSet>"
+           "</RunInstancesResponse>");
+    expect_operation(apply(&action), "create:eu-west-1:i-9");
+    expect_sent(0, "TagSpecification.1.Tag.1.Key=k1&");
+    expect_sent(0, "TagSpecification.1.Tag.49.Key=k49&TagSpecification.1.Tag.49.Value=v&"
+                   "TagSpecification.1.Tag.50.Key=trimtab.dev%2Ftoken&TagSpecification.1.Tag.50.Value=token-1&"
+                   "TagSpecification.2.");
 }
 
 Test(aws_act, tags_are_set_by_create_tags) {
@@ -382,7 +542,9 @@ Test(aws_act, what_is_not_supported_or_makes_no_sense_is_refused_without_a_reque
         action_of(CLOUD_CREATE, CLOUD_INSTANCE, "lt"),
         action_of(CLOUD_TAKE_SNAPSHOT, CLOUD_VOLUME, "vol-1"),
     };
-    static const struct cloud_tag many[50];
+    struct cloud_tag many[50];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = (struct cloud_tag){arena_printf(&bench.arena, "k%zu", i), "v"};
     rows[19].tags = many;
     rows[19].tag_count = ARRAY_LEN(many);
     rows[9].type = NULL;
