@@ -12,8 +12,9 @@
 
 #define BACKOFF_MAX_MS (INT64_C(10) * 60 * 1000)
 #define TRIM_SIZE ((size_t)4 << 20)
-#define IN_FLIGHT_MAX 8
-#define IN_FLIGHT_REGION_MAX 2
+/* Listings of a provider. What asks slowly is the gate's to say; a region's kinds must not wait for one another, since
+ * they are asked of different APIs. */
+#define IN_FLIGHT_MAX 32
 
 /* In list periods: what is scaled and replaced all the time is looked at more often than what lies and costs. */
 static const uint8_t cadence[] = {
@@ -189,7 +190,6 @@ static void list_begin(struct observe_shelf *shelf) {
     size_t room = room_of(shelf), count_max = observe->options.count_max;
     shelf->busy = true;
     provider->in_flight++;
-    shelf->region->in_flight++;
     shelf->began_ms = runtime_wall_ms(observe_runtime(observe));
     shelf->began_ns = runtime_mono_ns(observe_runtime(observe));
     shelf->began_sequence = ++observe->sequence;
@@ -225,8 +225,6 @@ static void queue_run(struct observe_provider *provider) {
     struct observe_shelf *next;
     for (struct observe_shelf *it = provider->queue; it && provider->in_flight < IN_FLIGHT_MAX; it = next) {
         next = it->next_queued;
-        if (it->region->in_flight == IN_FLIGHT_REGION_MAX)
-            continue;
         queue_remove(it);
         it->urgent = false;
         list_begin(it);
@@ -252,7 +250,6 @@ void observe_list_end(struct observe_shelf *shelf) {
     const struct observe_options *options = &provider->observe->options;
     shelf->busy = false;
     provider->in_flight--;
-    shelf->region->in_flight--;
     if (provider->closing)
         return;
     observe_list_start(shelf, shelf->next_ms);

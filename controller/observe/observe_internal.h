@@ -49,7 +49,6 @@ struct observe_region {
     struct observe_provider *provider;
     const char *name;                                /* In provider->arena. */
     struct observe_shelf *shelves[CLOUD_KIND_COUNT]; /* NULL: a kind that the adapter does not list. */
-    size_t in_flight;                                /* Listings. */
 
     /* Prices of the types in it, kept from listing to listing; asked for when a type is new or the prices are old. */
     struct arena offers_arena;

@@ -137,7 +137,8 @@ static void submit(struct adapter *self, struct adapter_call *call, const struct
     script->ops = op;
     call->state = op;
     call->reply = (struct adapter_reply){0};
-    timer_start(&script->rig->runtime.base, &op->timer, script->rig->latency_ns, op_end, op);
+    bool is_slow = query && verb == VERB_LIST && (query->kinds & script->rig->slow_kinds);
+    timer_start(&script->rig->runtime.base, &op->timer, script->rig->latency_ns * (is_slow ? 6 : 1), op_end, op);
 }
 
 static void script_account(struct adapter *self, struct adapter_call *call) {

@@ -34,6 +34,7 @@ struct rig {
     struct observe *observe;
     struct rig_region regions[2]; /* r1, r2 */
     uint64_t latency_ns;
+    uint32_t slow_kinds; /* Their listings take six times as long. */
     int64_t offer_as_of_ms;
     uint32_t kinds;                     /* That the adapter lists; rig_start: instances and groups. */
     uint64_t list_at_ns[RIG_CALLS_MAX]; /* When r1 was asked for groups. */
