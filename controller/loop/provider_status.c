@@ -106,6 +106,7 @@ static struct status_summary progress_of(const struct observe_report *report, st
     if (report->partly.error.class != ERR_NONE)
         return (struct status_summary){.progress = PROGRESS_READY,
                                        .reason = "PartlyListed",
+                                       .is_passing = report->is_looking,
                                        .message = arena_printf(arena, "%s; %s; what else there is is listed",
                                                                trouble_text(report, &report->partly, arena),
                                                                what_to_do(report->partly.error.class))};
@@ -122,7 +123,7 @@ static struct status_summary progress_of(const struct observe_report *report, st
     return (struct status_summary){.progress = PROGRESS_READY,
                                    .reason = "Listed",
                                    .message = "every region is listed",
-                                   .is_passing = report->account_busy};
+                                   .is_passing = report->account_busy || report->is_looking};
 }
 
 struct status_summary provider_summary(const struct error *open_error, const struct observe_report *report,

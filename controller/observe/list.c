@@ -249,6 +249,7 @@ void observe_list_end(struct observe_shelf *shelf) {
     struct observe_provider *provider = shelf->region->provider;
     const struct observe_options *options = &provider->observe->options;
     shelf->busy = false;
+    shelf->looked = true;
     provider->in_flight--;
     if (provider->closing)
         return;

@@ -78,6 +78,7 @@ struct observe_report { /* Of one provider, for its status. Strings are valid un
     bool truncated;
     const char *account; /* "" unknown */
     bool account_busy;   /* It is being asked for. */
+    bool is_looking;     /* The first look at something has not ended: what is told here will still change. */
     uint32_t kinds;      /* That are listed. */
     int64_t counts[CLOUD_KIND_COUNT];
     struct observe_trouble trouble; /* The most severe in a region of which nothing can be listed. */

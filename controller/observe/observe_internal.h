@@ -35,6 +35,7 @@ struct observe_shelf { /* One listing: a region, a kind. */
     uint64_t began_sequence;
     bool busy;
     bool tried;  /* At least one listing has ended. */
+    bool looked; /* And the prices for it have been asked for. */
     bool queued; /* It is due, and waits for a place. */
     bool urgent; /* Somebody waits for it. */
     struct observe_shelf *next_queued;

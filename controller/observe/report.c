@@ -40,6 +40,7 @@ static void report_region(struct observe_report *ret, const struct observe_regio
         ret->truncated = ret->truncated || shelf->truncated;
         any_works = any_works || (shelf->tried && !is_trouble(shelf));
         any_to_come = any_to_come || !shelf->tried;
+        ret->is_looking = ret->is_looking || !shelf->looked;
         take_trouble(&worst, shelf);
     }
     /* One permission that is missing says nothing of the others before they were tried. */
