@@ -140,8 +140,8 @@ void status_print_policy(const struct object *object, const struct policy_status
 static void put_apis(struct json_writer *w, const struct provider_status *status) {
     jw_key(w, "apis");
     jw_open(w, '[');
-    for (size_t i = 0; i < status->api_count && i < STATUS_APIS_MAX; i++) {
-        const struct status_api *api = &status->apis[i];
+    for (size_t i = 0; i < status->api_count && i < OBJECT_APIS_MAX; i++) {
+        const struct object_api *api = &status->apis[i];
         jw_open(w, '{');
         jw_put_string(w, "circuit", api->is_open ? "Open" : "Closed");
         jw_put_string(w, "name", api->name);

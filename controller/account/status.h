@@ -50,22 +50,14 @@ struct policy_status {
 void status_print_policy(const struct object *object, const struct policy_status *status, int64_t now_ms,
                          struct buf *out);
 
-struct status_api { /* An API of a cloud, and how hard it is asked. */
-    const char *name;
-    const char *region; /* "" where it has none. */
-    int64_t requests_per_second;
-    bool is_open; /* Its circuit: nothing is sent but a probe now and then. */
-};
-
 struct provider_status {
     struct status_summary summary;
     const char *account; /* "" unknown */
     bool listed;         /* counts are known */
     int64_t counts[CLOUD_KIND_COUNT];
-    const struct status_api *apis; /* Sorted by name and region; at most STATUS_APIS_MAX are shown. */
+    const struct object_api *apis; /* Sorted by name and region; at most OBJECT_APIS_MAX are shown. */
     size_t api_count;
 };
-#define STATUS_APIS_MAX 256
 void status_print_provider(const struct object *object, const struct provider_status *status, int64_t now_ms,
                            struct buf *out);
 

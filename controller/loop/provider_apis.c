@@ -1,19 +1,21 @@
 /*
  * How the APIs of a Provider's account are, as its status says it. Made to be quiet: the rate is the configured one or,
  * while the cloud throttles, the lowest that it came down to; a circuit that probes is still open; messages have no
- * times.
+ * times; and what a process before this one has asked is told until this one asks it too.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
+#include <stdlib.h>
 
+#include "base/str.h"
 #include "loop/loop_internal.h"
 
 #define NAMED_MAX 3 /* APIs that the message names. */
 
 struct gathering {
     struct arena *arena;
-    struct status_api *apis;
+    struct object_api *apis;
     size_t count;
     size_t open_count, throttled_count;
     const char *text;
@@ -34,7 +36,7 @@ static void gather(void *ctx, const struct budget_view *view) {
     struct gathering *g = ctx;
     bool is_open = view->circuit != BUDGET_CLOSED;
     g->apis = arena_push(g->arena, g->apis, g->count, sizeof(*g->apis));
-    g->apis[g->count++] = (struct status_api){
+    g->apis[g->count++] = (struct object_api){
         .name = arena_strdup(g->arena, view->api),
         .region = arena_strdup(g->arena, view->region),
         .requests_per_second = (int64_t)fmax(1, round(view->requests_per_second_lowest)),
@@ -67,12 +69,36 @@ static struct status_condition condition(const struct gathering *g, const char *
                                                   what_to_do)};
 }
 
+static int api_cmp(const void *a, const void *b) {
+    const struct object_api *x = a, *y = b;
+    int order = str_cmp(x->name, y->name);
+    return order ? order : str_cmp(x->region, y->region);
+}
+
+/* A new leader asks one API after the other: a status that shrank and grew again would tell nothing. */
+static void keep_found(struct gathering *g, const struct object *object) {
+    size_t asked_count = g->count;
+    for (size_t i = 0; i < object->api_count; i++) {
+        struct object_api found = object->apis[i];
+        bool is_asked = false;
+        for (size_t k = 0; k < asked_count; k++)
+            is_asked = is_asked || api_cmp(&g->apis[k], &found) == 0;
+        if (is_asked)
+            continue;
+        found.is_open = false;
+        g->apis = arena_push(g->arena, g->apis, g->count, sizeof(*g->apis));
+        g->apis[g->count++] = found;
+    }
+    qsort(g->apis, g->count, sizeof(*g->apis), api_cmp);
+}
+
 void provider_apis(const struct loop *loop, const struct object *object, struct arena *arena,
                    struct provider_status *status) {
     struct gathering g = {.arena = arena, .text = ""};
     observe_provider_apis(loop->observe, object->namespace, object->name, gather, &g);
     if (g.count == 0)
         return;
+    keep_found(&g, object);
     status->apis = g.apis;
     status->api_count = g.count;
     struct status_summary *summary = &status->summary;

@@ -114,6 +114,23 @@ void object_take_status(const struct json *status, struct object *object) {
     }
 }
 
+static void take_apis(const struct json *status, struct arena *arena, struct object *object) {
+    const struct json *apis = json_get(status, "apis");
+    size_t count = json_array_count(apis);
+    if (object->kind != OBJECT_PROVIDER || object->observed_generation != object->generation || count > OBJECT_APIS_MAX)
+        return;
+    struct object_api *to = arena_alloc_array(arena, count, sizeof(*to));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *it = json_array_at(apis, i);
+        to[i] = (struct object_api){.name = arena_strdup(arena, json_string(json_get(it, "name"), "")),
+                                    .region = arena_strdup(arena, json_string(json_get(it, "region"), "")),
+                                    .requests_per_second = json_int(json_get(it, "requestsPerSecond"), 0),
+                                    .is_open = str_eq(json_string(json_get(it, "circuit"), ""), "Open")};
+    }
+    object->apis = to;
+    object->api_count = count;
+}
+
 static const char *faults_summary(struct decoder *d) {
     const struct manifest_faults *faults = d->faults;
     if (faults->count == 0)
@@ -178,6 +195,7 @@ enum err_class object_decode(const struct json *json, const struct decode_option
         decode_object_at(&d, &root, keys);
         decode_spec(&d, &root, object);
         object_take_status(status, object);
+        take_apis(status, arena, object);
     }
     object->fault = faults_summary(&d);
     *ret = object;

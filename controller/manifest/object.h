@@ -60,6 +60,15 @@ struct object_condition { /* As it stands in the object now. */
 };
 _Static_assert(sizeof(struct object_condition) == 8, "conditions stay small");
 
+#define OBJECT_APIS_MAX 256
+
+struct object_api { /* An API of a Provider's cloud, and how hard it is asked. */
+    const char *name;
+    const char *region; /* "" where it has none. */
+    int64_t requests_per_second;
+    bool is_open; /* Its circuit: nothing is sent but a probe now and then. */
+};
+
 struct object {
     enum object_kind kind;
     const char *namespace; /* "" for namespaces. */
@@ -88,6 +97,9 @@ struct object {
     uint64_t status_hash; /* json_hash of .status; 0: no status. */
     int64_t observed_generation;
     struct object_condition conditions[CONDITION_TYPE_COUNT];
+    /* Providers: status.apis, if it was of this generation when the object was read. */
+    const struct object_api *apis;
+    size_t api_count;
 
     void *owner; /* The store's. */
 };

@@ -275,7 +275,7 @@ Test(account_status, a_provider_says_how_its_apis_are) {
     struct object object = {.kind = OBJECT_PROVIDER, .namespace = "platform", .name = "aws", .generation = 2};
     const struct status_condition available = {CONDITION_APIS_AVAILABLE, CONDITION_FALSE, "CircuitOpen",
                                                "account 1: ec2 in eu-west-1 fails: HTTP status 500"};
-    const struct status_api apis[] = {{"autoscaling", "eu-west-1", 10, false}, {"ec2", "", 3, true}};
+    const struct object_api apis[] = {{"autoscaling", "eu-west-1", 10, false}, {"ec2", "", 3, true}};
     struct provider_status status = {.summary = {PROGRESS_READY, "Listed", "every region is listed", &available, 1},
                                      .account = "1",
                                      .apis = apis,
@@ -295,11 +295,11 @@ Test(account_status, a_provider_says_how_its_apis_are) {
 }
 
 Test(account_status, no_more_apis_are_shown_than_the_schema_takes) {
-    static struct status_api apis[STATUS_APIS_MAX + 1];
-    static char names[STATUS_APIS_MAX + 1][8];
+    static struct object_api apis[OBJECT_APIS_MAX + 1];
+    static char names[OBJECT_APIS_MAX + 1][8];
     for (size_t i = 0; i < ARRAY_LEN(apis); i++) {
         (void)snprintf(names[i], sizeof(names[i]), "a%04zu", i);
-        apis[i] = (struct status_api){names[i], "r", 1, false};
+        apis[i] = (struct object_api){names[i], "r", 1, false};
     }
     struct object object = {.kind = OBJECT_PROVIDER, .namespace = "platform", .name = "aws", .generation = 2};
     struct provider_status status = {.summary = {PROGRESS_READY, "Listed", "every region is listed", NULL, 0},

@@ -410,6 +410,29 @@ Test(decode, a_phase_of_a_newer_version_is_left_alone) {
     rig_release(&rig);
 }
 
+Test(decode, the_apis_of_a_providers_status_are_kept_while_they_are_of_this_generation) {
+    static const char text[] =
+        "apiVersion: trimtab.dev/v1alpha1\nkind: Provider\n"
+        "metadata: {name: x, namespace: checkout, generation: %d}\nspec: {type: simulated, regions: [us-east-1]}\n"
+        "status: {observedGeneration: 3, apis: [{name: ec2, region: us-east-1, requestsPerSecond: 20, circuit: "
+        "Open}]}\n";
+    for (int generation = 3; generation <= 4; generation++) {
+        struct rig rig;
+        char *document = mem_printf(text, generation);
+        rig_decode(&rig, document, &(struct decode_options){.strict = true});
+        cr_assert_not_null(rig.object);
+        cr_assert_eq(rig.object->api_count, generation == 3 ? 1u : 0u);
+        if (rig.object->api_count > 0) {
+            cr_expect_str_eq(rig.object->apis[0].name, "ec2");
+            cr_expect_str_eq(rig.object->apis[0].region, "us-east-1");
+            cr_expect_eq(rig.object->apis[0].requests_per_second, 20);
+            cr_expect(rig.object->apis[0].is_open);
+        }
+        mem_free(document);
+        rig_release(&rig);
+    }
+}
+
 Test(decode, a_broken_status_does_not_hinder) {
     struct rig rig;
     char *text = mem_printf(REC "status: {tries: x, saving: [], why: 3, conditions: {}, phaseSince: then, "
