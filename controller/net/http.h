@@ -47,8 +47,10 @@ struct http_request {
     uint32_t
         idle_timeout_ms; /* Stream: fail when no byte arrives for so long; detects half-open connections. 0: none. */
     uint32_t connect_timeout_ms; /* 0: 10 s. */
-    size_t reply_size_max;       /* Without on_data: a longer body is ERR_PERMANENT. 0: 16 MiB. After decompression. */
-    bool accept_gzip;            /* Ask for and undo gzip. */
+    /* Without on_data, after decompression: a longer body is ERR_PERMANENT. 0: 16 MiB. A body beyond 4 MiB is also
+     * ERR_RETRYABLE while the bodies in flight take 64 MiB together. */
+    size_t reply_size_max;
+    bool accept_gzip; /* Ask for and undo gzip. */
 
     /* Streaming: each piece of the body of a 2xx as it arrives (other statuses are collected in `reply`). Return false
      * to abort: done then gets ERR_CANCELLED. NULL: collected in `reply`. */

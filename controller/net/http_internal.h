@@ -93,7 +93,7 @@ struct http_transfer {
     char retry_after[64];
     struct http_link live, ready;
     enum transfer_state state;
-    bool head_ended, cancelled, aborted, too_large, idle_expired, repeat_refused;
+    bool head_ended, cancelled, aborted, too_large, room_missing, idle_expired, repeat_refused;
     char error_text[CURL_ERROR_SIZE];
 };
 

@@ -11,6 +11,8 @@
 #include "net/http_internal.h"
 
 #define REPLY_SIZE_MAX ((size_t)16 << 20)
+#define REPLY_SIZE_ALWAYS ((size_t)4 << 20) /* A reply of this size is never refused for want of memory. */
+#define REPLIES_SIZE_MAX ((size_t)64 << 20) /* Of all bodies in flight, where one of them is larger than that. */
 #define HEADERS_SIZE_MAX ((size_t)256 << 10)
 #define RETRY_AFTER_MAX_MS (24u * 3600 * 1000)
 
@@ -132,6 +134,20 @@ size_t http_on_header(char *data, size_t size, size_t count, void *ctx) {
     return total;
 }
 
+/* Many listings are in flight at once, and a hostile or broken server makes each of them as large as it may be. */
+static bool replies_have_room(const struct http_transfer *transfer, size_t more) {
+    size_t size = transfer->request->reply.size + more;
+    if (size <= REPLY_SIZE_ALWAYS)
+        return true;
+    struct http_link *live = &transfer->http->live;
+    for (struct http_link *link = live->next; link != live; link = link->next) {
+        const struct http_transfer *other = CONTAINER_OF(link, struct http_transfer, live);
+        if (other != transfer)
+            size += other->request->reply.size;
+    }
+    return size <= REPLIES_SIZE_MAX;
+}
+
 size_t http_on_body(char *data, size_t size, size_t count, void *ctx) {
     struct http_transfer *transfer = ctx;
     struct http_request *request = transfer->request;
@@ -148,6 +164,10 @@ size_t http_on_body(char *data, size_t size, size_t count, void *ctx) {
     size_t limit = request->reply_size_max ? request->reply_size_max : REPLY_SIZE_MAX;
     if (total > limit - request->reply.size) {
         transfer->too_large = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    if (!replies_have_room(transfer, total)) {
+        transfer->too_large = transfer->room_missing = true;
         return CURL_WRITEFUNC_ERROR;
     }
     buf_append(&request->reply, data, total);
@@ -215,7 +235,8 @@ static void outcome_error(struct http_transfer *transfer, CURLcode code) {
     if (transfer->idle_expired) {
         error_set(err, ERR_RETRYABLE, "no data for %u ms", transfer->request->idle_timeout_ms);
     } else if (transfer->too_large) {
-        error_set(err, ERR_PERMANENT, "the reply is larger than allowed");
+        /* One text for both, since which of the two it is changes from one try to the next. */
+        error_set(err, transfer->room_missing ? ERR_RETRYABLE : ERR_PERMANENT, "the reply is larger than allowed");
     } else if (transfer->cancelled || transfer->aborted) {
         error_set(err, ERR_CANCELLED, "cancelled");
     } else if (transfer->repeat_refused) {

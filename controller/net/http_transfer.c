@@ -227,5 +227,5 @@ void http_transfer_reset(struct http_transfer *transfer) {
     transfer->error_text[0] = '\0';
     transfer->state = TRANSFER_FREE;
     transfer->cancelled = transfer->aborted = transfer->too_large = transfer->head_ended = false;
-    transfer->idle_expired = transfer->repeat_refused = false;
+    transfer->room_missing = transfer->idle_expired = transfer->repeat_refused = false;
 }

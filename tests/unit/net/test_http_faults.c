@@ -19,6 +19,11 @@ static void open_default(void) {
 
 TestSuite(http_faults, .init = open_default, .fini = harness_close, .timeout = 60);
 
+/* Two of them leave less than a third of what replies may take together. */
+#define LARGE_COUNT 2
+#define LARGE_SIZE ((size_t)30 << 20)
+#define SMALL_SIZE ((size_t)4 << 20)
+
 static struct probe a, b;
 
 static void expect(const struct probe *probe, enum err_class class, enum err_effect effect) {
@@ -161,6 +166,59 @@ Test(http_faults, a_reply_larger_than_allowed_is_refused) {
     probe_run(&a);
     cr_assert_eq(a.request.error.class, ERR_NONE);
     probe_release(&a);
+}
+
+static void fill(struct buf *buf, size_t size) {
+    char piece[4096];
+    memset(piece, 'x', sizeof(piece));
+    for (; size > 0; size -= sizeof(piece))
+        buf_append(buf, piece, sizeof(piece));
+}
+
+static void large_arrived(uv_timer_t *timer) {
+    bool *have_arrived = timer->data;
+    *have_arrived = a.request.reply.size + b.request.reply.size >= LARGE_COUNT * LARGE_SIZE;
+}
+
+Test(http_faults, large_replies_share_their_room_and_small_ones_never_lack_it) {
+    struct buf large = {0}, small = {0};
+    buf_printf(&large, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", LARGE_SIZE + 1);
+    buf_printf(&small, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", SMALL_SIZE);
+    fill(&large, LARGE_SIZE);
+    fill(&small, SMALL_SIZE);
+    SERVE({.text = large.data, .size = large.size, .end = SCRIPTED_HANG},
+          {.text = large.data, .size = large.size, .end = SCRIPTED_HANG}, {.text = large.data, .size = large.size},
+          {.text = small.data, .size = small.size});
+    struct probe *holders[LARGE_COUNT] = {&a, &b};
+    for (size_t i = 0; i < LARGE_COUNT; i++) {
+        probe_init(holders[i]);
+        holders[i]->request.reply_size_max = 2 * LARGE_SIZE;
+        probe_send(holders[i]);
+    }
+    bool have_arrived = false;
+    uv_timer_t timer = {.data = &have_arrived};
+    uv_timer_init(&loop, &timer);
+    uv_timer_start(&timer, large_arrived, 5, 5);
+    cr_assert(scripted_run_until(&loop, &have_arrived, 10000));
+    uv_close((uv_handle_t *)&timer, NULL);
+
+    static struct probe late;
+    probe_init(&late);
+    late.request.reply_size_max = 2 * LARGE_SIZE;
+    probe_run(&late);
+    cr_expect_eq(late.request.error.class, ERR_RETRYABLE, "%s", late.request.error.message);
+    probe_release(&late);
+    probe_init(&late);
+    probe_run(&late);
+    cr_expect_eq(late.request.error.class, ERR_NONE, "%s", late.request.error.message);
+    probe_release(&late);
+    for (size_t i = 0; i < LARGE_COUNT; i++) {
+        http_cancel(&holders[i]->request);
+        probe_wait(holders[i]);
+        probe_release(holders[i]);
+    }
+    buf_release(&large);
+    buf_release(&small);
 }
 
 Test(http_faults, endless_headers_are_refused) {
