@@ -220,7 +220,7 @@ static int forecast_one(const struct arguments *args, const struct history_csv *
     struct arena arena = {0};
     struct error err = {0};
     struct history_series series = history_csv_grid(csv, rows, &arena);
-    const struct forecast_options options = {(size_t)args->horizon, args->quantile_count, args->quantiles};
+    const struct forecast_options options = {(size_t)args->horizon, args->quantile_count, args->quantiles, NULL};
     struct forecast f;
     forecast_compute(&series, &options, &arena, &f);
     tell(&f, origin);

@@ -44,7 +44,7 @@ static bool sample_is_usable(float value) {
 }
 
 /* Cuts the history at its first sample and at the cap, and widens it to double: sums of floats lose digits. */
-static struct prepared prepare(const struct history_series *series, struct arena *scratch) {
+static struct prepared prepare(const struct history_series *series, const float *factors, struct arena *scratch) {
     struct prepared p = {0};
     size_t day = season_steps(DAY_MS, series->step_ms), week = season_steps(7 * DAY_MS, series->step_ms);
     size_t from = series->count > FORECAST_HISTORY_MAX ? series->count - FORECAST_HISTORY_MAX : 0;
@@ -56,7 +56,7 @@ static struct prepared prepare(const struct history_series *series, struct arena
     uint32_t *last = arena_alloc_array(scratch, count + 1, sizeof(*last));
     for (size_t i = 0; i < count; i++) {
         float value = series->demand[from + i];
-        y[i] = sample_is_usable(value) ? (double)value : NAN;
+        y[i] = sample_is_usable(value) ? (double)value / (factors ? (double)factors[from + i] : 1) : NAN;
         saturated[i] = history_is_saturated(series, from + i);
         /* At the ceiling nobody saw the demand: it was at least y, and if a day before it was more, likely that. */
         if (saturated[i] && day && i >= day && y[i - day] > y[i])
@@ -225,11 +225,13 @@ void forecast_compute(const struct history_series *series, const struct forecast
     if (series->count) {
         ASSERT(series->step_ms > 0);
         struct arena scratch = {0};
-        struct prepared p = prepare(series, &scratch);
+        struct prepared p = prepare(series, options->factors, &scratch);
         f.used = p.used;
         f.basis = basis_of(&p);
         if (f.basis != FORECAST_BASIS_NONE)
             forecast_from(&p, &scratch, &f, values);
+        for (size_t i = 0; options->factors && i < f.steps * f.quantile_count; i++)
+            values[i] *= (double)options->factors[series->count + i / f.quantile_count];
         arena_release(&scratch);
     }
     *ret = f;

@@ -15,6 +15,9 @@ struct forecast_options {
     size_t steps;            /* 1..FORECAST_STEPS_MAX */
     size_t quantile_count;   /* 1..FORECAST_QUANTILES_MAX */
     const double *quantiles; /* Ascending, distinct, in (0, 1). */
+    /* What declared events multiply demand by: series->count slots of the past, then `steps` of the future; each finite
+     * and > 0. The past is learned from without them, and the future gets them. NULL: 1 everywhere. */
+    const float *factors;
 };
 
 void forecast_compute(const struct history_series *series, const struct forecast_options *options, struct arena *arena,

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_forecast(const struct history_csv *csv, size_t rows) {
     static const double quantiles[] = {0.05, 0.5, 0.999};
-    const struct forecast_options options = {STEPS, 3, quantiles};
+    const struct forecast_options options = {STEPS, 3, quantiles, NULL};
     struct arena arena = {0};
     struct history_series series = history_csv_grid(csv, rows, &arena);
     struct forecast f;

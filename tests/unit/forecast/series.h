@@ -58,7 +58,7 @@ static inline void wild_fill(float *to, size_t count, struct chance *c) {
 
 static inline struct forecast compute(const float *demand, size_t count, size_t steps, struct arena *arena) {
     const struct history_series series = series_of(demand, count);
-    const struct forecast_options options = {steps, TEST_QUANTILES, test_quantiles};
+    const struct forecast_options options = {steps, TEST_QUANTILES, test_quantiles, NULL};
     struct forecast f;
     forecast_compute(&series, &options, arena, &f);
     return f;

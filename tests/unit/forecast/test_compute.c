@@ -231,7 +231,7 @@ Test(forecast_compute, only_a_history_with_negative_values_gives_negative_ones) 
         demand[i] = (float)(chance_next(&c) - 0.5);
     const double low[] = {0.05, 0.5};
     const struct history_series series = series_of(demand, 4 * DAY);
-    const struct forecast_options options = {10, 2, low};
+    const struct forecast_options options = {10, 2, low, NULL};
     struct forecast f;
     forecast_compute(&series, &options, &arena, &f);
     cr_assert_lt(forecast_value(&f, 5, 0), -0.2);
@@ -255,7 +255,7 @@ Test(forecast_compute, saturated_samples_are_lower_bounds) {
         }
     }
     struct history_series series = series_of(demand, 6 * DAY);
-    const struct forecast_options options = {DAY, TEST_QUANTILES, test_quantiles};
+    const struct forecast_options options = {DAY, TEST_QUANTILES, test_quantiles, NULL};
     struct forecast seen, blind;
     forecast_compute(&series, &options, &arena, &blind);
     series.saturated = saturated;
@@ -276,10 +276,28 @@ Test(forecast_compute, any_step_length_works) {
     for (size_t i = 0; i < sizeof(steps_ms) / sizeof(*steps_ms); i++) {
         struct arena arena = {0};
         struct history_series series = {.step_ms = steps_ms[i], .count = 1000, .demand = demand};
-        const struct forecast_options options = {100, TEST_QUANTILES, test_quantiles};
+        const struct forecast_options options = {100, TEST_QUANTILES, test_quantiles, NULL};
         struct forecast f;
         forecast_compute(&series, &options, &arena, &f);
         check_shape(&f, "step");
         arena_release(&arena);
     }
+}
+
+Test(forecast_compute, declared_events_are_taken_off_the_past_and_put_on_the_future) {
+    enum { COUNT = 14 * DAY };
+    static float plain[COUNT], sale[COUNT], factors[COUNT + DAY];
+    wave_fill(plain, COUNT, 1, 7);
+    for (size_t i = 0; i < COUNT + DAY; i++)
+        factors[i] = (i / DAY == 9 && i % DAY >= 120 && i % DAY < 180) || i >= COUNT + 100 ? 4 : 1;
+    for (size_t i = 0; i < COUNT; i++)
+        sale[i] = plain[i] * factors[i];
+    struct arena arena = {0};
+    struct forecast without = compute(plain, COUNT, DAY, &arena), with;
+    const struct history_series series = series_of(sale, COUNT);
+    const struct forecast_options options = {DAY, TEST_QUANTILES, test_quantiles, factors};
+    forecast_compute(&series, &options, &arena, &with);
+    for (size_t i = 0; i < DAY * TEST_QUANTILES; i++) /* A factor of four is exact in floats. */
+        cr_assert_eq(with.values[i], (double)factors[COUNT + i / TEST_QUANTILES] * without.values[i], "value %zu", i);
+    arena_release(&arena);
 }
