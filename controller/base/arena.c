@@ -173,7 +173,7 @@ void *arena_resize(struct arena *arena, void *items, size_t size) {
     struct arena_block *block = *link;
     size_t old = block->size;
     block = size >= old ? mem_grow(block, sizeof(*block) + old, sizeof(*block) + size, 1)
-                        : mem_shrink(block, sizeof(*block) + size);
+                        : mem_resize(block, sizeof(*block) + size);
     block->size = block->used = size;
     *link = block;
     arena->used = arena->used - old + size;

@@ -33,7 +33,8 @@ void buf_reserve(struct buf *buf, size_t more) {
     size_t capacity = buf->capacity > 0 ? buf->capacity : CAPACITY_MIN;
     while (capacity < want)
         capacity *= 2;
-    buf->data = mem_grow(buf->data, buf->capacity, capacity, 1);
+    buf->data = mem_resize(buf->data, capacity); /* Not touched: a reply of 17 MiB takes no 32. */
+    buf->data[buf->size] = '\0';
     buf->capacity = capacity;
 }
 

@@ -44,7 +44,7 @@ void *mem_grow(void *old, size_t old_count, size_t new_count, size_t size) {
     return ptr;
 }
 
-void *mem_shrink(void *old, size_t size) {
+void *mem_resize(void *old, size_t size) {
     void *ptr = realloc(old, size > 0 ? size : 1);
     if (!ptr)
         out_of_memory(1, size);

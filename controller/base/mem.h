@@ -12,8 +12,8 @@
 void *mem_alloc(size_t size);                     /* Zeroed. size 0 gives a valid pointer. */
 void *mem_alloc_array(size_t count, size_t size); /* Zeroed; overflow of the product ends the process. */
 void *mem_grow(void *old, size_t old_count, size_t new_count, size_t size); /* The added part is zeroed. */
-void *mem_shrink(void *old, size_t size);                                   /* What is beyond size is given back. */
-char *mem_strdup(const char *text);                                         /* NULL gives NULL. */
+void *mem_resize(void *old, size_t size); /* As realloc: what is added is not zeroed, nor touched. */
+char *mem_strdup(const char *text);       /* NULL gives NULL. */
 char *mem_strndup(const char *text, size_t size);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void mem_free(void *ptr);              /* NULL is fine. */

@@ -276,10 +276,12 @@ static int64_t log_wall_ms(void *ctx) {
 }
 
 /* One thread does nearly all the work, in small pieces: glibc's many arenas and its fast bins (whose consolidation was
- * a twentieth of the CPU time of status writes) cost more than they bring. */
+ * a twentieth of the CPU time of status writes) cost more than they bring. Large replies stay in mappings of their own,
+ * which grow without a copy and are gone when freed, however large the last one was. */
 static void tune_memory(void) {
     (void)mallopt(M_ARENA_MAX, 2);
     (void)mallopt(M_MXFAST, 0);
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 /* All accounts of a cloud share the host of an API, and most of them do not speak HTTP/2: one that is not answered must

@@ -235,6 +235,7 @@ static void outcome_error(struct http_transfer *transfer, CURLcode code) {
     if (transfer->idle_expired) {
         error_set(err, ERR_RETRYABLE, "no data for %u ms", transfer->request->idle_timeout_ms);
     } else if (transfer->too_large) {
+        buf_release(&transfer->request->reply); /* Half a bomb is of no use to the caller, who may keep it for long. */
         /* One text for both, since which of the two it is changes from one try to the next. */
         error_set(err, transfer->room_missing ? ERR_RETRYABLE : ERR_PERMANENT, "the reply is larger than allowed");
     } else if (transfer->cancelled || transfer->aborted) {
