@@ -1,7 +1,6 @@
 /*
  * Demand history -> quantiles. Each model is run from many past origins; what it got wrong there, at each distance, is
- * its spread, and the model with the lowest pinball loss answers. The seasonal naive model is kept unless another one
- * is clearly better.
+ * its spread and its weight in the mixture that answers.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,8 +13,7 @@
 #include "forecast/forecast_internal.h"
 
 #define DAY_MS INT64_C(86400000)
-#define MODELS_MAX 8
-#define NAIVE_MARGIN 0.99     /* A model must have a loss below this share of the naive one's to replace it. */
+#define OUTAGE_SHARE_MAX 0.02
 #define PRIOR_WIDENING 1.5    /* Short histories have not shown their spread yet. */
 #define PRIOR_SPREAD 0.3      /* Share of the level, for one logistic unit, when nothing at all is known. */
 #define UNSEASONED_USED 96    /* Samples that make a history of one's own where no season fits. */
@@ -43,6 +41,17 @@ static bool sample_is_usable(float value) {
     return isfinite(value);
 }
 
+/* An outage is no lack of demand: zeros are gaps where a series that is never near zero has but a few of them. When
+ * they go on for longer than that, they are what the demand is. */
+static bool zeros_are_outages(const struct history_series *series, size_t from) {
+    size_t used = 0, zeros = 0;
+    for (size_t i = from; i < series->count; i++) {
+        used += sample_is_usable(series->demand[i]);
+        zeros += series->demand[i] == 0;
+    }
+    return (double)zeros < OUTAGE_SHARE_MAX * (double)used;
+}
+
 /* Cuts the history at its first sample and at the cap, and widens it to double: sums of floats lose digits. */
 static struct prepared prepare(const struct history_series *series, const float *factors, struct arena *scratch) {
     struct prepared p = {0};
@@ -51,11 +60,14 @@ static struct prepared prepare(const struct history_series *series, const float 
     while (from < series->count && !sample_is_usable(series->demand[from]))
         from++;
     size_t count = series->count - from;
+    bool has_outages = zeros_are_outages(series, from);
     double *y = arena_alloc_array(scratch, count + 1, sizeof(*y));
     bool *saturated = arena_alloc_array(scratch, count + 1, sizeof(*saturated));
     uint32_t *last = arena_alloc_array(scratch, count + 1, sizeof(*last));
     for (size_t i = 0; i < count; i++) {
         float value = series->demand[from + i];
+        if (has_outages && value == 0)
+            value = NAN;
         y[i] = sample_is_usable(value) ? (double)value / (factors ? (double)factors[from + i] : 1) : NAN;
         saturated[i] = history_is_saturated(series, from + i);
         /* At the ceiling nobody saw the demand: it was at least y, and if a day before it was more, likely that. */
@@ -72,6 +84,7 @@ static struct prepared prepare(const struct history_series *series, const float 
         p.level /= (double)p.used;
     p.season = day ? day : week;
     p.data = (struct forecast_data){.y = y,
+                                    .step_ms = series->step_ms,
                                     .saturated = saturated,
                                     .last = last,
                                     .count = count,
@@ -91,116 +104,73 @@ static enum forecast_basis basis_of(const struct prepared *p) {
 }
 
 /* The first is the naive model that the others must beat. */
-static size_t models_make(const struct prepared *p, const struct forecast_grid *grid, bool has_season,
-                          struct arena *scratch, struct forecast_model *ret) {
+static void models_make(const struct prepared *p, const struct forecast_grid *grid, bool has_season,
+                        struct arena *scratch, struct forecast_mixture *ret) {
     const struct forecast_data *data = &p->data;
+    struct forecast_model *models = ret->models;
     size_t count = 0;
     if (has_season && data->day)
-        ret[count++] = forecast_seasonal_naive(data->day, "seasonal-naive-day");
+        models[count++] = forecast_seasonal_naive(data->day, "seasonal-naive-day");
     if (has_season && data->week)
-        ret[count++] = forecast_seasonal_naive(data->week, "seasonal-naive-week");
-    ret[count++] = forecast_last_value();
+        models[count++] = forecast_seasonal_naive(data->week, "seasonal-naive-week");
+    ret->last_value = count;
+    models[count++] = forecast_last_value();
     if (has_season && data->day)
-        ret[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", scratch);
+        models[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", scratch);
     if (has_season && data->week)
-        ret[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", scratch);
-    if (has_season && forecast_holt_winters(data, grid, scratch, &ret[count]))
+        models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", scratch);
+    if (has_season && forecast_holt_winters(data, grid, scratch, &models[count]))
         count++;
-    ASSERT(count <= MODELS_MAX);
-    return count;
+    if (has_season && forecast_direct(data, grid, scratch, &models[count]))
+        count++;
+    ASSERT(count <= FORECAST_MODELS_MAX);
+    ret->count = count;
+    ret->season = has_season ? (data->day ? data->day : data->week) : 0;
 }
 
-/* Offsets from the point at each knot and quantile. Knots without enough errors take those of the last knot that has
- * them, growing with the square root of the distance where no season ties the model down. */
-static bool offsets_make(struct forecast_errors *errors, const struct forecast_grid *grid, const struct forecast *f,
-                         bool has_season, double (*ret)[FORECAST_QUANTILES_MAX]) {
-    size_t known = FORECAST_KNOTS_MAX;
-    for (size_t k = 0; k < grid->knot_count; k++) {
-        size_t count = errors->counts[k];
-        if (count >= FORECAST_ERRORS_MIN) {
-            forecast_sort(errors->values[k], count);
-            for (size_t j = 0; j < f->quantile_count; j++)
-                ret[k][j] = forecast_quantile(errors->values[k], count, f->quantiles[j]);
-            known = k;
-        } else if (known < FORECAST_KNOTS_MAX) {
-            double growth = has_season ? 1 : sqrt((double)grid->knots[k] / (double)grid->knots[known]);
-            for (size_t j = 0; j < f->quantile_count; j++)
-                ret[k][j] = growth * ret[known][j];
-        }
-    }
-    return known < FORECAST_KNOTS_MAX;
-}
-
-/* Wider around zero, and by a share of the level that shrinks as the history grows towards two seasons. */
-static void offsets_widen(const struct prepared *p, const struct forecast_grid *grid, const struct forecast *f,
-                          double (*offsets)[FORECAST_QUANTILES_MAX]) {
+/* Wider around the median, and by a share of the level that shrinks as the history grows towards two seasons. */
+static void values_widen(const struct prepared *p, const struct forecast *f, double *values) {
     double wanted = p->season ? 2 * (double)p->season : UNSEASONED_USED;
     double missing = fmax(0.1, 1 - (double)p->used / wanted);
-    for (size_t k = 0; k < grid->knot_count; k++) {
-        for (size_t j = 0; j < f->quantile_count; j++) {
-            double q = f->quantiles[j];
-            double logistic = log(q / (1 - q));
-            offsets[k][j] = PRIOR_WIDENING * offsets[k][j] + PRIOR_SPREAD * missing * p->level * logistic;
-        }
+    double last = p->data.y[p->data.last[p->data.count] - 1];
+    for (size_t j = 0; j < f->quantile_count; j++) {
+        double q = f->quantiles[j], logistic = log(q / (1 - q)), off = isnan(values[j]) ? 0 : values[j] - last;
+        values[j] = last + PRIOR_WIDENING * off + PRIOR_SPREAD * missing * p->level * logistic;
     }
 }
 
-static void values_fill(const struct prepared *p, const struct forecast_model *model, const struct forecast_grid *grid,
-                        double (*offsets)[FORECAST_QUANTILES_MAX], const struct forecast *f, double *ret) {
-    size_t k = 0;
+static void values_fill(const struct prepared *p, const struct forecast_mixture *mixture,
+                        const struct forecast_grid *grid, const struct forecast *f, double *ret) {
     for (size_t step = 1; step <= f->steps; step++) {
-        while (grid->knots[k] < step)
-            k++;
-        size_t left = k && grid->knots[k] > step ? k - 1 : k;
-        double w = left < k ? (double)(step - grid->knots[left]) / (double)(grid->knots[k] - grid->knots[left]) : 0;
-        double point = model->point(model, &p->data, p->data.count, step), previous = -INFINITY;
-        if (isnan(point)) /* Nothing in any past season at this moment. */
-            point = p->data.y[p->data.last[p->data.count] - 1];
+        double *values = &ret[(step - 1) * f->quantile_count], previous = -INFINITY;
+        forecast_mixture_at(mixture, &p->data, grid, f, step, values);
+        if (f->basis == FORECAST_BASIS_PRIOR)
+            values_widen(p, f, values);
         for (size_t j = 0; j < f->quantile_count; j++) {
-            double value = point + offsets[left][j] + w * (offsets[k][j] - offsets[left][j]);
+            double value = isnan(values[j]) ? p->data.y[p->data.last[p->data.count] - 1] : values[j];
             if (value < 0 && !p->has_negative)
                 value = 0;
-            /* Interpolation and rounding may cross by an ulp. */
+            /* Averages with different weights, and rounding, may cross. */
             previous = fmax(previous, value);
-            ret[(step - 1) * f->quantile_count + j] = previous;
+            values[j] = previous;
         }
     }
-}
-
-/* Returns the index of the model chosen, its errors in *best. */
-static size_t models_judge(const struct prepared *p, const struct forecast_grid *grid,
-                           const struct forecast_model *models, size_t count, struct forecast *f,
-                           struct forecast_errors *best, struct forecast_errors *other) {
-    size_t chosen = 0;
-    forecast_errors_collect(&models[0], &p->data, grid, best);
-    f->naive_loss = f->loss = forecast_errors_loss(best, grid, f);
-    for (size_t i = 1; i < count; i++) {
-        forecast_errors_collect(&models[i], &p->data, grid, other);
-        double loss = forecast_errors_loss(other, grid, f);
-        if (isnan(loss) || !(loss < fmin(f->loss, f->naive_loss * NAIVE_MARGIN)))
-            continue;
-        *best = *other;
-        f->loss = loss;
-        chosen = i;
-    }
-    return chosen;
 }
 
 static void forecast_from(const struct prepared *p, struct arena *scratch, struct forecast *f, double *values) {
     bool is_own = f->basis == FORECAST_BASIS_OWN;
     struct forecast_grid grid = forecast_grid_make(&p->data, f->steps);
-    struct forecast_model models[MODELS_MAX];
-    size_t count = models_make(p, &grid, is_own, scratch, models);
-    struct forecast_errors *errors = arena_alloc_array(scratch, 2, sizeof(*errors));
-    size_t chosen = models_judge(p, &grid, models, count, f, &errors[0], &errors[1]);
-    f->model = models[chosen].name;
-    f->coverage_per_mille = forecast_errors_coverage(&errors[0], f->quantiles[f->quantile_count - 1]);
-    double offsets[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX] = {{0}};
-    if (!offsets_make(&errors[0], &grid, f, models[chosen].season != 0, offsets))
+    struct forecast_mixture *mixture = arena_alloc(scratch, sizeof(*mixture));
+    models_make(p, &grid, is_own, scratch, mixture);
+    double shift = forecast_shift(&p->data, mixture->season, scratch);
+    forecast_mixture_fit(mixture, &p->data, &grid, f, shift, scratch);
+    f->model = mixture->models[mixture->leader].name;
+    f->loss = mixture->loss;
+    f->naive_loss = mixture->naive_loss;
+    f->coverage_per_mille = mixture->coverage_per_mille;
+    if (!mixture->is_known[0])
         f->basis = FORECAST_BASIS_PRIOR;
-    if (f->basis == FORECAST_BASIS_PRIOR)
-        offsets_widen(p, &grid, f, offsets);
-    values_fill(p, &models[chosen], &grid, offsets, f, values);
+    values_fill(p, mixture, &grid, f, values);
 }
 
 void forecast_compute(const struct history_series *series, const struct forecast_options *options, struct arena *arena,

@@ -20,7 +20,8 @@
 #include "forecast/forecast.h"
 
 #define FORECAST_KNOTS_MAX 24
-#define FORECAST_ORIGINS_MAX 400
+#define FORECAST_ORIGINS_MAX 480
+#define FORECAST_MODELS_MAX 9
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_ERRORS_MIN 8      /* Fewer errors at a distance say nothing about its spread. */
 
@@ -29,6 +30,7 @@ struct forecast_data {
     const bool *saturated;
     const uint32_t *last; /* last[i]: 1 + the index of the newest sample before i; 0: none. count + 1 elements. */
     size_t count;
+    int64_t step_ms;
     size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
 };
 
@@ -44,13 +46,24 @@ struct forecast_model {
     size_t season; /* In steps; 0: none. */
     /* NaN if it has nothing to say. step >= 1. Reads y only below origin. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step);
+    /* What errors are measured in, > 0: how unsure this moment is compared to others. NULL: always 1. */
+    double (*scale)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step);
     const void *state;
 };
 
-/* Errors of one model at each knot, in the order of the origins. */
-struct forecast_errors {
-    double values[FORECAST_KNOTS_MAX][FORECAST_ORIGINS_MAX];
-    size_t counts[FORECAST_KNOTS_MAX];
+/* Models together: at each distance and quantile the weighted mean of their quantiles. */
+struct forecast_mixture {
+    struct forecast_model models[FORECAST_MODELS_MAX]; /* The first is the yardstick. */
+    size_t count, last_value, season;                  /* Index of the last-value model; the season of the series. */
+    size_t leader;                                     /* The model with the largest weight. */
+    double weights[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX];
+    double offsets[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX]; /* In units of the scale. */
+    double shifts[FORECAST_KNOTS_MAX]
+                 [FORECAST_QUANTILES_MAX]; /* What calibration adds, in units of min(scale, units[k]), or of demand. */
+    double units[FORECAST_KNOTS_MAX];      /* Usual scale of what is unsure; 0: there is none. */
+    bool is_known[FORECAST_KNOTS_MAX];
+    double loss, naive_loss; /* Mean pinball loss over the horizon; NaN unknown. */
+    int64_t coverage_per_mille;
 };
 
 static inline size_t forecast_origin(const struct forecast_grid *grid, size_t i) {
@@ -70,15 +83,22 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
 /* season.c: day, week, or 0 when neither shows. */
 size_t forecast_season(const struct forecast_data *data, struct arena *scratch);
 
+/* direct.c: false if the history is too short or has no season. */
+bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
+                     struct forecast_model *ret);
+
+/* shift.c: how sure it is that the level has moved to where it never was before, 0 to 1. */
+double forecast_shift(const struct forecast_data *data, size_t season, struct arena *scratch);
+
+/* mixture.c: weighs the models of *mixture by what they did at the past origins. */
+void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
+                          const struct forecast_grid *grid, const struct forecast *f, double shift,
+                          struct arena *scratch);
+/* Quantiles at a step from the origin data->count, into ret[f->quantile_count]; NaN where nothing is known. */
+void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
+                         const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret);
+
 /* score.c */
-void forecast_errors_collect(const struct forecast_model *model, const struct forecast_data *data,
-                             const struct forecast_grid *grid, struct forecast_errors *ret);
-/* Mean pinball loss over quantiles and horizon: each half of the errors is judged with quantiles from the other. NaN if
- * there are too few errors. */
-double forecast_errors_loss(const struct forecast_errors *errors, const struct forecast_grid *grid,
-                            const struct forecast *forecast);
-/* Share of the newer half of the one-step errors under quantile q of the older half, per mille; -1 unknown. */
-int64_t forecast_errors_coverage(const struct forecast_errors *errors, double q);
 void forecast_sort(double *values, size_t count);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);

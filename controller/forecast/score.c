@@ -1,6 +1,5 @@
 /*
- * How models are judged: by the pinball loss of the quantiles that their own past errors give, at each distance. A
- * quantile is never judged on the errors it was taken from.
+ * Where models are judged - the past origins and the distances - and quantiles of a sample.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,8 +9,9 @@
 
 #include "forecast/forecast_internal.h"
 
-#define KNOT_RATIO 1.6
-#define TAIL_SHARE 0.1 /* The part of the sample that the exponential tail is fitted to. */
+#define KNOT_RATIO 2.0
+#define SPAN_SEASONS 42 /* How far back the origins go. */
+#define TAIL_SHARE 0.1  /* The part of the sample that the exponential tail is fitted to. */
 
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {
     struct forecast_grid grid = {0};
@@ -26,8 +26,14 @@ struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t
         double right = k + 1 < grid.knot_count ? (double)(grid.knots[k + 1] - grid.knots[k]) / 2 : 0.5;
         grid.weights[k] = left + right;
     }
-    /* The newer half of the history: a season model then has at least its first season behind the first origin. */
-    grid.origin_first = data->count / 2 > 0 ? data->count / 2 : 1;
+    /* A season model has at least its first season behind the first origin; and what a model got wrong while it had
+     * next to nothing to learn from is left out. */
+    size_t season = data->day ? data->day : data->week;
+    grid.origin_first = data->count / (season ? 7 : 2);
+    if (grid.origin_first <= season)
+        grid.origin_first = season + 1;
+    if (season && data->count > SPAN_SEASONS * season)
+        grid.origin_first = data->count - SPAN_SEASONS * season;
     size_t length = data->count > grid.origin_first ? data->count - grid.origin_first : 0;
     grid.origin_stride = (length + FORECAST_ORIGINS_MAX - 1) / FORECAST_ORIGINS_MAX;
     if (grid.origin_stride > 1)
@@ -39,23 +45,6 @@ struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t
     if (grid.origin_count)
         grid.origin_first = data->count - 1 - (grid.origin_count - 1) * grid.origin_stride;
     return grid;
-}
-
-void forecast_errors_collect(const struct forecast_model *model, const struct forecast_data *data,
-                             const struct forecast_grid *grid, struct forecast_errors *ret) {
-    for (size_t k = 0; k < grid->knot_count; k++) {
-        size_t used = 0, step = grid->knots[k];
-        for (size_t i = 0; i < grid->origin_count; i++) {
-            size_t origin = forecast_origin(grid, i), target = origin + step - 1;
-            if (target >= data->count)
-                break;
-            double error = data->y[target] - model->point(model, data, origin, step);
-            if (isnan(error) || (data->saturated[target] && error < 0))
-                continue;
-            ret->values[k][used++] = error;
-        }
-        ret->counts[k] = used;
-    }
 }
 
 static int double_cmp(const void *a, const void *b) {
@@ -91,49 +80,4 @@ double forecast_quantile(const double *sorted, size_t count, double q) {
     if (low + 1 >= count)
         return sorted[count - 1];
     return sorted[low] + (position - (double)low) * (sorted[low + 1] - sorted[low]);
-}
-
-static double pinball_sum(const double *errors, size_t count, double offset, double q) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++) {
-        double d = errors[i] - offset;
-        sum += d >= 0 ? q * d : (q - 1) * d;
-    }
-    return sum;
-}
-
-double forecast_errors_loss(const struct forecast_errors *errors, const struct forecast_grid *grid,
-                            const struct forecast *forecast) {
-    double loss = 0, weight = 0;
-    for (size_t k = 0; k < grid->knot_count; k++) {
-        size_t count = errors->counts[k], half = count / 2;
-        if (count < FORECAST_ERRORS_MIN)
-            continue;
-        double sorted[FORECAST_ORIGINS_MAX];
-        memcpy(sorted, errors->values[k], count * sizeof(*sorted));
-        forecast_sort(sorted, half);
-        forecast_sort(sorted + half, count - half);
-        double sum = 0;
-        for (size_t j = 0; j < forecast->quantile_count; j++) {
-            double q = forecast->quantiles[j];
-            sum += pinball_sum(sorted + half, count - half, forecast_quantile(sorted, half, q), q);
-            sum += pinball_sum(sorted, half, forecast_quantile(sorted + half, count - half, q), q);
-        }
-        loss += grid->weights[k] * sum / (double)(count * forecast->quantile_count);
-        weight += grid->weights[k];
-    }
-    return weight > 0 ? loss / weight : NAN;
-}
-
-int64_t forecast_errors_coverage(const struct forecast_errors *errors, double q) {
-    size_t count = errors->counts[0], half = count / 2, under = 0;
-    if (count < 2 * FORECAST_ERRORS_MIN)
-        return -1;
-    double sorted[FORECAST_ORIGINS_MAX];
-    memcpy(sorted, errors->values[0], half * sizeof(*sorted));
-    forecast_sort(sorted, half);
-    double limit = forecast_quantile(sorted, half, q);
-    for (size_t i = half; i < count; i++)
-        under += errors->values[0][i] <= limit;
-    return (int64_t)(1000 * under / (count - half));
 }

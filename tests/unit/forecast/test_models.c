@@ -20,7 +20,7 @@ static struct bench bench; /* One test, one process. */
 static struct forecast_data *bench_make(size_t count, size_t day, size_t week) {
     for (size_t i = 0; i < count; i++)
         bench.last[i + 1] = isnan(bench.y[i]) ? bench.last[i] : (uint32_t)(i + 1);
-    bench.data = (struct forecast_data){bench.y, bench.saturated, bench.last, count, day, week};
+    bench.data = (struct forecast_data){bench.y, bench.saturated, bench.last, count, STEP_MS, day, week};
     return &bench.data;
 }
 
@@ -103,15 +103,19 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
     struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
     struct forecast_grid grid = {.knots = {1, 20, DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31};
     grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
-    double before[4][8];
+    double before[5][8];
     for (int round = 0; round < 2; round++) {
-        struct forecast_model models[4] = {forecast_last_value(), forecast_seasonal_naive(DAY, "naive"),
+        struct forecast_model models[5] = {forecast_last_value(), forecast_seasonal_naive(DAY, "naive"),
                                            forecast_profile(data, &grid, DAY, "mean", &arena)};
         cr_assert(forecast_holt_winters(data, &grid, &arena, &models[3]));
         cr_assert_eq(models[3].season, DAY);
-        for (size_t m = 0; m < 4; m++) {
+        cr_assert(forecast_direct(data, &grid, &arena, &models[4]));
+        for (size_t m = 0; m < 5; m++) {
             for (size_t k = 0; k < 8; k++) {
-                double point = models[m].point(&models[m], data, change - 100 * (k / 4), 1 + 70 * (k % 4));
+                size_t origin = change - 100 * (k / 4), step = 1 + 70 * (k % 4);
+                double point = models[m].point(&models[m], data, origin, step);
+                if (models[m].scale)
+                    point += 1000 * models[m].scale(&models[m], data, origin, step);
                 if (round)
                     cr_expect_eq(point, before[m][k], "%s, case %zu", models[m].name, k);
                 before[m][k] = point;
@@ -133,6 +137,59 @@ Test(forecast_profile, seasonal_mean_reads_whole_seasons_back) {
     /* Mean of days 0..5 is 2.5; the last deviation is 5 - mean(0..4) = 3, which wears off fully or less. */
     double point = model.point(&model, data, 6 * DAY, 1);
     cr_assert(point >= 2.5 && point <= 5.5 + 1e-9, "%g", point);
+    arena_release(&arena);
+}
+
+/* A series whose next value is half the last one and half the same moment of yesterday: exactly what it can learn. */
+Test(forecast_direct, learns_what_mixes_today_and_yesterday) {
+    struct chance c = {5};
+    size_t count = 14 * DAY;
+    for (size_t i = 0; i < count; i++)
+        bench.y[i] = i < DAY ? 50 + 20 * sin(2 * M_PI * (double)i / DAY) + 10 * (chance_next(&c) - 0.5)
+                             : 0.5 * bench.y[i - 1] + 0.5 * bench.y[i - DAY] + 2 * (chance_next(&c) - 0.5);
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(count, DAY, 0);
+    struct forecast_grid grid = forecast_grid_make(data, 1);
+    struct forecast_model model, naive = forecast_last_value();
+    cr_assert(forecast_direct(data, &grid, &arena, &model));
+    double off = 0, naive_off = 0;
+    for (size_t origin = 7 * DAY; origin < count; origin++) {
+        off += fabs(bench.y[origin] - model.point(&model, data, origin, 1));
+        naive_off += fabs(bench.y[origin] - naive.point(&naive, data, origin, 1));
+    }
+    cr_expect_lt(off / (double)(7 * DAY), 0.75, "noise alone has a mean absolute error of 0.5");
+    cr_expect_lt(off, 0.9 * naive_off);
+    arena_release(&arena);
+}
+
+Test(forecast_direct, knows_calm_moments_from_restless_ones) {
+    struct chance c = {6};
+    size_t count = 14 * DAY;
+    for (size_t i = 0; i < count; i++) /* Restless in the first half of each day. */
+        bench.y[i] = 50 + (i % DAY < DAY / 2 ? 20 : 1) * (chance_next(&c) - 0.5);
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(count, DAY, 0);
+    struct forecast_grid grid = forecast_grid_make(data, 12);
+    struct forecast_model model;
+    cr_assert(forecast_direct(data, &grid, &arena, &model));
+    size_t noon = 12 * DAY + DAY / 4, midnight = 12 * DAY + 3 * DAY / 4;
+    cr_expect_gt(model.scale(&model, data, noon, 6), 3 * model.scale(&model, data, midnight, 6));
+    arena_release(&arena);
+}
+
+Test(forecast_shift, only_a_level_never_seen_is_a_shift) {
+    struct chance c = {8};
+    struct arena arena = {0};
+    for (size_t i = 0; i < 10 * DAY; i++)
+        bench.y[i] = 10 + 5 * sin(2 * M_PI * (double)i / DAY) + chance_next(&c);
+    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY, &arena), 0.2);
+    for (size_t i = 10 * DAY - 40; i < 10 * DAY; i++)
+        bench.y[i] += 20;
+    cr_expect_gt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY, &arena), 0.95);
+    for (size_t i = 6 * DAY; i < 6 * DAY + 60; i++) /* It has been there before, and went back. */
+        bench.y[i] += 25;
+    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY, &arena), 0.6);
+    cr_expect_eq(forecast_shift(bench_make(2 * DAY, DAY, 0), DAY, &arena), 0, "too short to tell");
     arena_release(&arena);
 }
 
@@ -169,7 +226,7 @@ Test(forecast_score, quantiles_of_any_sample_are_monotone) {
 Test(forecast_score, the_grid_ends_at_the_horizon_and_at_the_newest_origin) {
     for (size_t steps = 1; steps <= FORECAST_STEPS_MAX; steps = steps * 3 + 1) {
         for (size_t count = 1; count < 4000; count = count * 2 + 1) {
-            struct forecast_data data = {.count = count};
+            struct forecast_data data = {.count = count, .step_ms = STEP_MS};
             struct forecast_grid grid = forecast_grid_make(&data, steps);
             cr_assert_eq(grid.knots[grid.knot_count - 1], steps);
             cr_assert_leq(grid.origin_count, FORECAST_ORIGINS_MAX);

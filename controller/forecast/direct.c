@@ -1,0 +1,457 @@
+/*
+ * The direct regression: for each distance, demand there is a weighted sum of what is known at the origin - the levels
+ * of the last minutes, hours and days, the same moment of past days and weeks - each as its difference from the last
+ * value, so that a shift of the whole series shifts the forecast. Fitted by ridge regression (Hoerl & Kennard 1970)
+ * with Huber's weights (1964), separately for each distance (Marcellino, Stock & Watson 2006: "direct" multi-step
+ * forecasts). The spread is a second regression, with non-negative weights, of the size of the errors on the recent
+ * roughness.
+ *
+ * The origins are gone through in order, in blocks: a block is foretold with what was learned from the blocks before
+ * it, and learned from afterwards. So the errors at past origins are those of a forecaster that did not know the
+ * future.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <string.h>
+
+#include "forecast/forecast_internal.h"
+
+#define FEATURES_MAX 16
+#define SCALES 8
+#define BLOCKS_MAX 10
+#define RIDGE 0.05
+#define RIDGE_ALL 1e-4
+#define HUBER 1.0            /* In mean absolute errors: between a mean and a median regression. */
+#define ERROR_CAP 6.0        /* In mean absolute errors: one outage does not set the spread. */
+#define SCALE_FLOOR 0.05     /* The same. */
+#define HALF_LIFE_SEASONS 14 /* Of what was learned. */
+#define SEASONS_BACK 7
+#define WEEKS_BACK 4
+#define SMOOTH_MS 1800000 /* Half the width of the window around the same moment of past seasons. */
+#define SCALE_RIDGE 0.05  /* Against sizes that were next to nothing so far: a small share of them means nothing. */
+#define SCALE_ROUNDS 20
+#define TINY 1e-300
+
+/* What the features are looked up from; index t is the slot. */
+struct history_sums {
+    double *sum, *rough; /* Over the slots before t: of y, and of the absolute changes. Gaps add nothing. */
+    uint32_t *used;      /* How many of them were no gaps. */
+    double *smooth;      /* Mean around t. NaN unknown. */
+    double *profile;     /* Mean of `smooth` at t - 1, - 2, ... seasons; count + season elements. */
+    double *spread;      /* Mean absolute difference of them from it. */
+    double *anomaly;     /* Sum over the slots before t of y - profile, */
+    uint32_t *compared;  /* and of how many. */
+    double *weekly;      /* Mean of `smooth` at t - 1, - 2, ... weeks; count + week elements. */
+};
+
+struct knot_fit {
+    size_t step;
+    size_t block_count;
+    size_t starts[BLOCKS_MAX + 1]; /* First origin that the weights of a block are in force for. */
+    double weights[BLOCKS_MAX + 1][FEATURES_MAX], scales[BLOCKS_MAX + 1][SCALES];
+    double floors[BLOCKS_MAX + 1];
+};
+
+struct direct {
+    struct history_sums sums;
+    size_t season, week, hour, smooth; /* In steps; week and smooth may be 0. */
+    size_t feature_count;
+    struct knot_fit knots[FORECAST_KNOTS_MAX];
+    size_t knot_count;
+};
+
+static double window_mean(const struct history_sums *s, size_t from, size_t to) {
+    uint32_t used = s->used[to] - s->used[from];
+    return used ? (s->sum[to] - s->sum[from]) / (double)used : NAN;
+}
+
+static double recent_mean(const struct history_sums *s, size_t origin, size_t length) {
+    return window_mean(s, origin > length ? origin - length : 0, origin);
+}
+
+/* How far the last slots were from what past days say of them. */
+static double recent_anomaly(const struct history_sums *s, size_t origin, size_t length) {
+    size_t from = origin > length ? origin - length : 0;
+    uint32_t used = s->compared[origin] - s->compared[from];
+    return used ? (s->anomaly[origin] - s->anomaly[from]) / (double)used : NAN;
+}
+
+static double recent_roughness(const struct history_sums *s, size_t origin, size_t length) {
+    size_t from = origin > length ? origin - length : 0;
+    uint32_t used = s->used[origin] - s->used[from];
+    return used ? (s->rough[origin] - s->rough[from]) / (double)used : 0;
+}
+
+static void past_means(const double *smooth, size_t count, size_t season, size_t seasons, double *mean,
+                       double *spread) {
+    for (size_t t = 0; t < count + season; t++) {
+        double values[SEASONS_BACK], sum = 0;
+        size_t used = 0;
+        for (size_t back = season; back <= t && back <= seasons * season; back += season) {
+            if (t - back >= count || isnan(smooth[t - back]))
+                continue;
+            values[used] = smooth[t - back];
+            sum += values[used++];
+        }
+        mean[t] = used ? sum / (double)used : NAN;
+        if (!spread)
+            continue;
+        double difference = 0;
+        for (size_t i = 0; i < used; i++)
+            difference += fabs(values[i] - mean[t]);
+        spread[t] = used > 1 ? difference / (double)used : NAN;
+    }
+}
+
+static void sums_make(struct direct *d, const struct forecast_data *data, struct arena *scratch) {
+    struct history_sums *s = &d->sums;
+    size_t count = data->count;
+    s->sum = arena_alloc_array(scratch, count + 1, sizeof(double));
+    s->rough = arena_alloc_array(scratch, count + 1, sizeof(double));
+    s->used = arena_alloc_array(scratch, count + 1, sizeof(*s->used));
+    double previous = NAN;
+    for (size_t t = 0; t < count; t++) {
+        bool is_gap = isnan(data->y[t]);
+        s->sum[t + 1] = s->sum[t] + (is_gap ? 0 : data->y[t]);
+        s->rough[t + 1] = s->rough[t] + (is_gap || isnan(previous) ? 0 : fabs(data->y[t] - previous));
+        s->used[t + 1] = s->used[t] + (is_gap ? 0u : 1u);
+        if (!is_gap)
+            previous = data->y[t];
+    }
+    s->smooth = arena_alloc_array(scratch, count, sizeof(double));
+    for (size_t t = 0; t < count; t++) {
+        size_t to = t + d->smooth + 1 < count ? t + d->smooth + 1 : count;
+        s->smooth[t] = window_mean(s, t > d->smooth ? t - d->smooth : 0, to);
+    }
+    s->profile = arena_alloc_array(scratch, count + d->season, sizeof(double));
+    s->spread = arena_alloc_array(scratch, count + d->season, sizeof(double));
+    past_means(s->smooth, count, d->season, SEASONS_BACK, s->profile, s->spread);
+    s->anomaly = arena_alloc_array(scratch, count + 1, sizeof(double));
+    s->compared = arena_alloc_array(scratch, count + 1, sizeof(*s->compared));
+    for (size_t t = 0; t < count; t++) {
+        double anomaly = data->y[t] - s->profile[t];
+        s->anomaly[t + 1] = s->anomaly[t] + (isnan(anomaly) ? 0 : anomaly);
+        s->compared[t + 1] = s->compared[t] + (isnan(anomaly) ? 0u : 1u);
+    }
+    if (d->week) {
+        s->weekly = arena_alloc_array(scratch, count + d->week, sizeof(double));
+        past_means(s->smooth, count, d->week, WEEKS_BACK, s->weekly, NULL);
+    }
+}
+
+/* The moment that stands for `target`: whole seasons earlier, so that all that is looked up around one season before it
+ * lies before the origin. */
+static size_t moment_of(const struct direct *d, size_t season, size_t origin, size_t target) {
+    size_t reach = target + d->smooth;
+    if (reach < origin + season)
+        return target;
+    return target - ((reach - origin - season) / season + 1) * season;
+}
+
+static double or_zero(double value) {
+    return isnan(value) ? 0 : value;
+}
+
+/* What all is measured from: the last value, moved along as past days move. NaN: there is no value. */
+static double base_of(const struct direct *d, const struct forecast_data *data, size_t origin, size_t step) {
+    uint32_t last = data->last[origin];
+    if (!last)
+        return NAN;
+    size_t target = moment_of(d, d->season, origin, origin + step - 1);
+    return data->y[last - 1] + or_zero(d->sums.profile[target] - d->sums.profile[last - 1]);
+}
+
+/* x: differences from `base`; v: sizes of errors to be expected, >= 0. */
+static void features_fill(const struct direct *d, const struct forecast_data *data, size_t origin, size_t step,
+                          double base, double *x, double *v) {
+    const struct history_sums *s = &d->sums;
+    double last = data->y[data->last[origin] - 1];
+    /* Each is a forecast of its own, as its difference from `base`. Spans of hours are taken against past days only: by
+     * themselves they would tell the phase of the day, which is right at one distance and wrong beside it. */
+    const size_t levels[] = {3, d->hour, d->season, 7 * d->season}, spans[] = {d->hour, 3 * d->hour, 6 * d->hour};
+    size_t n = 0;
+    for (size_t i = 0; i < 4; i++)
+        x[n++] = recent_mean(s, origin, levels[i]) - base;
+    size_t target = moment_of(d, d->season, origin, origin + step - 1), before = origin - 1;
+    double profile = s->profile[target], profile_now = s->profile[before];
+    double yesterday = target >= d->season ? data->y[target - d->season] : NAN;
+    double around = target >= d->season ? s->smooth[target - d->season] : NAN;
+    double around_now = before >= d->season + d->smooth ? s->smooth[before - d->season] : NAN;
+    for (size_t i = 0; i < 3; i++)
+        x[n++] = profile + recent_anomaly(s, origin, spans[i]) - base;
+    x[n++] = yesterday - base;
+    x[n++] = around - base;
+    x[n++] = profile - base;
+    x[n++] = last - base;
+    x[n++] = last + around - around_now - base;
+    if (d->week) {
+        size_t week_target = moment_of(d, d->week, origin, origin + step - 1);
+        double weekly = s->weekly[week_target], weekly_now = s->weekly[before];
+        bool is_known = !isnan(weekly) && !isnan(weekly_now);
+        x[n] = is_known ? weekly - base : x[n - 3];
+        x[n + 1] = is_known ? last + weekly - weekly_now - base : 0;
+    }
+    for (size_t i = 0; i < d->feature_count; i++)
+        x[i] = or_zero(x[i]);
+    v[0] = recent_roughness(s, origin, d->hour);
+    v[1] = recent_roughness(s, origin, 6 * d->hour);
+    v[2] = recent_roughness(s, origin, d->season);
+    v[3] = recent_roughness(s, origin, 7 * d->season);
+    v[4] = isnan(s->spread[target]) ? v[2] : s->spread[target];
+    v[5] = fabs(or_zero(profile_now - last));
+    v[6] = fabs(or_zero(profile - last));
+    v[7] = 0; /* The constant: filled in by the fit, which knows the size of the errors. */
+}
+
+/* Solves (a + ridge) x = b for a symmetric positive a by Cholesky's factors; a and b are overwritten, b becomes x. */
+static void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
+    for (size_t j = 0; j < n; j++) {
+        double diagonal = a[j][j];
+        for (size_t k = 0; k < j; k++)
+            diagonal -= a[j][k] * a[j][k];
+        a[j][j] = diagonal > TINY ? sqrt(diagonal) : 0;
+        for (size_t i = j + 1; i < n; i++) {
+            double sum = a[i][j];
+            for (size_t k = 0; k < j; k++)
+                sum -= a[i][k] * a[j][k];
+            a[i][j] = a[j][j] > 0 ? sum / a[j][j] : 0;
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < i; k++)
+            b[i] -= a[i][k] * b[k];
+        b[i] = a[i][i] > 0 ? b[i] / a[i][i] : 0;
+    }
+    for (size_t i = n; i-- > 0;) {
+        for (size_t k = i + 1; k < n; k++)
+            b[i] -= a[k][i] * b[k];
+        b[i] = a[i][i] > 0 ? b[i] / a[i][i] : 0;
+    }
+}
+
+/* What one distance is learned from. */
+struct learner {
+    size_t features;
+    double xx[FEATURES_MAX][FEATURES_MAX], xy[FEATURES_MAX];
+    double vv[SCALES][SCALES], ve[SCALES];
+    double error; /* Mean absolute; < 0: none yet. */
+    double weights[FEATURES_MAX], scales[SCALES];
+};
+
+struct example {
+    double x[FEATURES_MAX], v[SCALES], y, age;
+};
+
+static double dot(const double *a, const double *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += a[i] * b[i];
+    return sum;
+}
+
+static void learner_solve(struct learner *l) {
+    double a[FEATURES_MAX][FEATURES_MAX];
+    memcpy(a, l->xx, sizeof(a));
+    memcpy(l->weights, l->xy, sizeof(l->weights));
+    double trace = 0;
+    for (size_t i = 0; i < l->features; i++)
+        trace += l->xx[i][i];
+    /* Relative to each feature's own size; and to that of all, for those that were next to nothing so far. */
+    for (size_t i = 0; i < l->features; i++)
+        a[i][i] += RIDGE * l->xx[i][i] + RIDGE_ALL * trace + TINY;
+    solve(a, l->weights, l->features);
+}
+
+/* Multiplicative updates for non-negative least squares (Lee & Seung 2001). */
+static void scales_solve(struct learner *l) {
+    double constant = l->vv[SCALES - 1][SCALES - 1]; /* The sum of squared errors, nearly. */
+    for (int round = 0; round < SCALE_ROUNDS; round++) {
+        double next[SCALES];
+        for (size_t i = 0; i < SCALES; i++) {
+            double divisor = dot(l->vv[i], l->scales, SCALES) + SCALE_RIDGE * constant * l->scales[i];
+            next[i] = divisor > TINY ? l->scales[i] * l->ve[i] / divisor : 0;
+        }
+        memcpy(l->scales, next, sizeof(next));
+    }
+}
+
+static void learn_point(struct learner *l, const struct example *e, double error) {
+    double limit = HUBER * l->error, w = e->age;
+    if (fabs(error) > limit)
+        w *= limit / fabs(error);
+    for (size_t i = 0; i < l->features; i++) {
+        for (size_t j = 0; j <= i; j++)
+            l->xx[i][j] += w * e->x[i] * e->x[j];
+        l->xy[i] += w * e->x[i] * e->y;
+    }
+}
+
+static void learn_scale(struct learner *l, const struct example *e, double error) {
+    double size = fmin(fabs(error), ERROR_CAP * l->error);
+    for (size_t i = 0; i < SCALES; i++) {
+        for (size_t j = 0; j < SCALES; j++)
+            l->vv[i][j] += e->age * e->v[i] * e->v[j];
+        l->ve[i] += e->age * e->v[i] * size;
+    }
+}
+
+static double mean_error(const struct learner *l, const struct example *examples, size_t count) {
+    double sum = 0, weight = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += examples[i].age * fabs(examples[i].y - dot(l->weights, examples[i].x, l->features));
+        weight += examples[i].age;
+    }
+    return weight > 0 ? sum / weight : 0;
+}
+
+/* Learns from a block that has been foretold. The first one is gone through twice: nothing was known of it. */
+static void learn_block(struct learner *l, struct example *examples, size_t count, bool is_first) {
+    double error = mean_error(l, examples, count);
+    l->error = l->error < 0 ? error : 0.5 * (l->error + error);
+    if (is_first) {
+        for (size_t i = 0; i < count; i++)
+            learn_point(l, &examples[i], 0);
+        learner_solve(l);
+        memset(l->xx, 0, sizeof(l->xx));
+        memset(l->xy, 0, sizeof(l->xy));
+        l->error = mean_error(l, examples, count);
+        for (size_t i = 0; i < SCALES; i++)
+            l->scales[i] = 1.0 / SCALES;
+    }
+    for (size_t i = 0; i < count; i++)
+        examples[i].v[SCALES - 1] = l->error;
+    for (size_t i = 0; i < count; i++) {
+        double off = examples[i].y - dot(l->weights, examples[i].x, l->features);
+        learn_point(l, &examples[i], off);
+        learn_scale(l, &examples[i], off);
+    }
+    learner_solve(l);
+    scales_solve(l);
+}
+
+static void fit_keep(struct knot_fit *fit, const struct learner *l, size_t start) {
+    size_t b = fit->block_count++;
+    fit->starts[b] = start;
+    memcpy(fit->weights[b], l->weights, sizeof(l->weights));
+    memcpy(fit->scales[b], l->scales, sizeof(l->scales));
+    fit->floors[b] = SCALE_FLOOR * l->error;
+    fit->scales[b][SCALES - 1] *= l->error; /* The constant's feature is 1 from here on. */
+}
+
+static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
+                       struct knot_fit *fit, struct example *examples) {
+    struct learner l = {.features = d->feature_count, .error = -1};
+    size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0, learned = 0;
+    for (size_t i = 0; i <= grid->origin_count; i++) {
+        size_t origin = i < grid->origin_count ? forecast_origin(grid, i) : data->count;
+        if ((pending >= per_block || i == grid->origin_count) && pending > 0) {
+            learn_block(&l, examples, pending, learned == 0);
+            learned += pending;
+            pending = 0;
+            /* In force only once the last target learned from is past. */
+            size_t start = origin + fit->step - 1;
+            fit_keep(fit, &l, i < grid->origin_count ? start : data->count);
+        }
+        if (i == grid->origin_count || origin + fit->step > data->count)
+            continue;
+        size_t target = origin + fit->step - 1;
+        double base = base_of(d, data, origin, fit->step), y = data->y[target] - base;
+        if (isnan(y) || data->saturated[target])
+            continue;
+        struct example *e = &examples[pending++];
+        features_fill(d, data, origin, fit->step, base, e->x, e->v);
+        e->y = y;
+        e->age = exp2(-(double)(data->count - origin) / (double)(HALF_LIFE_SEASONS * d->season));
+    }
+}
+
+static const struct knot_fit *knot_at(const struct direct *d, size_t step, size_t *right, double *w) {
+    size_t k = 0;
+    while (k + 1 < d->knot_count && d->knots[k].step < step)
+        k++;
+    *right = k;
+    size_t left = k && d->knots[k].step > step ? k - 1 : k;
+    *w = left < k ? log((double)step / (double)d->knots[left].step) /
+                        log((double)d->knots[k].step / (double)d->knots[left].step)
+                  : 0;
+    return &d->knots[left];
+}
+
+/* The block in force at an origin; -1: nothing had been learned. */
+static int block_at(const struct knot_fit *fit, size_t origin) {
+    int b = (int)fit->block_count - 1;
+    while (b >= 0 && fit->starts[b] > origin)
+        b--;
+    return b;
+}
+
+/* A forecast beyond all that the features suggest is an extrapolation that nothing supports. */
+static double fit_point(const struct direct *d, const struct knot_fit *fit, size_t origin, const double *x) {
+    int b = block_at(fit, origin);
+    if (b < 0)
+        return NAN;
+    double low = 0, high = 0;
+    for (size_t i = 0; i < d->feature_count; i++) {
+        low = fmin(low, x[i]);
+        high = fmax(high, x[i]);
+    }
+    return fmax(low, fmin(high, dot(fit->weights[b], x, d->feature_count)));
+}
+
+static double fit_scale(const struct knot_fit *fit, size_t origin, const double *v) {
+    int b = block_at(fit, origin);
+    return b < 0 ? NAN : dot(fit->scales[b], v, SCALES) + fit->floors[b] + TINY;
+}
+
+static double direct_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
+                           size_t step) {
+    const struct direct *d = model->state;
+    double base = base_of(d, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
+    if (isnan(base))
+        return NAN;
+    size_t right;
+    const struct knot_fit *left = knot_at(d, step, &right, &w);
+    features_fill(d, data, origin, step, base, x, v);
+    double point = fit_point(d, left, origin, x);
+    return base + (w > 0 ? (1 - w) * point + w * fit_point(d, &d->knots[right], origin, x) : point);
+}
+
+static double direct_scale(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
+                           size_t step) {
+    const struct direct *d = model->state;
+    double base = base_of(d, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
+    if (isnan(base))
+        return NAN;
+    size_t right;
+    const struct knot_fit *left = knot_at(d, step, &right, &w);
+    features_fill(d, data, origin, step, base, x, v);
+    v[SCALES - 1] = 1;
+    double scale = fit_scale(left, origin, v);
+    return w > 0 ? (1 - w) * scale + w * fit_scale(&d->knots[right], origin, v) : scale;
+}
+
+bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
+                     struct forecast_model *ret) {
+    size_t season = data->day ? data->day : data->week;
+    if (!season || grid->origin_count < 2 * FORECAST_ERRORS_MIN)
+        return false;
+    struct direct *d = arena_alloc(scratch, sizeof(*d));
+    d->season = season;
+    d->week = season < data->week ? data->week : 0;
+    d->hour = (size_t)((3600000 + data->step_ms / 2) / data->step_ms);
+    if (d->hour == 0)
+        d->hour = 1;
+    d->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
+    d->feature_count = d->week ? 14 : 12;
+    sums_make(d, data, scratch);
+    struct example *examples = arena_alloc_array(scratch, FORECAST_ORIGINS_MAX, sizeof(*examples));
+    d->knot_count = grid->knot_count;
+    for (size_t k = 0; k < grid->knot_count; k++) {
+        d->knots[k].step = grid->knots[k];
+        knot_learn(d, data, grid, &d->knots[k], examples);
+    }
+    *ret = (struct forecast_model){
+        .name = "direct", .season = season, .point = direct_point, .scale = direct_scale, .state = d};
+    return true;
+}

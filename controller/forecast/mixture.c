@@ -1,0 +1,319 @@
+/*
+ * The mixture. Each model's spread is what its own errors were at past origins, at the same distance; the models'
+ * quantiles are averaged (Vincent 1912; Lichtendahl, Grushka-Cockayne & Winkler 2013) with weights for each distance
+ * and quantile that follow from their recent pinball loss (as in CRPS learning, Berrisch & Ziel 2021). What the average
+ * still gets wrong is added as a conformal correction (Romano, Patterson & Candes 2019). A quantile is never judged on
+ * the errors it was taken from: the older half of the origins is judged by the newer one, and the other way round.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "forecast/forecast_internal.h"
+
+#define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
+#define SHARPNESS 10          /* Power of the inverse loss. */
+#define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
+
+/* What one model said of one distance, at each origin. NaN: nothing. */
+struct record {
+    double point[FORECAST_ORIGINS_MAX], scale[FORECAST_ORIGINS_MAX];
+    double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half. */
+    size_t used;
+};
+
+struct knot_view {
+    const struct forecast_data *data;
+    const struct forecast_grid *grid;
+    const struct forecast *f;
+    size_t step, count; /* Origins whose target is known. */
+    double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX];
+    double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
+};
+
+static double scale_of(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
+                       size_t step) {
+    return model->scale ? model->scale(model, data, origin, step) : 1;
+}
+
+static void knot_open(struct knot_view *view, size_t season) {
+    view->count = 0;
+    for (size_t i = 0; i < view->grid->origin_count; i++) {
+        size_t origin = forecast_origin(view->grid, i), target = origin + view->step - 1;
+        if (target >= view->data->count)
+            break;
+        view->y[i] = view->data->y[target];
+        double age = (double)(view->data->count - 1 - target);
+        view->ages[i] = season ? exp2(-age / (HALF_LIFE_SEASONS * (double)season)) : 1;
+        view->unit[i] = 1;
+        view->count++;
+    }
+}
+
+/* A target at the ceiling was at least that: an error below it says nothing. */
+static bool is_censored(const struct knot_view *view, size_t i, double error) {
+    return error < 0 && view->data->saturated[forecast_origin(view->grid, i) + view->step - 1];
+}
+
+static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
+                        double *offsets) {
+    double sorted[FORECAST_ORIGINS_MAX];
+    size_t counts[2] = {0, 0};
+    for (size_t i = 0; i < view->count; i++) {
+        size_t origin = forecast_origin(view->grid, i);
+        double point = model->point(model, view->data, origin, view->step);
+        double scale = isnan(point) ? NAN : scale_of(model, view->data, origin, view->step);
+        double error = (view->y[i] - point) / scale;
+        bool is_used = !isnan(error) && !is_censored(view, i, error);
+        record->point[i] = is_used ? point : NAN;
+        record->scale[i] = scale;
+        counts[0] += is_used;
+    }
+    record->used = counts[0];
+    if (record->used < FORECAST_ERRORS_MIN)
+        return;
+    /* Halves of what is there, in the order of time. */
+    size_t half = record->used / 2, n = 0;
+    for (size_t i = 0; i < view->count; i++)
+        if (!isnan(record->point[i]))
+            sorted[n++] = (view->y[i] - record->point[i]) / record->scale[i];
+    counts[0] = half;
+    counts[1] = n - half;
+    forecast_sort(sorted, half);
+    forecast_sort(sorted + half, n - half);
+    for (size_t j = 0; j < view->f->quantile_count; j++)
+        for (size_t h = 0; h < 2; h++)
+            record->halves[h][j] = forecast_quantile(sorted + h * half, counts[h], view->f->quantiles[j]);
+    forecast_sort(sorted, n);
+    for (size_t j = 0; j < view->f->quantile_count; j++)
+        offsets[j] = forecast_quantile(sorted, n, view->f->quantiles[j]);
+}
+
+static double pinball(double above, double q) {
+    return above >= 0 ? q * above : (q - 1) * above;
+}
+
+/* By the quantiles of the half that origin i is not in. */
+static double said(const struct record *record, const struct knot_view *view, size_t i, size_t j) {
+    size_t other = 2 * i < view->count ? 1 : 0;
+    return record->point[i] + record->scale[i] * record->halves[other][j];
+}
+
+static double record_loss(const struct record *record, const struct knot_view *view, size_t j) {
+    double sum = 0, weight = 0;
+    if (record->used < FORECAST_ERRORS_MIN)
+        return NAN;
+    for (size_t i = 0; i < view->count; i++) {
+        if (isnan(record->point[i]))
+            continue;
+        sum += view->ages[i] * pinball(view->y[i] - said(record, view, i, j), view->f->quantiles[j]);
+        weight += view->ages[i];
+    }
+    return weight > 0 ? sum / weight : NAN;
+}
+
+/* `losses` NaN: no weight. False: nobody has any. */
+static bool weights_make(const double *losses, size_t count, double *ret) {
+    double best = INFINITY, worst = 0, sum = 0;
+    for (size_t m = 0; m < count; m++) {
+        if (isnan(losses[m]))
+            continue;
+        best = fmin(best, losses[m]);
+        worst = fmax(worst, losses[m]);
+    }
+    double least = LOSS_MIN * worst;
+    for (size_t m = 0; m < count; m++) {
+        if (isnan(losses[m]))
+            ret[m] = 0;
+        else
+            ret[m] = worst > 0 ? pow(fmax(best, least) / fmax(losses[m], least), SHARPNESS) : 1;
+        sum += ret[m];
+    }
+    for (size_t m = 0; m < count && sum > 0; m++)
+        ret[m] /= sum;
+    return sum > 0;
+}
+
+/* The average at origin i, from the models that said something. */
+static double mixed(const struct record *records, const struct forecast_mixture *mixture, const struct knot_view *view,
+                    size_t k, size_t i, size_t j) {
+    double sum = 0, weight = 0;
+    for (size_t m = 0; m < mixture->count; m++) {
+        double w = mixture->weights[k][j][m];
+        if (w <= 0 || isnan(records[m].point[i]))
+            continue;
+        sum += w * said(&records[m], view, i, j);
+        weight += w;
+    }
+    return weight > 0 ? sum / weight : NAN;
+}
+
+/* Calibrates one quantile of a knot; returns its loss. */
+static double calibrate(struct forecast_mixture *mixture, const struct record *records, const struct knot_view *view,
+                        size_t k, size_t j) {
+    double off[FORECAST_ORIGINS_MAX], sum = 0, weight = 0, q = view->f->quantiles[j];
+    size_t used = 0, under = 0;
+    for (size_t i = 0; i < view->count; i++) {
+        double above = view->y[i] - mixed(records, mixture, view, k, i, j);
+        if (isnan(above) || isnan(view->unit[i]) || is_censored(view, i, above))
+            continue;
+        off[used++] = above / view->unit[i];
+        under += above <= 0;
+        sum += view->ages[i] * pinball(above, q);
+        weight += view->ages[i];
+    }
+    if (used < FORECAST_ERRORS_MIN)
+        return NAN;
+    if (k == 0 && j + 1 == view->f->quantile_count)
+        mixture->coverage_per_mille = (int64_t)(1000 * under / used);
+    forecast_sort(off, used);
+    mixture->shifts[k][j] = forecast_quantile(off, used, q);
+    return weight > 0 ? sum / weight : NAN;
+}
+
+/* The correction is as wide as a model that knows calm from restless moments says: narrower in calm ones, and never
+ * wider than usual, since the scale of a moment that was never seen before is a guess. */
+static double unit_take(struct knot_view *view, const struct forecast_model *model, const struct record *record) {
+    double sorted[FORECAST_ORIGINS_MAX];
+    size_t count = 0;
+    if (!model->scale || 2 * record->used < view->count)
+        return 0;
+    for (size_t i = 0; i < view->count; i++)
+        if (!isnan(record->scale[i]))
+            sorted[count++] = record->scale[i];
+    forecast_sort(sorted, count);
+    double usual = sorted[count / 2];
+    for (size_t i = 0; i < view->count; i++)
+        view->unit[i] = isnan(record->scale[i]) ? NAN : fmin(record->scale[i], usual);
+    return usual;
+}
+
+static void knot_fit(struct forecast_mixture *mixture, struct record *records, struct knot_view *view, size_t k,
+                     double *ret_loss, double *ret_naive) {
+    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}};
+    size_t quantiles = view->f->quantile_count;
+    double weight = view->grid->weights[k];
+    *ret_loss = *ret_naive = 0;
+    mixture->is_known[k] = true;
+    for (size_t m = 0; m < mixture->count; m++) {
+        double offsets[FORECAST_QUANTILES_MAX] = {0};
+        record_fill(&records[m], &mixture->models[m], view, offsets);
+        for (size_t j = 0; j < quantiles; j++) {
+            mixture->offsets[k][j][m] = offsets[j];
+            losses[j][m] = record_loss(&records[m], view, j);
+        }
+        mixture->units[k] = fmax(mixture->units[k], unit_take(view, &mixture->models[m], &records[m]));
+    }
+    for (size_t j = 0; j < quantiles; j++) {
+        mixture->is_known[k] &= weights_make(losses[j], mixture->count, mixture->weights[k][j]);
+        *ret_loss += weight * calibrate(mixture, records, view, k, j) / (double)quantiles;
+        *ret_naive += weight * losses[j][0] / (double)quantiles;
+    }
+}
+
+static void leader_find(struct forecast_mixture *mixture, const struct forecast_grid *grid, size_t quantiles) {
+    double best = -1;
+    for (size_t m = 0; m < mixture->count; m++) {
+        double sum = 0;
+        for (size_t k = 0; k < grid->knot_count; k++)
+            for (size_t j = 0; j < quantiles && mixture->is_known[k]; j++)
+                sum += mixture->weights[k][j][m] * grid->weights[k];
+        if (sum > best) {
+            best = sum;
+            mixture->leader = m;
+        }
+    }
+}
+
+/* All weight on one model, in part. */
+static void weights_move(struct forecast_mixture *mixture, size_t to, double share) {
+    for (size_t k = 0; k < FORECAST_KNOTS_MAX; k++) {
+        for (size_t j = 0; j < FORECAST_QUANTILES_MAX; j++) {
+            for (size_t m = 0; m < mixture->count; m++)
+                mixture->weights[k][j][m] = (1 - share) * mixture->weights[k][j][m] + (m == to ? share : 0);
+            mixture->shifts[k][j] *= 1 - share;
+        }
+    }
+}
+
+void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
+                          const struct forecast_grid *grid, const struct forecast *f, double shift,
+                          struct arena *scratch) {
+    struct record *records = arena_alloc_array(scratch, mixture->count, sizeof(*records));
+    struct knot_view *view = arena_alloc(scratch, sizeof(*view));
+    *view = (struct knot_view){.data = data, .grid = grid, .f = f};
+    double loss = 0, naive = 0, weight = 0;
+    mixture->coverage_per_mille = -1;
+    for (size_t k = 0; k < grid->knot_count; k++) {
+        double knot_loss, knot_naive;
+        view->step = grid->knots[k];
+        knot_open(view, mixture->season);
+        knot_fit(mixture, records, view, k, &knot_loss, &knot_naive);
+        if (isnan(knot_loss) || isnan(knot_naive))
+            continue;
+        loss += knot_loss;
+        naive += knot_naive;
+        weight += grid->weights[k];
+    }
+    mixture->loss = weight > 0 ? loss / weight : NAN;
+    mixture->naive_loss = weight > 0 ? naive / weight : NAN;
+    if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
+        weights_move(mixture, 0, 1);
+        mixture->loss = mixture->naive_loss;
+    } else if (shift > 0) {
+        weights_move(mixture, mixture->last_value, shift);
+    }
+    leader_find(mixture, grid, f->quantile_count);
+}
+
+/* The newest knot at or before k that has errors; beyond it the spread grows with the square root of the distance where
+ * no season ties the models down. */
+static size_t knot_known(const struct forecast_mixture *mixture, size_t k) {
+    while (k > 0 && !mixture->is_known[k])
+        k--;
+    return k;
+}
+
+void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
+                         const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret) {
+    size_t right = 0;
+    while (grid->knots[right] < step)
+        right++;
+    size_t left = right && grid->knots[right] > step ? right - 1 : right;
+    double w = left < right ? log((double)step / (double)grid->knots[left]) /
+                                  log((double)grid->knots[right] / (double)grid->knots[left])
+                            : 0;
+    double points[FORECAST_MODELS_MAX], scales[FORECAST_MODELS_MAX], unit = INFINITY;
+    for (size_t m = 0; m < mixture->count; m++) {
+        const struct forecast_model *model = &mixture->models[m];
+        points[m] = model->point(model, data, data->count, step);
+        scales[m] = isnan(points[m]) ? NAN : scale_of(model, data, data->count, step);
+        if (model->scale && !isnan(scales[m]))
+            unit = scales[m];
+    }
+    for (size_t j = 0; j < f->quantile_count; j++)
+        ret[j] = 0;
+    const size_t at[2] = {left, right};
+    const double shares[2] = {1 - w, w};
+    for (size_t side = 0; side < 2; side++) {
+        if (shares[side] <= 0)
+            continue;
+        size_t k = knot_known(mixture, at[side]);
+        double growth =
+            mixture->season || k == at[side] ? 1 : sqrt((double)grid->knots[at[side]] / (double)grid->knots[k]);
+        double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1;
+        for (size_t j = 0; j < f->quantile_count; j++) {
+            double sum = 0, weight = 0;
+            for (size_t m = 0; m < mixture->count; m++) {
+                double share = mixture->weights[k][j][m];
+                if (share <= 0 || isnan(points[m]) || isnan(scales[m]))
+                    continue;
+                sum += share * (points[m] + growth * scales[m] * mixture->offsets[k][j][m]);
+                weight += share;
+            }
+            ret[j] += shares[side] * (weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN);
+        }
+    }
+}
