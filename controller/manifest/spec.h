@@ -170,6 +170,9 @@ struct policy {
  * nobody does; the bounds where an autoscaler does and the policy says so; else nothing. */
 enum policy_hold { POLICY_SETS_COUNT, POLICY_SETS_BOUNDS, POLICY_ADVISES };
 enum policy_hold policy_hold_of(const struct policy *policy, const char *manager);
+/* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.
+ */
+int64_t policy_weight(const struct policy *policy, int64_t from_ms, int64_t to_ms);
 bool policy_is_autoscaler(const char *manager); /* "HorizontalPodAutoscaler/web", "ScaledObject/web" */
 
 /* ---- Budget ---- */

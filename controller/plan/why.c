@@ -36,14 +36,25 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
                         (long long)policy->sla.target_utilization_percent, plan_capacity_of(work, row, count), unit);
 }
 
+/* Where a step of the window asks for a stricter quantile than the policy's own. */
+static const char *weight_words(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    double q = plan_policy_quantile(policy, row->weight);
+    if (!(q > plan_policy_quantile(policy, 1)))
+        return "";
+    return arena_printf(work->arena, ", with %.6g %% where sla.slots make it worth %lld times as much", 100 * q,
+                        (long long)row->weight);
+}
+
 static const char *demand_sentence(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
     const char *unit = plan_metric_unit(work->input->policy);
     char span[32];
     duration_format((int64_t)(row->last_step - row->first_step) * f->step_ms, span, sizeof(span));
-    return arena_printf(
-        work->arena, "demand stays under %.1f %s with %.6g %% for the next %s (median %.1f %s; %s, basis %s)",
-        row->demand, unit, 100 * work->quantile, span, row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
+    return arena_printf(work->arena,
+                        "demand stays under %.1f %s with %.6g %% for the next %s%s (median %.1f %s; %s, basis %s)",
+                        row->demand, unit, 100 * plan_policy_quantile(work->input->policy, 1), span,
+                        weight_words(work, row), row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
 }
 
 /* What moved the count away from what demand alone wants; NULL: nothing did. */
