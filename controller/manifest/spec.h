@@ -173,6 +173,8 @@ enum policy_hold policy_hold_of(const struct policy *policy, const char *manager
 /* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.
  */
 int64_t policy_weight(const struct policy *policy, int64_t from_ms, int64_t to_ms);
+/* Whether it is in force at some moment of [from, to). */
+bool policy_event_is_in(const struct policy_event *event, int64_t from_ms, int64_t to_ms);
 bool policy_is_autoscaler(const char *manager); /* "HorizontalPodAutoscaler/web", "ScaledObject/web" */
 
 /* ---- Budget ---- */

@@ -221,6 +221,39 @@ Test(plan_scale, a_shrink_waits_for_a_slot_that_opens_soon) {
     }
 }
 
+/* Now is 02:40; the window ends at 03:00. */
+Test(plan_scale, why_tells_the_events_of_the_window) {
+    struct policy_event events[] = {
+        {.name = "past", .start_ms = NOW_MS - 3600000, .duration_ms = 3600000, .factor_percent = 500},
+        {.name = "sale", .start_ms = NOW_MS + 900000, .duration_ms = 3600000, .factor_percent = 300},
+        {.name = "night", .recurs = true, .duration_ms = 7200000, .factor_percent = 50},
+        {.name = "later", .start_ms = NOW_MS + 1200000, .duration_ms = 3600000, .factor_percent = 200},
+        {.name = "more", .start_ms = NOW_MS, .duration_ms = 60000, .factor_percent = 101},
+        {.name = "most", .start_ms = NOW_MS, .duration_ms = 60000, .factor_percent = 102},
+    };
+    static const struct {
+        size_t count;
+        const char *expected;
+    } rows[] = {{1, NULL},
+                {2, "counts in sale (300 %)"},
+                {4, "counts in sale (300 %), night (50 %)"},
+                {6, "counts in sale (300 %), night (50 %), more (101 %) and 1 more"}};
+    events[2].schedule = slot_of("0 1 * * *", 0, 1).schedule;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.forecast.events = events;
+        w.policy.forecast.event_count = rows[i].count;
+        world_add(&w, 1, 13);
+        struct plan plan = world_plan(&w);
+        const char *second = plan.actions[0].why[1];
+        if (rows[i].expected)
+            cr_expect_str_eq(second, rows[i].expected);
+        else
+            cr_expect_null(strstr(second, "counts in"), "%s", second);
+        arena_release(&w.arena);
+    }
+}
+
 Test(plan_scale, steps_cover_the_window) {
     world_init(&w);
     w.policy.sla.lead_time_ms = 600000;
