@@ -12,7 +12,10 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/clouds.h"
+#include "cli/options.h"
 #include "cli/plot.h"
+#include "forecast/calendar.h"
 #include "forecast/compute.h"
 #include "history/csv.h"
 
@@ -20,11 +23,13 @@
 #define DAY_MS INT64_C(86400000)
 
 static const char usage_text[] =
-    "Usage: trimtab forecast [--horizon STEPS] [--quantiles Q,...] [--origins I,...] [--plot F.svg] SERIES.csv\n"
+    "Usage: trimtab forecast [-f POLICY.yaml] [--horizon STEPS] [--quantiles Q,...] [--origins I,...] [--plot F.svg]\n"
+    "                        SERIES.csv\n"
     "\n"
     "Reads timestamp,value rows (RFC 3339, header optional, \"-\": standard input) and prints quantiles of what comes\n"
     "next as CSV: step,q0.5,... - or origin,step,q0.5,... where the forecast of origin I knows rows 0 to I-1 only.\n"
     "\n"
+    "  -f, --file F.yaml  a ResourcePolicy: its forecast.events are taken off the past and put on the forecast\n"
     "  --horizon STEPS    how many steps ahead, 1 to 4096 (default: a day)\n"
     "  --quantiles Q,...  ascending, between 0 and 1 (default 0.5,0.9,0.95,0.99)\n"
     "  --origins I,...    forecast from these rows instead of from the end\n"
@@ -40,6 +45,8 @@ struct arguments {
     size_t origin_count;
     const char *plot;
     const char *path;
+    const char *file;            /* NULL: no policy */
+    const struct policy *policy; /* Read from it. */
     bool help;
 };
 
@@ -106,6 +113,9 @@ static bool option_read(struct arguments *args, int option) {
     case 'p':
         args->plot = optarg;
         return true;
+    case 'f':
+        args->file = optarg;
+        return true;
     case 'H':
         args->help = true;
         return true;
@@ -116,16 +126,20 @@ static bool option_read(struct arguments *args, int option) {
 
 static bool arguments_read(int argc, char **argv, struct arguments *args) {
     static const struct option options[] = {
-        {"horizon", required_argument, NULL, 'h'}, {"quantiles", required_argument, NULL, 'q'},
-        {"origins", required_argument, NULL, 'o'}, {"plot", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'H'},          {NULL, 0, NULL, 0},
+        {"horizon", required_argument, NULL, 'h'},
+        {"quantiles", required_argument, NULL, 'q'},
+        {"origins", required_argument, NULL, 'o'},
+        {"plot", required_argument, NULL, 'p'},
+        {"file", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'H'},
+        {NULL, 0, NULL, 0},
     };
     static const double defaults[] = {0.5, 0.9, 0.95, 0.99};
     memcpy(args->quantiles, defaults, sizeof(defaults));
     args->quantile_count = ARRAY_LEN(defaults);
     optind = 0; /* Starts over: the main program may have used it. */
     int option;
-    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, "f:", options, NULL)) != -1)
         if (!option_read(args, option))
             return false;
     if (args->help)
@@ -220,7 +234,11 @@ static int forecast_one(const struct arguments *args, const struct history_csv *
     struct arena arena = {0};
     struct error err = {0};
     struct history_series series = history_csv_grid(csv, rows, &arena);
-    const struct forecast_options options = {(size_t)args->horizon, args->quantile_count, args->quantiles, NULL};
+    size_t steps = (size_t)args->horizon;
+    const struct forecast_options options = {
+        steps, args->quantile_count, args->quantiles,
+        args->policy ? calendar_factors(args->policy, series.start_ms, series.step_ms, series.count + steps, &arena)
+                     : NULL};
     struct forecast f;
     forecast_compute(&series, &options, &arena, &f);
     tell(&f, origin);
@@ -257,9 +275,29 @@ static int forecast_all(struct arguments *args, const struct history_csv *csv) {
     return code;
 }
 
+/* The one policy of the file, if a file is named. Else the exit code. */
+static int policy_find(struct arguments *args, struct manifest_set *set) {
+    if (!args->file)
+        return CLI_GO_ON;
+    manifest_load(&args->file, 1, "default", false, set);
+    int code = cli_manifests_check(set);
+    size_t found = 0;
+    for (size_t i = 0; code == CLI_GO_ON && i < set->entry_count; i++) {
+        if (set->entries[i].object->kind != OBJECT_POLICY)
+            continue;
+        args->policy = set->entries[i].object->as.policy;
+        found++;
+    }
+    if (code != CLI_GO_ON || found == 1)
+        return code;
+    fprintf(stderr, "trimtab forecast: %s holds %zu ResourcePolicies; name a file with one\n", args->file, found);
+    return CLI_FAULTS;
+}
+
 int cli_forecast(int argc, char **argv) {
     struct arguments args = {0};
     struct history_csv csv = {0};
+    struct manifest_set set = {0};
     struct error err = {0};
     int code = CLI_USAGE;
     if (!arguments_read(argc, argv, &args)) {
@@ -267,6 +305,8 @@ int cli_forecast(int argc, char **argv) {
     } else if (args.help) {
         fputs(usage_text, stdout);
         code = CLI_DONE;
+    } else if ((code = policy_find(&args, &set)) != CLI_GO_ON) {
+        /* It is said. */
     } else if (history_csv_read(args.path, &csv, &err)) {
         fprintf(stderr, "trimtab forecast: %s\n", err.message);
         code = err.class == ERR_PERMANENT ? CLI_FAULTS : CLI_FAILED;
@@ -274,6 +314,7 @@ int cli_forecast(int argc, char **argv) {
         code = forecast_all(&args, &csv);
     }
     history_csv_release(&csv);
+    manifest_set_release(&set);
     mem_free(args.origins);
     return code;
 }

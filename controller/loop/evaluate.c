@@ -5,6 +5,7 @@
  */
 #include "loop/evaluate.h"
 
+#include "forecast/calendar.h"
 #include "forecast/compute.h"
 
 static bool refuse(struct status_summary *ret, const char *reason, const char *message) {
@@ -32,15 +33,33 @@ bool evaluate_scope(const struct evaluate_access *access, struct arena *arena, s
     return true;
 }
 
+/* The factors of one span of slots. The histories of a policy mostly share theirs. */
+struct span {
+    int64_t start_ms, step_ms;
+    size_t count; /* 0: none yet */
+    const float *factors;
+};
+
+static const float *factors_of(const struct policy *policy, const struct history_series *history, size_t steps,
+                               struct span *last, struct arena *arena) {
+    size_t count = history->count + steps;
+    if (last->count != count || last->start_ms != history->start_ms || last->step_ms != history->step_ms)
+        *last = (struct span){history->start_ms, history->step_ms, count,
+                              calendar_factors(policy, history->start_ms, history->step_ms, count, arena)};
+    return last->factors;
+}
+
 void evaluate_policy(struct plan_input *input, struct arena *arena, struct plan *ret) {
     const struct snapshot *snapshot = input->snapshot;
     double quantiles[FORECAST_QUANTILES_MAX];
     struct forecast_options options = {.quantile_count = plan_quantiles(input->policy, quantiles),
                                        .quantiles = quantiles};
     struct forecast *forecasts = arena_alloc_array(arena, snapshot->resource_count, sizeof(*forecasts));
+    struct span span = {0};
     for (size_t i = 0; i < snapshot->resource_count; i++) {
         const struct history_series *history = &snapshot->resources[i].history;
         options.steps = plan_steps(input->policy, history->step_ms);
+        options.factors = factors_of(input->policy, history, options.steps, &span, arena);
         forecast_compute(history, &options, arena, &forecasts[i]);
     }
     input->forecasts = forecasts;

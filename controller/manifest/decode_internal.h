@@ -108,6 +108,7 @@ const struct object_ref *decode_references(struct decoder *d, const struct place
                                            size_t count_max, size_t *ret_count);
 /* {name} of a secretRef. */
 const char *decode_secret_ref(struct decoder *d, const struct place *up, bool required);
+int64_t decode_window_duration(struct decoder *d, const struct place *at);
 /* schedule, timeZone and duration of a window. */
 void decode_window(struct decoder *d, const struct place *at, struct schedule *ret, int64_t *ret_duration_ms);
 /* Serialised; NULL if absent. */

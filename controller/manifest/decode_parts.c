@@ -109,12 +109,16 @@ const char *decode_secret_ref(struct decoder *d, const struct place *up, bool re
     return decode_text(d, &ref, "name", &text_subdomain, true);
 }
 
+int64_t decode_window_duration(struct decoder *d, const struct place *at) {
+    return decode_duration(d, at, "duration",
+                           DURATION_RULE(.min_ms = MINUTE_MS, .max_ms = 31 * DAY_MS, .required = true));
+}
+
 void decode_window(struct decoder *d, const struct place *at, struct schedule *ret, int64_t *ret_duration_ms) {
     const char *cron = decode_text_borrowed(d, at, "schedule", &text_cron, true);
     struct place zone_at = place_key(at, "timeZone");
     const char *zone = zone_at.json ? decode_text_borrowed(d, at, "timeZone", &text_time_zone, false) : "UTC";
-    *ret_duration_ms =
-        decode_duration(d, at, "duration", DURATION_RULE(.min_ms = MINUTE_MS, .max_ms = 31 * DAY_MS, .required = true));
+    *ret_duration_ms = decode_window_duration(d, at);
     if (zone && !zone_find(zone)) {
         decode_fault(d, &zone_at, "\"%s\" is not in the tz database; write it like Europe/Berlin", zone);
         zone = NULL;

@@ -15,6 +15,7 @@
 #define TARGETS_MAX 32
 #define DATA_MAX 16
 #define EXCLUDE_MAX 64
+#define EVENTS_MAX 64
 #define CAPACITY_MAX 1000000
 #define VCPU_MAX 4096
 
@@ -98,8 +99,49 @@ static void decode_capacity(struct decoder *d, const struct place *spec, struct 
     ret->capacity.max = max;
 }
 
+/* When it is: once at a moment that carries its own offset, or by a schedule in a time zone. */
+static void decode_event_time(struct decoder *d, const struct place *at, struct policy_event *ret) {
+    struct place start = place_key(at, "start"), schedule = place_key(at, "schedule"), zone = place_key(at, "timeZone");
+    ret->recurs = schedule.json != NULL;
+    if (!start.json == !schedule.json)
+        decode_fault(d, at,
+                     start.json ? "has both start and schedule; keep one of them"
+                                : "must have start (once) or schedule (again and again)");
+    if (ret->recurs) {
+        decode_window(d, at, &ret->schedule, &ret->duration_ms);
+        return;
+    }
+    ret->duration_ms = decode_window_duration(d, at);
+    ret->start_ms = decode_time(d, at, "start");
+    if (start.json && zone.json)
+        decode_fault(d, &zone, "goes with schedule; start carries its own offset, like +08:00");
+}
+
+static void decode_events(struct decoder *d, const struct place *forecast, struct policy *ret) {
+    static const char *const keys[] = {"name", "start", "schedule", "duration", "timeZone", "factorPercent", NULL};
+    struct place list;
+    size_t count = decode_list(d, forecast, "events", 0, EVENTS_MAX, &list);
+    struct policy_event *events = count > 0 ? arena_alloc_array(d->arena, count, sizeof(*events)) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct place at = place_index(&list, i), name = place_key(&at, "name");
+        decode_object_at(d, &at, keys);
+        events[i].name = decode_text(d, &at, "name", &text_label, true);
+        for (size_t j = 0; events[i].name && j < i; j++) {
+            if (str_eq(events[i].name, events[j].name)) {
+                decode_fault(d, &name, "\"%s\" stands twice; each event needs a name of its own", events[i].name);
+                break;
+            }
+        }
+        decode_event_time(d, &at, &events[i]);
+        events[i].factor_percent =
+            decode_int(d, &at, "factorPercent", INT_RULE(.min = 1, .max = 10000, .fallback = 100, .required = true));
+    }
+    ret->forecast.events = events;
+    ret->forecast.event_count = count;
+}
+
 static void decode_forecast(struct decoder *d, const struct place *spec, struct policy *ret) {
-    static const char *const keys[] = {"metric", "history", "horizon", NULL};
+    static const char *const keys[] = {"metric", "history", "horizon", "events", NULL};
     struct place at = decode_object(d, spec, "forecast", keys);
     ret->forecast.metric =
         (enum cloud_metric)decode_enum(d, &at, "metric", metric_name, CLOUD_METRIC_COUNT, CLOUD_METRIC_CPU);
@@ -107,6 +149,7 @@ static void decode_forecast(struct decoder *d, const struct place *spec, struct 
         d, &at, "history", DURATION_RULE(.min_ms = HOUR_MS, .max_ms = 366 * DAY_MS, .fallback_ms = 14 * DAY_MS));
     ret->forecast.horizon_ms = decode_duration(
         d, &at, "horizon", DURATION_RULE(.min_ms = 5 * MINUTE_MS, .max_ms = 31 * DAY_MS, .fallback_ms = DAY_MS));
+    decode_events(d, &at, ret);
 }
 
 static void decode_targets(struct decoder *d, const struct place *placement, struct policy *ret) {

@@ -1,5 +1,6 @@
 /*
  * The names of the API's enums: one table for each, so that decoding, status, metrics and messages say the same word.
+ * And what a policy says of a resource or of a time, so that all stages read it the same.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -76,6 +77,27 @@ const char *policy_autoscalers_name(enum policy_autoscalers autoscalers) {
 
 bool policy_is_autoscaler(const char *manager) {
     return manager && (str_has_prefix(manager, "HorizontalPodAutoscaler/") || str_has_prefix(manager, "ScaledObject/"));
+}
+
+/* Open at some moment of [from, to): it opened late enough to reach into it, and before its end. */
+static bool opens_for(const struct schedule *schedule, int64_t duration_ms, int64_t from_ms, int64_t to_ms) {
+    return schedule_next(schedule, from_ms - duration_ms + 1) < to_ms;
+}
+
+bool policy_event_is_in(const struct policy_event *event, int64_t from_ms, int64_t to_ms) {
+    if (event->recurs)
+        return opens_for(&event->schedule, event->duration_ms, from_ms, to_ms);
+    return event->start_ms < to_ms && event->start_ms + event->duration_ms > from_ms;
+}
+
+int64_t policy_weight(const struct policy *policy, int64_t from_ms, int64_t to_ms) {
+    int64_t weight = 1;
+    for (size_t i = 0; i < policy->sla.slot_count; i++) {
+        const struct policy_slot *slot = &policy->sla.slots[i];
+        if (slot->weight > weight && opens_for(&slot->schedule, slot->duration_ms, from_ms, to_ms))
+            weight = slot->weight;
+    }
+    return weight;
 }
 
 enum policy_hold policy_hold_of(const struct policy *policy, const char *manager) {

@@ -89,6 +89,15 @@ struct policy_slot { /* sla.slots: worth of serving demand by time of day. */
     int64_t weight;
 };
 
+struct policy_event { /* forecast.events: what multiplies demand while it lasts. */
+    const char *name; /* Unique in the policy. */
+    bool recurs;      /* By the schedule; else once, at start_ms. */
+    int64_t start_ms;
+    struct schedule schedule;
+    int64_t duration_ms;
+    int64_t factor_percent; /* 1..10000 */
+};
+
 struct policy_target { /* placement.targets */
     struct object_ref provider;
     const char *region;   /* Default CLOUD_REGION_CLUSTER: of Kubernetes clusters. */
@@ -133,6 +142,8 @@ struct policy {
         enum cloud_metric metric; /* default cpu */
         int64_t history_ms;       /* default 14d */
         int64_t horizon_ms;       /* default 24h */
+        const struct policy_event *events;
+        size_t event_count;
     } forecast;
     struct {
         const struct policy_target *targets;
@@ -159,6 +170,11 @@ struct policy {
  * nobody does; the bounds where an autoscaler does and the policy says so; else nothing. */
 enum policy_hold { POLICY_SETS_COUNT, POLICY_SETS_BOUNDS, POLICY_ADVISES };
 enum policy_hold policy_hold_of(const struct policy *policy, const char *manager);
+/* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.
+ */
+int64_t policy_weight(const struct policy *policy, int64_t from_ms, int64_t to_ms);
+/* Whether it is in force at some moment of [from, to). */
+bool policy_event_is_in(const struct policy_event *event, int64_t from_ms, int64_t to_ms);
 bool policy_is_autoscaler(const char *manager); /* "HorizontalPodAutoscaler/web", "ScaledObject/web" */
 
 /* ---- Budget ---- */

@@ -225,8 +225,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     struct plan_work work = {.input = input,
                              .arena = arena,
                              .rows = arena_alloc_array(arena, count + 1, sizeof(struct plan_row)),
-                             .count = count,
-                             .quantile = plan_policy_quantile(input->policy)};
+                             .count = count};
     for (size_t i = 0; i < count; i++) {
         work.rows[i] = row_make(&work, i);
         work.actual_sum += work.rows[i].actual;

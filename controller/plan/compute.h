@@ -2,11 +2,12 @@
  * Spec x snapshot x forecasts x headroom -> plan. Pure and total: no feasible plan is a plan with an explanation.
  *
  * First planner: for each InstanceGroup and Workload the smallest count whose serving capacity x targetUtilization
- * covers the demand quantile (1 - maxViolationPerMille/1000) over [now, now + lead time + one step], within the group's
- * own bounds and, summed over the policy, within capacity min and max. A shrink moves at most maxChangePercent (rounded
- * up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view that is stale, truncated
- * or missing, or on a forecast without basis. Where an autoscaler sets a workload's size, the plan is for its minimum,
- * if the policy says so; what anybody else sets is only advised upon.
+ * covers the demand quantile over [now, now + lead time + one step], within the group's own bounds and, summed over the
+ * policy, within capacity min and max. The quantile of a step is 1 - maxViolationPerMille/1000; where sla.slots say
+ * that serving demand is worth w times as much, 1 - maxViolationPerMille/1000/w. A shrink moves at most
+ * maxChangePercent (rounded up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view
+ * that is stale, truncated or missing, or on a forecast without basis. Where an autoscaler sets a workload's size, the
+ * plan is for its minimum, if the policy says so; what anybody else sets is only advised upon.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,7 +28,8 @@ struct plan_input {
     struct headroom headroom;
 };
 
-/* The quantiles that plan_compute reads, ascending: the policy's own, and a few, 0.5 among them, to tell the risk.
+/* The quantiles that plan_compute reads, ascending: the policy's own, those of the weights of sla.slots (where there is
+ * no room for all, those of the greatest; the others read the next above), and a few, 0.5 among them, to tell the risk.
  * Returns their number. */
 size_t plan_quantiles(const struct policy *policy, double *ret /* FORECAST_QUANTILES_MAX */);
 /* How many steps of forecast plan_compute reads at least, given the history's step. */

@@ -34,8 +34,16 @@ struct plan_row {
     int64_t need; /* The same inside low..high. */
     int64_t desired, to;
     double demand, demand_p50;
+    int64_t weight;               /* The greatest of sla.slots in the steps that are read. */
     size_t first_step, last_step; /* The steps of the forecast that are read, [first, last). */
     money_micros price;           /* Of one machine; -1 unknown. */
+};
+
+/* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */
+struct plan_weights {
+    int64_t start_ms, step_ms;
+    size_t count; /* 0: none yet */
+    int64_t *values;
 };
 
 struct plan_work {
@@ -46,7 +54,7 @@ struct plan_work {
     int64_t actual_sum;
     int64_t floor_sum, ceiling_sum;
     const char *binding;
-    double quantile; /* The policy's own. */
+    struct plan_weights weights;
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
@@ -62,7 +70,7 @@ static inline bool plan_row_is_workload(const struct plan_row *row) {
 }
 
 /* scale.c */
-double plan_policy_quantile(const struct policy *policy);
+double plan_policy_quantile(const struct policy *policy, int64_t weight);
 int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand);
 double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count);
 void plan_scale_needs(struct plan_work *work);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "plan/plan_internal.h"
 
 static const double risk_quantiles[] = {0.5, 0.8, 0.9, 0.95, 0.99};
@@ -30,20 +31,43 @@ static int64_t max64(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
-double plan_policy_quantile(const struct policy *policy) {
-    double q = (double)(1000 - policy->sla.max_violation_per_mille) / 1000;
+/* The critical ratio of the newsvendor (Arrow, Harris and Marschak, "Optimal Inventory Policy", Econometrica 19, 1951):
+ * demand should exceed capacity in a share over / (over + under) of the time, the costs of one unit too many and of one
+ * too few. maxViolationPerMille tells that share for weight 1; where a unit too few costs w times as much, it is
+ * over / (over + w x under), which for shares as small as these is a w-th of it. */
+double plan_policy_quantile(const struct policy *policy, int64_t weight) {
+    double parts = 1000 * (double)weight; /* One division: 1000 and 1 give the double that is written 0.999. */
+    double q = (parts - (double)policy->sla.max_violation_per_mille) / parts;
     return fmin(QUANTILE_HIGH, fmax(QUANTILE_LOW, q));
 }
 
+/* Keeps ret ascending and distinct. */
+static size_t quantile_insert(double *ret, size_t count, double q) {
+    size_t at = 0;
+    while (at < count && ret[at] < q)
+        at++;
+    if (count == FORECAST_QUANTILES_MAX || (at < count && !(ret[at] > q)))
+        return count;
+    for (size_t i = count; i > at; i--)
+        ret[i] = ret[i - 1];
+    ret[at] = q;
+    return count + 1;
+}
+
 size_t plan_quantiles(const struct policy *policy, double *ret) {
-    double own = plan_policy_quantile(policy);
-    size_t count = 0, i = 0, fixed = sizeof(risk_quantiles) / sizeof(*risk_quantiles);
-    for (; i < fixed && risk_quantiles[i] < own; i++)
-        ret[count++] = risk_quantiles[i];
-    ret[count++] = own;
-    for (; i < fixed; i++)
-        if (risk_quantiles[i] > own)
-            ret[count++] = risk_quantiles[i];
+    size_t count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(risk_quantiles); i++)
+        count = quantile_insert(ret, count, risk_quantiles[i]);
+    count = quantile_insert(ret, count, plan_policy_quantile(policy, 1));
+    for (int64_t below = INT64_MAX, weight; count < FORECAST_QUANTILES_MAX; below = weight) { /* The greatest first. */
+        weight = 1;
+        for (size_t i = 0; i < policy->sla.slot_count; i++)
+            if (policy->sla.slots[i].weight < below)
+                weight = max64(weight, policy->sla.slots[i].weight);
+        if (weight == 1)
+            break;
+        count = quantile_insert(ret, count, plan_policy_quantile(policy, weight));
+    }
     return count;
 }
 
@@ -104,13 +128,31 @@ static void forbid_shrink(struct plan_row *row, const char *reason, const char *
     row->detail = detail;
 }
 
+/* One step is served by the quantile that its own weight asks for. */
+static double wanted_demand(const struct plan_work *work, const struct forecast *f, size_t step) {
+    double q = plan_policy_quantile(work->input->policy, work->weights.values[step]);
+    return forecast_value(f, step, quantile_index(f, q));
+}
+
+static void weights_fill(struct plan_work *work, const struct forecast *f) {
+    struct plan_weights *w = &work->weights;
+    if (w->count == f->steps && w->start_ms == f->start_ms && w->step_ms == f->step_ms)
+        return;
+    *w = (struct plan_weights){f->start_ms, f->step_ms, f->steps,
+                               arena_alloc_array(work->arena, f->steps, sizeof(*w->values))};
+    for (size_t s = 0; s < f->steps; s++) {
+        int64_t from_ms = f->start_ms + (int64_t)s * f->step_ms;
+        w->values[s] = policy_weight(work->input->policy, from_ms, from_ms + f->step_ms);
+    }
+}
+
 /* The count below which a shrink would have to be taken back within the hold window. */
-static int64_t hold_count(const struct plan_work *work, const struct plan_row *row, size_t own) {
+static int64_t hold_count(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
     size_t last = row->first_step + plan_steps(work->input->policy, f->step_ms);
     double demand = row->demand;
     for (size_t s = row->first_step; s < last && s < f->steps; s++)
-        demand = fmax(demand, forecast_value(f, s, own));
+        demand = fmax(demand, wanted_demand(work, f, s));
     return plan_count_for(work, row, demand);
 }
 
@@ -122,17 +164,20 @@ static void read_demand(struct plan_work *work, struct plan_row *row) {
     }
     if (!window_find(work, row))
         forbid_shrink(row, "ForecastExpired", "the history of demand ends too long ago to forecast from");
-    size_t own = quantile_index(f, work->quantile), median = quantile_index(f, 0.5);
+    weights_fill(work, f);
+    size_t median = quantile_index(f, 0.5);
     row->demand = -INFINITY;
     for (size_t s = row->first_step; s < row->last_step; s++) {
-        if (forecast_value(f, s, own) > row->demand) {
-            row->demand = forecast_value(f, s, own);
+        row->weight = max64(row->weight, work->weights.values[s]);
+        double demand = wanted_demand(work, f, s);
+        if (demand > row->demand) {
+            row->demand = demand;
             row->demand_p50 = forecast_value(f, s, median);
         }
     }
     row->raw = plan_count_for(work, row, row->demand);
     if (row->raw < row->now)
-        row->raw = min64(row->now, max64(row->raw, hold_count(work, row, own)));
+        row->raw = min64(row->now, max64(row->raw, hold_count(work, row)));
 }
 
 static void need_compute(struct plan_work *work, struct plan_row *row) {

@@ -9,7 +9,8 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 6
+#define SENTENCES_MAX 7
+#define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
     return policy->forecast.metric == CLOUD_METRIC_CPU ? "vCPU" : "MiB";
@@ -36,14 +37,44 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
                         (long long)policy->sla.target_utilization_percent, plan_capacity_of(work, row, count), unit);
 }
 
+/* Where a step of the window asks for a stricter quantile than the policy's own. */
+static const char *weight_words(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    double q = plan_policy_quantile(policy, row->weight);
+    if (!(q > plan_policy_quantile(policy, 1)))
+        return "";
+    return arena_printf(work->arena, ", with %.6g %% where sla.slots make it worth %lld times as much", 100 * q,
+                        (long long)row->weight);
+}
+
 static const char *demand_sentence(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
     const char *unit = plan_metric_unit(work->input->policy);
     char span[32];
     duration_format((int64_t)(row->last_step - row->first_step) * f->step_ms, span, sizeof(span));
-    return arena_printf(
-        work->arena, "demand stays under %.1f %s with %.6g %% for the next %s (median %.1f %s; %s, basis %s)",
-        row->demand, unit, 100 * work->quantile, span, row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
+    return arena_printf(work->arena,
+                        "demand stays under %.1f %s with %.6g %% for the next %s%s (median %.1f %s; %s, basis %s)",
+                        row->demand, unit, 100 * plan_policy_quantile(work->input->policy, 1), span,
+                        weight_words(work, row), row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
+}
+
+/* The declared events that the demand of the window has put on; NULL: none. */
+static const char *events_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    const struct forecast *f = row->forecast;
+    const char *text = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < policy->forecast.event_count; i++) {
+        const struct policy_event *event = &policy->forecast.events[i];
+        if (!policy_event_is_in(event, f->start_ms + (int64_t)row->first_step * f->step_ms,
+                                f->start_ms + (int64_t)row->last_step * f->step_ms))
+            continue;
+        if (count++ < EVENTS_TOLD)
+            text = arena_printf(work->arena, "%s %s (%lld %%)",
+                                text ? arena_printf(work->arena, "%s,", text) : "counts in", event->name,
+                                (long long)event->factor_percent);
+    }
+    return count > EVENTS_TOLD ? arena_printf(work->arena, "%s and %zu more", text, count - EVENTS_TOLD) : text;
 }
 
 /* What moved the count away from what demand alone wants; NULL: nothing did. */
@@ -110,6 +141,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     const char *sentence;
     if (row->raw >= 0)
         why[count++] = demand_sentence(work, row);
+    if (row->raw >= 0 && (sentence = events_sentence(work, row)))
+        why[count++] = sentence;
     why[count] = serving_sentence(work, row, row->now);
     why[count] = arena_printf(work->arena, "%s; %lld serve %.1f %s", why[count], (long long)row->to,
                               plan_capacity_of(work, row, row->to), plan_metric_unit(work->input->policy));

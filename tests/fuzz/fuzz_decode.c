@@ -20,6 +20,11 @@ static void policy_check(const struct policy *policy) {
         ASSERT(strlen(policy->selector.providers[i].name) > 0 && strlen(policy->selector.providers[i].namespace) > 0);
     for (size_t i = 0; i < policy->disruption.window_count; i++)
         ASSERT(schedule_next(&policy->disruption.windows[i].schedule, 1767225600000) >= 1767225600000);
+    for (size_t i = 0; i < policy->forecast.event_count; i++) {
+        const struct policy_event *event = &policy->forecast.events[i];
+        ASSERT(*event->name && event->duration_ms > 0 && event->factor_percent > 0);
+        ASSERT(!event->recurs || schedule_next(&event->schedule, 1767225600000) >= 1767225600000);
+    }
 }
 
 static void object_check(const struct object *object, const struct manifest_faults *faults) {

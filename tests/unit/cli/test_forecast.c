@@ -11,7 +11,7 @@
 
 #include "cli/cli.h"
 
-static char path[128], out_path[160], output[65536];
+static char path[128], out_path[160], policy_path[160], output[65536];
 
 static void make_file(void) {
     strcpy(path, P_tmpdir "/trimtab-forecast-XXXXXX");
@@ -19,11 +19,13 @@ static void make_file(void) {
     cr_assert_geq(fd, 0);
     close(fd);
     snprintf(out_path, sizeof(out_path), "%s.out", path);
+    snprintf(policy_path, sizeof(policy_path), "%s.yaml", path);
 }
 
 static void remove_file(void) {
     unlink(path);
     unlink(out_path);
+    unlink(policy_path);
 }
 
 TestSuite(cli_forecast, .init = make_file, .fini = remove_file);
@@ -39,13 +41,25 @@ static void write_rows(size_t count, const char *bad) {
     fclose(file);
 }
 
-/* Arguments in one text, parted by spaces; FILE stands for the file. Fills `output`. */
+/* Documents of policies with these events. */
+static void write_policies(size_t count, const char *events) {
+    FILE *file = fopen(policy_path, "w");
+    cr_assert_not_null(file);
+    for (size_t i = 0; i < count; i++)
+        fprintf(file,
+                "---\napiVersion: trimtab.dev/v1alpha1\nkind: ResourcePolicy\nmetadata: {name: p%zu}\n"
+                "spec: {selector: {providers: [p]}, forecast: {events: [%s]}}\n",
+                i, events);
+    fclose(file);
+}
+
+/* Arguments in one text, parted by spaces; FILE stands for the file, POLICY for that of policies. Fills `output`. */
 static int run(const char *text) {
     char copy[256], *argv[16] = {(char[]){"forecast"}};
     int argc = 1;
     snprintf(copy, sizeof(copy), "%s", text);
     for (char *rest = copy, *word; (word = strsep(&rest, " "));)
-        argv[argc++] = strcmp(word, "FILE") == 0 ? path : word;
+        argv[argc++] = strcmp(word, "FILE") == 0 ? path : strcmp(word, "POLICY") == 0 ? policy_path : word;
     fflush(stdout);
     int saved = dup(1);
     FILE *file = freopen(out_path, "w", stdout);
@@ -78,6 +92,25 @@ Test(cli_forecast, a_day_is_the_default_horizon) {
     cr_assert_not_null(strstr(output, "step,q0.5,q0.9,q0.95,q0.99\n"));
     cr_assert_not_null(strstr(output, "\n288,"));
     cr_assert_null(strstr(output, "\n289,"));
+}
+
+/* The rows end on 5 January 2026 at 00:00. */
+Test(cli_forecast, a_policys_events_are_put_on) {
+    write_rows(4 * 288, NULL);
+    write_policies(1, "{name: a, start: '2026-01-05T00:05:00Z', duration: 5m, factorPercent: 300}");
+    cr_assert_eq(run("-f POLICY --horizon 3 --quantiles 0.5 FILE"), CLI_DONE);
+    cr_assert_str_eq(output, "step,q0.5\n1,0\n2,3\n3,2\n");
+    write_policies(1, "");
+    cr_assert_eq(run("--file POLICY --horizon 3 --quantiles 0.5 FILE"), CLI_DONE);
+    cr_assert_str_eq(output, "step,q0.5\n1,0\n2,1\n3,2\n");
+    write_policies(2, "");
+    cr_assert_eq(run("-f POLICY FILE"), CLI_FAULTS);
+    write_policies(0, "");
+    cr_assert_eq(run("-f POLICY FILE"), CLI_FAULTS);
+    write_policies(1, "{name: a, duration: 5m, factorPercent: 300}");
+    cr_assert_eq(run("-f POLICY FILE"), CLI_FAULTS);
+    cr_assert_str_empty(output);
+    cr_assert_eq(run("-f /nonexistent.yaml FILE"), CLI_FAILED);
 }
 
 Test(cli_forecast, exit_codes_tell_usage_faults_and_failures) {

@@ -113,6 +113,51 @@ Test(evaluate, a_plan_depends_on_the_time_of_its_snapshot_alone) {
     mem_free(later);
 }
 
+/* What the plan wants of a group whose history ends now, with an event of the past and one that is to come. */
+static double demand_with(const struct policy_event *events, size_t count) {
+    struct policy policy = policy_make();
+    policy.forecast.events = events;
+    policy.forecast.event_count = count;
+    struct snapshot_resource resources[2] = {resource_make(), resource_make()};
+    resources[1].resource.id = "later"; /* Its history is half as long. */
+    resources[1].history.start_ms += SAMPLES / 2 * STEP_MS;
+    resources[1].history.demand += SAMPLES / 2;
+    resources[1].history.count -= SAMPLES / 2;
+    for (size_t i = 0; i < count; i++)
+        for (size_t s = 0; s < SAMPLES; s++) {
+            int64_t at_ms = START_MS + (int64_t)s * STEP_MS;
+            if (at_ms >= events[i].start_ms && at_ms < events[i].start_ms + events[i].duration_ms)
+                demand[s] *= (float)events[i].factor_percent / 100;
+        }
+    struct snapshot snapshot = {.as_of_ms = START_MS + SAMPLES * STEP_MS,
+                                .sources = &source,
+                                .source_count = 1,
+                                .resources = resources,
+                                .resource_count = 2};
+    struct plan_input input = {.policy = &policy, .snapshot = &snapshot};
+    struct arena arena = {0};
+    struct plan plan;
+    evaluate_policy(&input, &arena, &plan);
+    double web = plan.resources[0].demand, later = plan.resources[1].demand;
+    if (plan.resources[0].id[0] != 'w')
+        web = plan.resources[1].demand, later = plan.resources[0].demand;
+    cr_expect_float_eq(later / web, 1, 0.05, "%g and %g", later, web);
+    arena_release(&arena);
+    return web;
+}
+
+Test(evaluate, declared_events_are_learned_without_and_planned_for) {
+    const int64_t end_ms = START_MS + SAMPLES * STEP_MS, hour_ms = 12 * STEP_MS;
+    const struct policy_event past = {"past", .start_ms = end_ms - 24 * hour_ms, .duration_ms = 2 * hour_ms,
+                                      .factor_percent = 400};
+    const struct policy_event next = {"next", .start_ms = end_ms, .duration_ms = hour_ms, .factor_percent = 200};
+    const struct policy_event events[] = {past, next};
+    double plain = demand_with(NULL, 0);
+    cr_expect_float_eq(demand_with(&past, 1), plain, 1e-6 * plain); /* Powers of two: exact in floats. */
+    cr_expect_float_eq(demand_with(&next, 1), 2 * plain, 1e-6 * plain);
+    cr_expect_float_eq(demand_with(events, 2), 2 * plain, 1e-6 * plain);
+}
+
 static const char *refused(const struct object *provider, const struct object *namespace, const char *tenant) {
     const struct object policy = {.namespace = tenant, .name = "web"};
     const struct object_ref ref = {"platform", "aws"};

@@ -67,7 +67,16 @@ static const char full_policy[] = "  selector:\n"
                                   "    slots: [{schedule: 0 9 * * 1-5, duration: 10h, timeZone: Asia/Shanghai,"
                                   " weight: 5}, {schedule: 0 0 * * 0, duration: 1d}]\n"
                                   "  capacity: {min: 2, max: 60}\n"
-                                  "  forecast: {metric: memory, history: 30d, horizon: 6h}\n"
+                                  "  forecast:\n"
+                                  "    metric: memory\n"
+                                  "    history: 30d\n"
+                                  "    horizon: 6h\n"
+                                  "    events:\n"
+                                  "    - {name: sale, start: '2026-03-01T10:00:00+08:00', duration: 2h,"
+                                  " factorPercent: 300}\n"
+                                  "    - {name: batch, schedule: 0 22 * * 0, duration: 3h, timeZone: Europe/Berlin,"
+                                  " factorPercent: 50}\n"
+                                  "    - {name: night, schedule: 0 0 * * *, duration: 1h, factorPercent: 80}\n"
                                   "  placement:\n"
                                   "    targets:\n"
                                   "    - {provider: platform/aws-prod, region: us-east-1, template: lt-0abc,"
@@ -150,6 +159,26 @@ Test(decode, policy_placement_and_disruption) {
     cr_expect_eq(policy->disruption.max_change_percent, 50);
     cr_expect_eq(policy->disruption.cooldown_ms, 0);
     cr_expect_eq(policy->disruption.min_saving_percent, 10);
+    rig_release(&rig);
+}
+
+Test(decode, policy_events) {
+    struct rig rig;
+    const struct policy *policy = policy_of(&rig, full_policy);
+    cr_assert_eq(policy->forecast.event_count, 3u);
+    const struct policy_event *events = policy->forecast.events;
+    cr_expect_str_eq(events[0].name, "sale");
+    cr_expect_not(events[0].recurs);
+    cr_expect_eq(events[0].start_ms, INT64_C(1772330400000)); /* 02:00 in UTC. */
+    cr_expect_eq(events[0].duration_ms, 2 * HOUR_MS);
+    cr_expect_eq(events[0].factor_percent, 300);
+    cr_expect_str_eq(events[1].name, "batch");
+    cr_expect(events[1].recurs);
+    cr_expect_eq(events[1].schedule.hours, 1u << 22);
+    cr_expect_eq(events[1].schedule.zone, zone_find("Europe/Berlin"));
+    cr_expect_eq(events[1].duration_ms, 3 * HOUR_MS);
+    cr_expect_eq(events[1].factor_percent, 50);
+    cr_expect_eq(events[2].schedule.zone, zone_find("UTC"));
     rig_release(&rig);
 }
 

@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <math.h>
+
 #include "world.h"
 
 static struct world w; /* One test, one process. */
@@ -94,6 +96,160 @@ Test(plan_scale, the_quantile_is_the_policys) {
                                              : q[j] > rows[i].expected + 1e-9 ? 100
                                                                               : 9;
         cr_expect_eq(world_plan(&w).resources[0].demand, 9);
+        arena_release(&w.arena);
+    }
+}
+
+static struct policy_slot slot_of(const char *cron, int64_t duration_ms, int64_t weight) {
+    struct policy_slot slot = {.duration_ms = duration_ms, .weight = weight};
+    struct error err = {0};
+    cr_assert_eq(schedule_parse(cron, "UTC", &slot.schedule, &err), ERR_NONE, "%s", err.message);
+    return slot;
+}
+
+static bool states(const double *q, size_t count, double wanted) {
+    for (size_t j = 0; j < count; j++)
+        if (fabs(q[j] - wanted) < 1e-12)
+            return true;
+    return false;
+}
+
+Test(plan_scale, a_weight_divides_the_violation_that_is_allowed) {
+    static const struct {
+        int64_t violation_per_mille, weight;
+        double expected;
+    } rows[] = {{10, 1, 0.99},   {10, 2, 0.995}, {10, 10, 0.999}, {10, 1000, 0.9999}, {1, 5, 0.9998},
+                {1, 20, 0.9999}, {50, 5, 0.99},  {500, 5, 0.9},   {1000, 4, 0.75},    {0, 7, 0.9999}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_slot slot = slot_of("0 0 * * *", 86400000, rows[i].weight); /* Always. */
+        world_init(&w);
+        w.policy.sla.max_violation_per_mille = rows[i].violation_per_mille;
+        w.policy.sla.slots = &slot;
+        w.policy.sla.slot_count = 1;
+        world_add(&w, 1, 1);
+        struct forecast *f = &w.forecasts[0];
+        cr_assert(states(f->quantiles, f->quantile_count, rows[i].expected), "row %zu", i);
+        for (size_t s = 0; s < WORLD_STEPS; s++)
+            for (size_t j = 0; j < f->quantile_count; j++)
+                w.values[0][s * f->quantile_count + j] = f->quantiles[j]; /* Demand tells which was read. */
+        cr_expect_float_eq(world_plan(&w).resources[0].demand, rows[i].expected, 1e-12, "row %zu", i);
+        arena_release(&w.arena);
+    }
+}
+
+/* Any slots: ascending and distinct, the policy's own and the greatest weight's among them, and what finds no room is
+ * read from a stricter one. */
+Test(plan_scale, quantiles_have_room_for_any_slots) {
+    static const int64_t violations[] = {0, 1, 3, 10, 50, 200, 500, 1000};
+    uint64_t chance = 1;
+    for (int round = 0; round < 500; round++) {
+        struct policy_slot slots[16];
+        int64_t greatest = 1;
+        world_init(&w);
+        w.policy.sla.max_violation_per_mille = violations[round % 8];
+        w.policy.sla.slots = slots;
+        w.policy.sla.slot_count = (size_t)(round % 17);
+        for (size_t i = 0; i < w.policy.sla.slot_count; i++) {
+            chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
+            slots[i].weight = 1 + (int64_t)((chance >> 33) % (round % 2 ? 1000 : 20));
+            greatest = slots[i].weight > greatest ? slots[i].weight : greatest;
+        }
+        double q[FORECAST_QUANTILES_MAX], share = (double)violations[round % 8] / 1000;
+        size_t count = plan_quantiles(&w.policy, q);
+        cr_assert_leq(count, (size_t)FORECAST_QUANTILES_MAX);
+        for (size_t j = 0; j < count; j++)
+            cr_assert(q[j] > 0 && q[j] < 1 && (j == 0 || q[j] > q[j - 1]), "round %d", round);
+        cr_assert(states(q, count, 0.5) && states(q, count, fmin(0.9999, fmax(0.001, 1 - share))), "round %d", round);
+        double strictest = fmin(0.9999, fmax(0.001, 1 - share / (double)greatest));
+        cr_assert(states(q, count, strictest) && q[count - 1] >= strictest, "round %d", round);
+    }
+}
+
+/* Now is 02:40; lead time 2 steps of five minutes: what is served before 03:00 is planned for. */
+Test(plan_scale, a_slot_counts_from_the_lead_time_before_it_opens) {
+    static const struct {
+        const char *opens;
+        int64_t minutes, expected;
+    } rows[] = {
+        {"55 2 * * *", 60, 9}, /* The last step of the window. */
+        {"59 2 * * *", 60, 9}, /* Within it: its part counts for the whole step. */
+        {"0 3 * * *", 60, 3},  /* Not yet. */
+        {"0 2 * * *", 41, 9},  /* Still open. */
+        {"0 2 * * *", 40, 3},  /* Just closed. */
+        {"0 2 * * 2", 60, 3},  /* Tomorrow. */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_slot slots[] = {slot_of(rows[i].opens, rows[i].minutes * 60000, 5),
+                                            slot_of("0 0 * * *", 86400000, 1)};
+        world_init(&w);
+        w.policy.sla.slots = slots;
+        w.policy.sla.slot_count = 2;
+        world_add(&w, 1, 1);
+        struct forecast *f = &w.forecasts[0];
+        for (size_t s = 0; s < WORLD_STEPS; s++)
+            for (size_t j = 0; j < f->quantile_count; j++)
+                w.values[0][s * f->quantile_count + j] = f->quantiles[j] > 0.9995 ? 11.7 : 3.9;
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        const char *why = plan.actions[0].why[0], *words = "with 99.9 % for the next 20m";
+        cr_expect(strstr(why, words), "row %zu: %s", i, why);
+        words = "99.9 % for the next 20m, with 99.98 % where sla.slots make it worth 5 times as much (median";
+        cr_expect_eq(strstr(why, words) != NULL, rows[i].expected == 9, "row %zu: %s", i, why);
+        arena_release(&w.arena);
+    }
+}
+
+/* What a slot will want back within the hold window is not given up. */
+Test(plan_scale, a_shrink_waits_for_a_slot_that_opens_soon) {
+    static const struct {
+        const char *opens;
+        int64_t expected;
+    } rows[] = {{"0 3 * * *", 9}, {"49 3 * * *", 9}, {"50 3 * * *", 3}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_slot slot = slot_of(rows[i].opens, 3600000, 5);
+        world_init(&w);
+        w.policy.sla.slots = &slot;
+        w.policy.sla.slot_count = 1;
+        world_add(&w, 9, 1);
+        struct forecast *f = &w.forecasts[0];
+        for (size_t s = 0; s < WORLD_STEPS; s++)
+            for (size_t j = 0; j < f->quantile_count; j++)
+                w.values[0][s * f->quantile_count + j] = f->quantiles[j] > 0.9995 ? 11.7 : 3.9;
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        arena_release(&w.arena);
+    }
+}
+
+/* Now is 02:40; the window ends at 03:00. */
+Test(plan_scale, why_tells_the_events_of_the_window) {
+    struct policy_event events[] = {
+        {.name = "past", .start_ms = NOW_MS - 3600000, .duration_ms = 3600000, .factor_percent = 500},
+        {.name = "sale", .start_ms = NOW_MS + 900000, .duration_ms = 3600000, .factor_percent = 300},
+        {.name = "night", .recurs = true, .duration_ms = 7200000, .factor_percent = 50},
+        {.name = "later", .start_ms = NOW_MS + 1200000, .duration_ms = 3600000, .factor_percent = 200},
+        {.name = "more", .start_ms = NOW_MS, .duration_ms = 60000, .factor_percent = 101},
+        {.name = "most", .start_ms = NOW_MS, .duration_ms = 60000, .factor_percent = 102},
+    };
+    static const struct {
+        size_t count;
+        const char *expected;
+    } rows[] = {{1, NULL},
+                {2, "counts in sale (300 %)"},
+                {4, "counts in sale (300 %), night (50 %)"},
+                {6, "counts in sale (300 %), night (50 %), more (101 %) and 1 more"}};
+    events[2].schedule = slot_of("0 1 * * *", 0, 1).schedule;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.forecast.events = events;
+        w.policy.forecast.event_count = rows[i].count;
+        world_add(&w, 1, 13);
+        struct plan plan = world_plan(&w);
+        const char *second = plan.actions[0].why[1];
+        if (rows[i].expected)
+            cr_expect_str_eq(second, rows[i].expected);
+        else
+            cr_expect_null(strstr(second, "counts in"), "%s", second);
         arena_release(&w.arena);
     }
 }
