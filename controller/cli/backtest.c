@@ -103,11 +103,23 @@ static int64_t slot_of(const struct verb *verb, int64_t time_ms) {
     return (int64_t)verb->series.count - 1 - (last - time_ms + step / 2) / step;
 }
 
+/* Of the steps with a demand: a long gap is no part of a series. */
+static size_t first_of_last_part(const struct history_series *series) {
+    size_t valued = 0, slot = series->count;
+    for (size_t i = 0; i < series->count; i++)
+        valued += isnan(series->demand[i]) ? 0 : 1;
+    size_t test = valued * TEST_TENTHS / 10;
+    test = test < 1 ? 1 : test > TEST_SLOTS_MAX ? TEST_SLOTS_MAX : test;
+    while (slot > 1 && test > 0)
+        test -= isnan(series->demand[--slot]) ? 0 : 1;
+    return slot;
+}
+
 static int first_find(const struct verb *verb, const struct cli_syntax *syntax, size_t *ret) {
-    size_t count = verb->series.count, test = count * TEST_TENTHS / 10;
+    size_t count = verb->series.count;
     int64_t row, time_ms;
     if (!verb->from) {
-        *ret = count - (test < 1 ? 1 : test > TEST_SLOTS_MAX ? TEST_SLOTS_MAX : test);
+        *ret = first_of_last_part(&verb->series);
         return CLI_GO_ON;
     }
     if (str_to_int64(verb->from, &row)) {
@@ -201,7 +213,6 @@ static void machine_assume(struct verb *verb, size_t first) {
         return;
     snprintf(text, sizeof(text), "%.1e", units / pieces); /* Two digits are enough. */
     (void)str_to_double(text, &verb->machine.unit);
-    verb->machine.unit = fmax(verb->machine.unit, 1e-30);
 }
 
 static int machine_find(struct verb *verb, const struct cli_syntax *syntax, size_t first) {

@@ -102,18 +102,19 @@ static void model_count(struct replay *ret, const char *name) {
     ret->models[i].count++;
 }
 
-static void carry_out(struct group *group, const struct plan_action *action, size_t slot, size_t lead_slots) {
+static void carry_out(struct group *group, const struct plan_action *action, size_t slot, size_t ready_slot) {
     bool is_growth = action->to_count > group->count;
     group->count = action->to_count;
-    if (is_growth && lead_slots) {
-        group->ready_slot = slot + lead_slots;
+    if (is_growth && ready_slot > slot) {
+        group->ready_slot = ready_slot;
         return;
     }
     group->serving = group->count;
     group->finished_ms = time_of(group->input, slot);
 }
 
-static void decide(struct group *group, size_t slot, struct arena *arena, struct replay *ret) {
+/* What grows now serves from ready_slot on. */
+static void decide(struct group *group, size_t slot, size_t ready_slot, struct arena *arena, struct replay *ret) {
     int64_t now_ms = time_of(group->input, slot);
     const struct policy *policy = &group->policy;
     bool is_workload = !(policy->selector.kinds & 1u << CLOUD_INSTANCE_GROUP);
@@ -147,7 +148,7 @@ static void decide(struct group *group, size_t slot, struct arena *arena, struct
     ret->bound += str_eq(plan.binding, "capacity.max");
     model_count(ret, input.forecasts[0].model);
     if (plan.action_count && is_let_through(group, &resource.resource, &plan.actions[0], now_ms)) {
-        carry_out(group, &plan.actions[0], slot, ret->lead_slots);
+        carry_out(group, &plan.actions[0], slot, ready_slot);
         ret->changes++;
     }
 }
@@ -159,8 +160,8 @@ static int model_cmp(const void *a, const void *b) {
     return str_cmp(left->name, right->name);
 }
 
-/* It begins a lead time before the first slot with the least size: so the size at the first slot is one that the engine
- * has asked for, from what it could know. */
+/* It begins a lead time before the first slot with the least size, and what it then asks for serves at the first slot:
+ * so the size there is one that the engine chose from what it could know. */
 static void run_ours(const struct replay_input *input, const float *demand, struct arena *arena, struct replay *ret) {
     struct replay_slot *slots = arena_alloc_array(arena, ret->count, sizeof(*slots));
     struct group group = {.input = input, .policy = *input->policy, .demand = demand};
@@ -178,7 +179,7 @@ static void run_ours(const struct replay_input *input, const float *demand, stru
         }
         /* After a day without a word of demand the size stays as it is until there is one. */
         if ((slot - start) % input->every == 0 && !group.ready_slot && group.gap <= gap_max) {
-            decide(&group, slot, &cycle, ret);
+            decide(&group, slot, slot == start ? input->first : slot + ret->lead_slots, &cycle, ret);
             arena_clear(&cycle);
         }
         if (slot >= input->first)

@@ -283,8 +283,8 @@ static int converter_start(const char *path, pid_t *ret_pid, int *ret_fd) {
 /* PNG takes fonts and a rasteriser, tens of megabytes that a controller has no use for: where librsvg's tool is
  * installed it is asked. It says on stderr itself what it could not do. */
 static enum err_class write_png(const struct buf *svg, const char *path, struct error *err) {
-    pid_t pid;
-    int fd, status = 0, reason = converter_start(path, &pid, &fd);
+    pid_t pid = -1;
+    int fd = -1, status = 0, reason = converter_start(path, &pid, &fd);
     if (reason == ENOENT)
         return error_set(err, ERR_RETRYABLE,
                          "%s: a PNG takes " PNG_CONVERTER " (Debian's librsvg2-bin), which is not installed; name a "
