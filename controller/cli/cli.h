@@ -13,6 +13,7 @@ int cli_run(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_inventory(int argc, char **argv);
 int cli_forecast(int argc, char **argv);
+int cli_backtest(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_decide(int argc, char **argv);  /* approve, reject, snooze */

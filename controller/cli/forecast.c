@@ -33,7 +33,7 @@ static const char usage_text[] =
     "  --horizon STEPS    how many steps ahead, 1 to 4096 (default: a day)\n"
     "  --quantiles Q,...  ascending, between 0 and 1 (default 0.5,0.9,0.95,0.99)\n"
     "  --origins I,...    forecast from these rows instead of from the end\n"
-    "  --plot F.svg       also draw the newest history and the (last) forecast\n"
+    "  --plot F.svg       also draw the newest history and the (last) forecast; F.png where rsvg-convert is installed\n"
     "\n"
     "Exit: 0 done, 1 fault in the data, 2 cannot read or write, 64 usage.\n";
 
@@ -208,9 +208,9 @@ static enum err_class draw(const struct arguments *args, const struct history_se
         .start_ms = series->start_ms + (int64_t)first * series->step_ms,
         .step_ms = series->step_ms,
         .count = count,
-        .lines = {{"history", "#24303d", lines[0], false},
-                  {arena_printf(arena, "q%.6g", f->quantiles[median]), "#1f5fa8", lines[1], false},
-                  {arena_printf(arena, "q%.6g", f->quantiles[last]), "#c2571a", lines[3], true}},
+        .lines = {{"history", "#24303d", lines[0], false, PLOT_STRAIGHT},
+                  {arena_printf(arena, "q%.6g", f->quantiles[median]), "#1f5fa8", lines[1], false, PLOT_STRAIGHT},
+                  {arena_printf(arena, "q%.6g", f->quantiles[last]), "#c2571a", lines[3], true, PLOT_STRAIGHT}},
         .line_count = last > median ? 3 : 2,
         .bands = {{arena_printf(arena, "q%.6g to q%.6g", f->quantiles[0], f->quantiles[last]), "#c9dcf0", lines[2],
                    lines[3]}},

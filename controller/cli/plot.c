@@ -10,18 +10,27 @@
 #include "cli/plot.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <math.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/str.h"
 #include "base/timefmt.h"
 
+#define PNG_CONVERTER "rsvg-convert"
 #define WIDTH 1000
 #define HEIGHT 440
 #define LEFT 76.0
 #define RIGHT 984.0
 #define TOP 78.0
 #define BOTTOM 392.0
+#define CROWD 600 /* More points than these want thinner lines. */
+#define MARKER_ROOM 120
 #define INK "#24303d"
 #define FAINT "#e3e7ec"
 #define MUTED "#66727f"
@@ -54,11 +63,11 @@ static void range_add(double *low, double *high, const double *values, size_t co
     }
 }
 
-/* 1, 2 or 5 times a power of ten, about five ticks. */
+/* 1, 2, 2.5 or 5 times a power of ten, about five ticks. */
 static double tick_size(double span) {
     double power = pow(10, floor(log10(span / 5)));
     double rest = span / 5 / power;
-    return power * (rest <= 1 ? 1 : rest <= 2 ? 2 : rest <= 5 ? 5 : 10);
+    return power * (rest <= 1 ? 1 : rest <= 2 ? 2 : rest <= 2.5 ? 2.5 : rest <= 5 ? 5 : 10);
 }
 
 static struct scale y_scale(const struct plot *plot) {
@@ -156,36 +165,52 @@ static void band_draw(const struct plot *plot, const struct scale *s, const stru
     }
 }
 
+static void points_draw(const struct plot *plot, const struct scale *s, const struct plot_line *line, struct buf *out) {
+    for (size_t i = 0; i < plot->count; i++)
+        if (isfinite(line->values[i]))
+            buf_printf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"2.5\" fill=\"%s\"/>\n", x_of(plot, (double)i),
+                       y_of(s, line->values[i]), line->color);
+}
+
 static void line_draw(const struct plot *plot, const struct scale *s, const struct plot_line *line, struct buf *out) {
-    buf_printf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"1.6\" stroke-linecap=\"round\"%s d=\"",
-               line->color, line->is_dashed ? " stroke-dasharray=\"5 4\"" : "");
+    buf_printf(out, "<path fill=\"none\" stroke=\"%s\" stroke-width=\"%s\" stroke-linecap=\"round\"%s d=\"",
+               line->color, plot->count > CROWD ? "1.1" : "1.6", line->is_dashed ? " stroke-dasharray=\"5 4\"" : "");
     bool down = false;
     for (size_t i = 0; i < plot->count; i++) {
         bool is_there = isfinite(line->values[i]);
-        if (is_there) /* A lone point is a line of no length: the round cap shows it. */
-            buf_printf(out, down ? "L%.1f,%.1f" : "M%.1f,%.1fh0", x_of(plot, (double)i), y_of(s, line->values[i]));
+        double x = x_of(plot, (double)i), y = is_there ? y_of(s, line->values[i]) : 0;
+        if (is_there && down && line->style == PLOT_STAIRS)
+            buf_printf(out, "H%.1fV%.1f", x, y);
+        else if (is_there) /* A lone point is a line of no length: the round cap shows it. */
+            buf_printf(out, down ? "L%.1f,%.1f" : "M%.1f,%.1fh0", x, y);
         down = is_there;
     }
     buf_puts(out, "\"/>\n");
 }
 
-static double legend_item(struct buf *out, double x, const char *color, bool is_band, bool is_dashed,
-                          const char *label) {
-    if (is_band)
-        buf_printf(out, "<rect x=\"%.1f\" y=\"54\" width=\"18\" height=\"10\" fill=\"%s\"/>\n", x, color);
-    else
-        buf_printf(out, "<line x1=\"%.1f\" y1=\"59\" x2=\"%.1f\" y2=\"59\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", x,
-                   x + 18, color, is_dashed ? " stroke-dasharray=\"5 4\"" : "");
+static double legend_label(struct buf *out, double x, const char *label) {
     text_at(out, x + 24, 63, "start", 12, INK, label);
     return x + 24 + 7.2 * (double)strlen(label) + 18;
+}
+
+static double legend_line(struct buf *out, double x, const struct plot_line *line) {
+    if (line->style == PLOT_POINTS)
+        buf_printf(out, "<circle cx=\"%.1f\" cy=\"59\" r=\"3\" fill=\"%s\"/>\n", x + 9, line->color);
+    else
+        buf_printf(out, "<line x1=\"%.1f\" y1=\"59\" x2=\"%.1f\" y2=\"59\" stroke=\"%s\" stroke-width=\"2\"%s/>\n", x,
+                   x + 18, line->color, line->is_dashed ? " stroke-dasharray=\"5 4\"" : "");
+    return legend_label(out, x, line->label);
 }
 
 static void legend(const struct plot *plot, struct buf *out) {
     double x = LEFT;
     for (size_t i = 0; i < plot->line_count; i++)
-        x = legend_item(out, x, plot->lines[i].color, false, plot->lines[i].is_dashed, plot->lines[i].label);
-    for (size_t i = 0; i < plot->band_count; i++)
-        x = legend_item(out, x, plot->bands[i].color, true, false, plot->bands[i].label);
+        x = legend_line(out, x, &plot->lines[i]);
+    for (size_t i = 0; i < plot->band_count; i++) {
+        buf_printf(out, "<rect x=\"%.1f\" y=\"54\" width=\"18\" height=\"10\" fill=\"%s\"/>\n", x,
+                   plot->bands[i].color);
+        x = legend_label(out, x, plot->bands[i].label);
+    }
 }
 
 void plot_print(const struct plot *plot, struct buf *out) {
@@ -205,27 +230,86 @@ void plot_print(const struct plot *plot, struct buf *out) {
     for (size_t i = 0; i < plot->band_count; i++)
         band_draw(plot, &s, &plot->bands[i], out);
     for (size_t i = 0; i < plot->line_count; i++)
-        line_draw(plot, &s, &plot->lines[i], out);
+        if (plot->lines[i].style != PLOT_POINTS)
+            line_draw(plot, &s, &plot->lines[i], out);
+    for (size_t i = 0; i < plot->line_count; i++)
+        if (plot->lines[i].style == PLOT_POINTS) /* On top of all. */
+            points_draw(plot, &s, &plot->lines[i], out);
     if (plot->marker) {
         double x = x_of(plot, (double)plot->marker - 0.5);
         rule(out, x, TOP, x, BOTTOM, "stroke=\"" MUTED "\" stroke-dasharray=\"2 3\"");
+        bool is_left = x < LEFT + MARKER_ROOM; /* No room for the label before it. */
         if (plot->marker_label)
-            text_at(out, x - 6, TOP + 12, "end", 12, MUTED, plot->marker_label);
+            text_at(out, is_left ? x + 6 : x - 6, TOP + 12, is_left ? "start" : "end", 12, MUTED, plot->marker_label);
     }
     x_axis(plot, out);
     buf_puts(out, "</svg>\n");
 }
 
-enum err_class plot_write(const struct plot *plot, const char *path, struct error *err) {
-    struct buf out = {0};
-    plot_print(plot, &out);
+static enum err_class write_svg(const struct buf *svg, const char *path, struct error *err) {
     FILE *file = fopen(path, "we");
-    bool is_written = file && fwrite(out.data, 1, out.size, file) == out.size;
+    bool is_written = file && fwrite(svg->data, 1, svg->size, file) == svg->size;
     int reason = errno;
     if (file && fclose(file) != 0 && is_written) {
         is_written = false;
         reason = errno;
     }
-    buf_release(&out);
     return is_written ? ERR_NONE : error_set(err, ERR_RETRYABLE, "%s: %s", path, strerror(reason));
+}
+
+/* Starts the converter with its standard input at *ret_fd. Returns 0 or an errno. */
+static int converter_start(const char *path, pid_t *ret_pid, int *ret_fd) {
+    char output[PATH_MAX + 16];
+    int pipe_fds[2], reason;
+    if (snprintf(output, sizeof(output), "--output=%s", path) >= (int)sizeof(output))
+        return ENAMETOOLONG;
+    char *argv[] = {(char[]){PNG_CONVERTER}, (char[]){"--zoom=2"}, output, NULL};
+    if (pipe2(pipe_fds, O_CLOEXEC) != 0)
+        return errno;
+    posix_spawn_file_actions_t actions;
+    reason = posix_spawn_file_actions_init(&actions);
+    if (reason == 0)
+        reason = posix_spawn_file_actions_adddup2(&actions, pipe_fds[0], STDIN_FILENO);
+    if (reason == 0)
+        reason = posix_spawnp(ret_pid, PNG_CONVERTER, &actions, NULL, argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    close(pipe_fds[0]);
+    if (reason != 0)
+        close(pipe_fds[1]);
+    *ret_fd = pipe_fds[1];
+    return reason;
+}
+
+/* PNG takes fonts and a rasteriser, tens of megabytes that a controller has no use for: where librsvg's tool is
+ * installed it is asked. It says on stderr itself what it could not do. */
+static enum err_class write_png(const struct buf *svg, const char *path, struct error *err) {
+    pid_t pid = -1;
+    int fd = -1, status = 0, reason = converter_start(path, &pid, &fd);
+    if (reason == ENOENT)
+        return error_set(err, ERR_RETRYABLE,
+                         "%s: a PNG takes " PNG_CONVERTER " (Debian's librsvg2-bin), which is not installed; name a "
+                         "file .svg instead",
+                         path);
+    if (reason != 0)
+        return error_set(err, ERR_RETRYABLE, "%s: " PNG_CONVERTER ": %s", path, strerror(reason));
+    for (size_t done = 0; done < svg->size;) {
+        ssize_t size = write(fd, svg->data + done, svg->size - done);
+        if (size < 0 && errno != EINTR)
+            break; /* It has ended: its status tells. */
+        done += size > 0 ? (size_t)size : 0;
+    }
+    close(fd);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0
+               ? ERR_NONE
+               : error_set(err, ERR_RETRYABLE, "%s: " PNG_CONVERTER " failed", path);
+}
+
+enum err_class plot_write(const struct plot *plot, const char *path, struct error *err) {
+    struct buf svg = {0};
+    plot_print(plot, &svg);
+    enum err_class class = str_has_suffix(path, ".png") ? write_png(&svg, path, err) : write_svg(&svg, path, err);
+    buf_release(&svg);
+    return class;
 }

@@ -17,11 +17,18 @@
 #define PLOT_LINES_MAX 8
 #define PLOT_BANDS_MAX 4
 
+enum plot_style {
+    PLOT_STRAIGHT, /* From value to value. */
+    PLOT_STAIRS,   /* Each value lasts its step. */
+    PLOT_POINTS,   /* Dots alone. */
+};
+
 struct plot_line {
     const char *label;
     const char *color;    /* "#1f5fa8" */
     const double *values; /* plot.count of them; NaN: nothing there. */
     bool is_dashed;
+    enum plot_style style;
 };
 
 struct plot_band {
@@ -43,7 +50,8 @@ struct plot {
 };
 
 void plot_print(const struct plot *plot, struct buf *out);
-/* Prints to a file. ERR_RETRYABLE if it cannot be written. */
+/* Prints to a file: SVG, or PNG where its name ends in .png and rsvg-convert is installed. ERR_RETRYABLE if it cannot
+ * be written. */
 MUST_CHECK enum err_class plot_write(const struct plot *plot, const char *path, struct error *err);
 
 #endif

@@ -12,6 +12,7 @@ const struct cli_verb cli_verbs[] = {
     {"check", "validate manifests, with no cluster and no cloud", cli_check},
     {"inventory", "list what a Provider's adapter sees", cli_inventory},
     {"forecast", "forecast a series from a file", cli_forecast},
+    {"backtest", "replay a demand history under a policy", cli_backtest},
     {"plan", "show what policies would do, with no effect", cli_plan},
     {"get", "show objects of a cluster or of a local run", cli_get},
     {"approve", "let a Recommendation be carried out", cli_decide},

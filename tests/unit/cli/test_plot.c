@@ -50,7 +50,7 @@ static struct plot plot_of(size_t count) {
                          .start_ms = INT64_C(1700000000000),
                          .step_ms = 300000,
                          .count = count,
-                         .lines = {{"line", "#000000", line, false}},
+                         .lines = {{"line", "#000000", line, false, PLOT_STRAIGHT}},
                          .line_count = 1,
                          .bands = {{"band", "#cccccc", low, high}},
                          .band_count = 1,
