@@ -121,7 +121,7 @@ BENCH ?= runtime listing
 VENV_forecast := forecast
 BENCH_ARGS_runtime = --n $(or $(BENCH_N),10000)
 .PHONY: bench
-bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=listing: one; BENCH=forecast
+bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=forecast: that one (open models)
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release $(HELPERS:$(OUT)/%=$(BUILD)/release/%)
 	@$(foreach b,$(BENCH),$(call PYTHON,$(b)) tests/bench/$(b).py $(BENCH_ARGS_$(b)) &&) true
 

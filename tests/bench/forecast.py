@@ -20,7 +20,7 @@ from pathlib import Path
 # Before numpy starts its threads: one core each, and what numba compiled is kept.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NIXTLA_NUMBA_CACHE": "1"})
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from forecasting import accuracy, rivals  # noqa: E402
+from forecasting import accuracy, capacity, rivals, shifts, speed  # noqa: E402
 from forecasting.report import Report  # noqa: E402
 from forecasting.series import DATA, load  # noqa: E402
 from forecasting.store import Store  # noqa: E402
@@ -37,6 +37,7 @@ def main():
     parser.add_argument("--rivals", default=",".join(rivals.MAKERS), help="comma-separated, of: %(default)s")
     parser.add_argument("--cached-only", action="store_true", help="of the slow rivals only what is in the cache")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--speed-runs", type=int, default=11, help="series that are timed")
     parser.add_argument("--csv", type=Path, help="write the accuracy by series")
     parser.add_argument("--markdown", type=Path, help="put the report between the markers of this document")
     args = parser.parse_args()
@@ -51,6 +52,12 @@ def main():
         accuracy.tables(report, results, names, series)
         if args.csv:
             accuracy.write_csv(args.csv, results)
+    if "shifts" in args.only:
+        shifts.tables(report, series, args.processes)
+    if "capacity" in args.only:
+        capacity.tables(report, series, store, args.processes)
+    if "speed" in args.only:
+        speed.tables(report, series, args.speed_runs)
     report.finish()
     if args.markdown:
         report.put_into(args.markdown)
