@@ -31,7 +31,8 @@ class Report:
             self.say(line(row))
 
     def verdict(self, what, reached, found, goal):
-        self.verdicts.append([what, found, goal, "reached" if reached else "MISSED"])
+        """reached None: it cannot be told from this run."""
+        self.verdicts.append([what, found, goal, "open" if reached is None else "reached" if reached else "MISSED"])
 
     def finish(self):
         self.heading("Goals")
