@@ -8,7 +8,7 @@ VERSION := $(shell cat VERSION)
 JOBS ?= $(shell nproc)
 RUN_ARGS ?= --for 24h
 PREFIX ?= /usr
-PYTHON = $$(bash tests/support/cache.sh venv)/bin/python3
+PYTHON = $$(bash tests/support/cache.sh $(or $(VENV_$1),venv))/bin/python3
 
 PKGS := libuv libcurl json-c yaml-0.1 openssl sqlite3 libmicrohttpd zlib expat
 CPPFLAGS := -Icontroller -I. -Itests -D_GNU_SOURCE -DTRIMTAB_VERSION='"$(VERSION)"'
@@ -118,11 +118,12 @@ fuzz: ## Run each libFuzzer target for FUZZ_SECONDS=20 over its corpus (FUZZ=fuz
 
 # Each is a program of tests/bench; the helpers of some are built with the release's flags.
 BENCH ?= runtime listing
+VENV_forecast := forecast
 BENCH_ARGS_runtime = --n $(or $(BENCH_N),10000)
 .PHONY: bench
-bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=listing: one
+bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=forecast: that one (open models)
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release $(HELPERS:$(OUT)/%=$(BUILD)/release/%)
-	@$(foreach b,$(BENCH),$(PYTHON) tests/bench/$(b).py $(BENCH_ARGS_$(b)) &&) true
+	@$(foreach b,$(BENCH),$(call PYTHON,$(b)) tests/bench/$(b).py $(BENCH_ARGS_$(b)) &&) true
 
 .PHONY: image
 image: ## Build the container image trimtab:$(VERSION) with podman

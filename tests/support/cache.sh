@@ -1,5 +1,5 @@
 #!/bin/bash
-# cache.sh venv|ministack|go|cluster|bench|rootfs: builds that part of the test infrastructure once and prints its path.
+# cache.sh venv|ministack|forecast|go|cluster|bench|rootfs: builds that part of the test infrastructure once and prints its path.
 # The results live outside the checkout, each under the hash of what it is made from, so two checkouts share them; a lock
 # for each keeps two runs apart, and a half-made result is never seen, since it is renamed into place when complete.
 # SPDX-License-Identifier: Apache-2.0
@@ -48,6 +48,7 @@ venv_into() { # FINAL REQUIREMENTS CONSTRAINTS
 }
 venv_build() { venv_into "$2" "$TESTS/requirements.txt" "$TESTS/constraints.txt"; }
 ministack_build() { venv_into "$2" "$TESTS/requirements-ministack.txt" "$TESTS/constraints-ministack.txt"; }
+forecast_build() { venv_into "$2" "$TESTS/requirements-forecast.txt" "$TESTS/constraints-forecast.txt"; }
 go_build() {
     local place=$2.d
     rm -rf "$place"
@@ -82,6 +83,7 @@ rootfs_build() { mmdebstrap --variant=minbase --components=main bookworm "$1/roo
 case ${1:-} in
 venv) make_once "venv-$(key "$TESTS/requirements.txt" "$TESTS/constraints.txt")" venv_build ;;
 ministack) make_once "ministack-$(key "$TESTS/requirements-ministack.txt" "$TESTS/constraints-ministack.txt")" ministack_build ;;
+forecast) make_once "forecast-$(key "$TESTS/requirements-forecast.txt" "$TESTS/constraints-forecast.txt")" forecast_build ;;
 go) go_path ;;
 cluster)
     with_go
@@ -93,7 +95,7 @@ bench)
     ;;
 rootfs) make_once "rootfs-bookworm-$(dpkg --print-architecture)" rootfs_build ;;
 *)
-    echo "usage: cache.sh venv|ministack|go|cluster|bench|rootfs" >&2
+    echo "usage: cache.sh venv|ministack|forecast|go|cluster|bench|rootfs" >&2
     exit 64
     ;;
 esac

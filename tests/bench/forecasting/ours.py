@@ -1,0 +1,39 @@
+"""Forecasts of the binary, through `trimtab forecast --origins`: what a user gets.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import csv
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+REPO = Path(__file__).resolve().parents[3]
+NAME = "Trimtab"
+
+
+def binary():
+    return os.environ.get("TRIMTAB_BIN", str(REPO / "build" / "trimtab"))
+
+
+def forecast(series, steps, origins, quantiles):
+    """{origin: steps x quantiles}"""
+    found = {int(origin): np.full((steps, len(quantiles)), np.nan) for origin in origins}
+    with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as folder:
+        path = Path(folder) / "series.csv"
+        series.write(path)
+        argv = [binary(), "forecast", "--horizon", str(steps), "--quantiles", ",".join(f"{q:.10g}" for q in quantiles),
+                "--origins", ",".join(map(str, found)), str(path)]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+            rows = csv.reader(process.stdout)
+            next(rows)
+            for row in rows:
+                found[int(row[0])][int(row[1]) - 1] = [float(text) for text in row[2:]]
+        if process.returncode != 0:
+            raise RuntimeError(f"trimtab forecast of {series.name} ended with {process.returncode}")
+    if any(np.isnan(rows).any() for rows in found.values()):
+        raise RuntimeError(f"trimtab forecast of {series.name} left something out")
+    return found

@@ -1,0 +1,48 @@
+"""What the bench prints: Markdown that reads well on a terminal too. Progress goes to stderr.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+
+
+class Report:
+    def __init__(self):
+        self.lines, self.verdicts = [], []
+
+    def say(self, text=""):
+        print(text, flush=True)
+        self.lines.append(text)
+
+    def heading(self, text):
+        self.say(f"\n### {text}\n")
+
+    def table(self, head, rows):
+        cells = [[str(cell) for cell in row] for row in [head, *rows]]
+        widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+
+        def line(row):
+            return "| " + " | ".join(cell.ljust(width) if i == 0 else cell.rjust(width)
+                                     for i, (cell, width) in enumerate(zip(row, widths))) + " |"
+
+        self.say(line(cells[0]))
+        self.say("|" + "|".join("-" * (width + 1) + ("-" if i == 0 else ":") for i, width in enumerate(widths)) + "|")
+        for row in cells[1:]:
+            self.say(line(row))
+
+    def verdict(self, what, reached, found, goal):
+        """reached None: it cannot be told from this run."""
+        self.verdicts.append([what, found, goal, "open" if reached is None else "reached" if reached else "MISSED"])
+
+    def finish(self):
+        self.heading("Goals")
+        self.table(["goal", "found", "wanted", ""], self.verdicts)
+
+    def put_into(self, path):
+        """Replaces what stands between the markers of a document."""
+        text = path.read_text()
+        before, found, rest = text.partition(BEGIN)
+        _, ended, after = rest.partition(END)
+        if not found or not ended:
+            raise SystemExit(f"{path}: the markers {BEGIN.strip()} and {END.strip()} are missing")
+        path.write_text(before + BEGIN + "\n".join(self.lines).strip("\n") + "\n" + END + after)
