@@ -13,7 +13,9 @@
 
 #define COMMON_MIN 3       /* Slots that young and donor share, before their levels can be compared. */
 #define FIT_MIN 12         /* Slots that they share, before a donor can be told to be unlike. */
-#define FIT_RATIO 1.5      /* Unlike: off by more than this times what a flat line at the young one's mean is off. */
+#define FIT_RATIO 1.5      /* Unlike: off by more than this times what a flat line at the young one's mean is off, */
+#define FIT_MOVING 0.75    /* or than this, where the young one moves: who is like it moves too. */
+#define MOVES 2            /* It moves if a flat line is off by more than this times what one slot is from the next. */
 #define FIT_SLACK 0.1      /* And by more than this share of the level: a quiet hour refutes nobody. */
 #define SPREAD_ALONE 0.3   /* One donor shows no spread between donors: as wide as forecast_compute's prior. */
 #define SPREAD_MIN 0.05    /* However alike the donors are, the young one is not one of them. */
@@ -108,14 +110,18 @@ static bool is_alike(const struct history_series *young, const double *values) {
         return false;
     if (c.count < FIT_MIN)
         return true;
-    double mean = c.young / (double)c.count, ratio = c.young / c.shape, off = 0, flat = 0;
+    double mean = c.young / (double)c.count, ratio = c.young / c.shape, off = 0, flat = 0, noise = 0, last = NAN;
     for (size_t i = 0; i < young->count; i++) {
         if (!isfinite(young->demand[i]) || isnan(values[i]))
             continue;
-        off += fabs((double)young->demand[i] - ratio * values[i]);
-        flat += fabs((double)young->demand[i] - mean);
+        double value = (double)young->demand[i];
+        off += fabs(value - ratio * values[i]);
+        flat += fabs(value - mean);
+        noise += isnan(last) ? 0 : fabs(value - last);
+        last = value;
     }
-    return off <= fmax(FIT_RATIO * flat, FIT_SLACK * c.young);
+    double allowed = flat > MOVES * noise ? FIT_MOVING : FIT_RATIO;
+    return off <= fmax(allowed * flat, FIT_SLACK * c.young);
 }
 
 /* The median of the shapes at each slot, and how far they are from it. */
