@@ -30,6 +30,8 @@ struct plan_input {
 /* The quantiles that plan_compute reads, ascending: the policy's own, and a few, 0.5 among them, to tell the risk.
  * Returns their number. */
 size_t plan_quantiles(const struct policy *policy, double *ret /* FORECAST_QUANTILES_MAX */);
+/* The policy's own among them: the one that its capacity covers. */
+double plan_policy_quantile(const struct policy *policy);
 /* How many steps of forecast plan_compute reads at least, given the history's step. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms);
 
