@@ -5,6 +5,7 @@
  */
 #include "account/coverage.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -147,21 +148,34 @@ void coverage_print(const struct coverage *coverage, int64_t now_ms, struct json
     jw_close(w, ']');
 }
 
+/* " 286/288", and moves *text behind it. */
+static bool count_read(const char **text, struct coverage_count *ret) {
+    uint32_t numbers[2] = {0};
+    const char *at = *text;
+    for (int i = 0; i < 2; i++) {
+        if (*at++ != (i ? '/' : ' ') || !isdigit((unsigned char)*at))
+            return false;
+        for (; isdigit((unsigned char)*at); at++) {
+            numbers[i] = numbers[i] * 10 + (uint32_t)(*at - '0');
+            if (numbers[i] > COUNT_MAX / 10 && isdigit((unsigned char)at[1]))
+                return false;
+        }
+    }
+    *ret = (struct coverage_count){.covered = numbers[0], .samples = numbers[1]};
+    *text = at;
+    return ret->covered <= ret->samples;
+}
+
 static bool day_read(const char *text, struct coverage_day *ret) {
     char time[TIME_TEXT_MAX];
     int64_t time_ms;
-    int end = 0;
     struct coverage_day day = {0};
-    if (strlen(text) < DATE_SIZE || strlen(text) > 60)
+    if (strlen(text) < DATE_SIZE)
         return false;
     (void)snprintf(time, sizeof(time), "%.*sT00:00:00Z", DATE_SIZE, text);
-    if (!time_parse(time, &time_ms) || time_ms < 0)
-        return false;
-    if (sscanf(text + DATE_SIZE, " %9" SCNu32 "/%9" SCNu32 " %9" SCNu32 "/%9" SCNu32 "%n", &day.step.covered,
-               &day.step.samples, &day.lead.covered, &day.lead.samples, &end) != 4 ||
-        text[DATE_SIZE + end] != '\0')
-        return false;
-    if (day.step.covered > day.step.samples || day.lead.covered > day.lead.samples)
+    text += DATE_SIZE;
+    if (!time_parse(time, &time_ms) || time_ms < 0 || !count_read(&text, &day.step) || !count_read(&text, &day.lead) ||
+        *text)
         return false;
     day.day = time_ms / DAY_MS;
     *ret = day;
