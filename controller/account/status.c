@@ -5,6 +5,7 @@
  */
 #include "account/status.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -78,19 +79,55 @@ static void put_share(struct json_writer *w, const char *key, int64_t per_mille)
     put_money(w, key, per_mille * 1000, 3);
 }
 
-static void put_forecast(struct json_writer *w, const struct forecast *f) {
-    jw_key(w, "forecast");
-    jw_open(w, '{');
-    jw_put_string(w, "basis", forecast_basis_name(f->basis));
-    if (f->coverage_per_mille >= 0)
-        put_share(w, "coverage", f->coverage_per_mille);
-    jw_put_string(w, "model", f->model);
-    if (f->quantile_count) {
-        char text[40];
-        (void)snprintf(text, sizeof(text), "%.6g", f->quantiles[f->quantile_count - 1]);
-        jw_put_string(w, "quantile", text);
-    }
-    jw_close(w, '}');
+/* A figure, or "-". */
+static void put_figure(struct json_writer *w, const char *key, double value, int digits) {
+    char text[STR_DOUBLE_MAX];
+    (void)snprintf(text, sizeof(text), isfinite(value) ? "%.*g" : "-", digits, value);
+    jw_put_string(w, key, text);
+}
+
+static void put_known_share(struct json_writer *w, const char *key, int64_t per_mille) {
+    if (per_mille < 0)
+        jw_put_string(w, key, "-");
+    else
+        put_share(w, key, per_mille);
+}
+
+void status_print_forecast(const struct forecast_summary *summary, struct buf *out) {
+    const struct forecast *f = summary->forecast;
+    struct coverage_sum sum = coverage_sum(summary->coverage, summary->as_of_ms);
+    struct json_writer w = {.out = out};
+    char time[TIME_TEXT_MAX];
+    time_format(summary->as_of_ms, time);
+    jw_open(&w, '{');
+    jw_put_string(&w, "asOf", time);
+    jw_put_string(&w, "basis", forecast_basis_name(f->basis));
+    put_known_share(&w, "coverage", sum.step_per_mille);
+    put_known_share(&w, "coverageAtLead", sum.lead_per_mille);
+    jw_put_int(&w, "coverageSamples", sum.step_samples);
+    jw_key(&w, "days");
+    coverage_print(summary->coverage, summary->as_of_ms, &w);
+    put_figure(&w, "loss", f->loss, 4);
+    jw_put_string(&w, "model", f->model);
+    put_figure(&w, "naiveLoss", f->naive_loss, 4);
+    put_figure(&w, "quantile", summary->quantile, 6);
+    jw_put_int(&w, "samples", (int64_t)f->used);
+    jw_close(&w, '}');
+}
+
+void status_read_coverage(const char *forecast_json, double quantile, int64_t *ret_as_of_ms, struct coverage *ret) {
+    struct json *json = NULL;
+    struct error err;
+    double found;
+    *ret_as_of_ms = 0;
+    *ret = (struct coverage){0};
+    if (!forecast_json || json_parse(bytes_of(forecast_json), &json, &err) != ERR_NONE)
+        return;
+    /* Shares under another quantile say nothing about this one. */
+    if (str_to_double(json_string(json_get(json, "quantile"), ""), &found) && fabs(found - quantile) < 1e-6 &&
+        time_parse(json_string(json_get(json, "asOf"), ""), ret_as_of_ms))
+        coverage_read(json_get(json, "days"), ret);
+    json_free(json);
 }
 
 static void put_why_not(struct json_writer *w, const struct plan *plan) {
@@ -132,8 +169,10 @@ void status_print_policy(const struct object *object, const struct policy_status
     put_summary(&w, object, &status->summary, now_ms);
     if (status->plan)
         put_plan(&w, status->plan);
-    if (status->forecast)
-        put_forecast(&w, status->forecast);
+    if (status->forecast_json) {
+        jw_key(&w, "forecast");
+        jw_raw(&w, status->forecast_json);
+    }
     jw_close(&w, '}');
 }
 

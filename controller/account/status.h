@@ -9,6 +9,7 @@
 #ifndef TRIMTAB_ACCOUNT_STATUS_H
 #define TRIMTAB_ACCOUNT_STATUS_H
 
+#include "account/coverage.h"
 #include "base/buf.h"
 #include "forecast/forecast.h"
 #include "manifest/object.h"
@@ -44,8 +45,21 @@ struct policy_status {
     struct status_summary summary;
     /* NULL: not computed (yet); the fields are then left out. */
     const struct plan *plan;
-    const struct forecast *forecast; /* The one of the resource with the largest demand. */
+    const char *forecast_json; /* As status_print_forecast writes it. */
 };
+
+/* Model, basis, losses and samples are of the resource with the largest demand: it is what the policy mostly pays for.
+ * Coverage is counted over all resources of the policy, each sample once: the promise is made for all of them. */
+struct forecast_summary {
+    const struct forecast *forecast;
+    double quantile; /* The one in use. */
+    const struct coverage *coverage;
+    int64_t as_of_ms;
+};
+/* One JSON object. Figures that are not known are "-". It carries the record of coverage: what a restart needs. */
+void status_print_forecast(const struct forecast_summary *summary, struct buf *out);
+/* What coverage a status carries, if it is of this quantile; else an empty one. json NULL: empty. */
+void status_read_coverage(const char *forecast_json, double quantile, int64_t *ret_as_of_ms, struct coverage *ret);
 
 void status_print_policy(const struct object *object, const struct policy_status *status, int64_t now_ms,
                          struct buf *out);

@@ -44,6 +44,7 @@ static const struct column columns[OBJECT_KIND_COUNT][COLUMNS_MAX] = {
                        {"SAVING", "status.projectedSaving", false},
                        {"RESOURCES", "status.resources", true},
                        {"MODEL", "status.forecast.model", true},
+                       {"COVERAGE", "status.forecast.coverage", true},
                        {"GAP%", "status.optimalityGapPercent", true},
                        {"SUSPENDED", "spec.suspend", true},
                        {"MESSAGE", "?Ready.message", true},

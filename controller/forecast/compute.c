@@ -13,7 +13,9 @@
 #include "forecast/forecast_internal.h"
 
 #define DAY_MS INT64_C(86400000)
-#define OUTAGE_SHARE_MAX 0.02
+#define OUTAGE_SHARE_MAX 0.02 /* Of the samples. */
+#define OUTAGE_LEVEL 0.05     /* Of the mean: what is near zero. */
+#define OUTAGE_NEAR_MAX 0.002 /* Share of samples near zero that are not zero, where it happens by itself. */
 #define PRIOR_WIDENING 1.5    /* Short histories have not shown their spread yet. */
 #define PRIOR_SPREAD 0.3      /* Share of the level, for one logistic unit, when nothing at all is known. */
 #define UNSEASONED_USED 96    /* Samples that make a history of one's own where no season fits. */
@@ -41,15 +43,24 @@ static bool sample_is_usable(float value) {
     return isfinite(value);
 }
 
-/* An outage is no lack of demand: zeros are gaps where a series that is never near zero has but a few of them. When
- * they go on for longer than that, they are what the demand is. */
+/* An outage is no lack of demand: zeros are gaps where a series that is otherwise never near zero has but a few of
+ * them. When they go on for longer than that, they are what the demand is. */
 static bool zeros_are_outages(const struct history_series *series, size_t from) {
-    size_t used = 0, zeros = 0;
+    double sum = 0;
+    size_t used = 0, zeros = 0, small = 0;
     for (size_t i = from; i < series->count; i++) {
-        used += sample_is_usable(series->demand[i]);
+        if (!sample_is_usable(series->demand[i]))
+            continue;
+        used++;
         zeros += series->demand[i] == 0;
+        sum += (double)series->demand[i];
     }
-    return (double)zeros < OUTAGE_SHARE_MAX * (double)used;
+    if (zeros == 0 || (double)zeros >= OUTAGE_SHARE_MAX * (double)used)
+        return false;
+    double limit = OUTAGE_LEVEL * sum / (double)(used - zeros);
+    for (size_t i = from; i < series->count; i++)
+        small += (double)series->demand[i] < limit && series->demand[i] != 0;
+    return (double)small < OUTAGE_NEAR_MAX * (double)used;
 }
 
 /* Cuts the history at its first sample and at the cap, and widens it to double: sums of floats lose digits. */

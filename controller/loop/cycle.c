@@ -42,6 +42,15 @@ static void stop_at(struct loop *loop, struct workqueue_item *item, const struct
 static void job_run(struct work *work) {
     struct policy_job *job = work->ctx;
     evaluate_policy(&job->input, &job->arena, &job->plan);
+    if (!job->wants_doubts)
+        return;
+    struct arena scratch = {0};
+    job->doubts = arena_alloc_array(&job->arena, job->snapshot->resource_count + 1, sizeof(*job->doubts));
+    for (size_t i = 0; i < job->snapshot->resource_count; i++) {
+        job->doubts[i] = forecast_doubt_of(&job->snapshot->resources[i].history, &job->input.forecasts[i], &scratch);
+        arena_clear(&scratch);
+    }
+    arena_release(&scratch);
 }
 
 /* ---- the loop's thread ---- */
@@ -77,7 +86,7 @@ static void publish(struct loop *loop, const struct policy_job *job) {
     const struct forecast *forecast = largest_forecast(job);
     if (forecast) {
         (void)str_copy(state->model, sizeof(state->model), forecast->model);
-        view.coverage_per_mille = forecast->coverage_per_mille;
+        view.coverage_per_mille = coverage_sum(&state->reckoning.coverage, loop_now_ms(loop)).step_per_mille;
     }
     state->view = view;
     state->has_view = true;
@@ -166,10 +175,14 @@ static void job_done(struct work *work) {
         loop->options.on_plan(loop->options.plan_ctx, object, &job->input, &job->plan);
     admit_plan(loop, object, &job->plan);
     upkeep_policy(loop, object, job->snapshot);
+    struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
+    struct policy_status status = {.summary = summary_of(loop, object, job), .plan = &job->plan};
+    reckon_job(loop, state, job, largest_forecast(job), &status.summary);
     publish(loop, job);
+    status.forecast_json = state->reckoning.shown;
     struct status_condition more[] = {
         {CONDITION_OBSERVED, CONDITION_TRUE, "Observed", "every source is fresh"},
-        {CONDITION_FORECASTED, CONDITION_TRUE, "Forecasted", "demand is forecast for every selected resource"},
+        reckon_condition(&state->reckoning, job),
     };
     for (size_t i = 0; i < job->snapshot->source_count; i++)
         if (job->snapshot->sources[i].state != SOURCE_FRESH)
@@ -178,14 +191,6 @@ static void job_done(struct work *work) {
                 arena_printf(&job->arena, "%s %s %s: %s; nothing shrinks on it", job->snapshot->sources[i].provider,
                              job->snapshot->sources[i].region, cloud_kind_name(job->snapshot->sources[i].kind),
                              job->snapshot->sources[i].message[0] ? job->snapshot->sources[i].message : "not fresh")};
-    for (size_t i = 0; i < job->snapshot->resource_count; i++)
-        if (job->input.forecasts[i].basis == FORECAST_BASIS_NONE)
-            more[1] =
-                (struct status_condition){CONDITION_FORECASTED, CONDITION_FALSE, "NoHistory",
-                                          arena_printf(&job->arena, "%s has no demand history yet; it is left as it is",
-                                                       job->snapshot->resources[i].resource.id)};
-    struct policy_status status = {
-        .summary = summary_of(loop, object, job), .plan = &job->plan, .forecast = largest_forecast(job)};
     status.summary.more = more;
     status.summary.more_count = ARRAY_LEN(more);
     policy_write_status(loop, item, object, &status);
@@ -283,6 +288,7 @@ void cycle_policy(struct loop *loop, struct workqueue_item *item) {
     job->item = item;
     job->object = store_hold(object);
     job->input = (struct plan_input){.policy = object->as.policy, .snapshot = job->snapshot};
+    job->wants_doubts = reckon_wants_doubts(loop, policy_state_get(loop, object->namespace, object->name, true));
     job->work = (struct work){.run = job_run, .done = job_done, .ctx = job};
     loop->in_flight++;
     runtime_work(loop->runtime, &job->work);

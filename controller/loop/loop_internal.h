@@ -9,6 +9,7 @@
 #include "account/status.h"
 #include "act/step.h"
 #include "base/mem.h"
+#include "forecast/doubt.h"
 #include "loop/evaluate.h"
 #include "loop/loop.h"
 #include "loop/state.h"
@@ -26,6 +27,23 @@ struct policy_job {
     struct snapshot *snapshot;
     struct plan_input input;
     struct plan plan;
+    bool wants_doubts;
+    enum forecast_doubt *doubts; /* One for each resource; NULL: not asked for. */
+};
+
+/* How a policy's forecasts have done; see reckon.c. */
+struct policy_reckoning {
+    bool is_begun;
+    enum cloud_metric metric;
+    double quantile;
+    struct coverage coverage;
+    struct map watches; /* resource key -> struct watch * */
+    uint64_t cycle;
+    char *shown; /* status.forecast as it stands, or is to be written; NULL: none yet. */
+    int64_t shown_ms;
+    enum forecast_doubt doubt; /* The worst of its resources'. */
+    char doubt_message[360];
+    int64_t doubt_ms; /* When that was looked at; 0: never. */
 };
 
 /* Kept for a policy whose providers can be resolved. */
@@ -36,6 +54,7 @@ struct policy_state {
     struct loop_policy_view view; /* Figures of the last cycle; has_view false: none yet. */
     bool has_view;
     char model[48];
+    struct policy_reckoning reckoning;
     int64_t status_written_ms;
     char reason[48]; /* Of the last summary. */
     char plan_hash[17];
@@ -108,6 +127,16 @@ int64_t loop_now_ms(const struct loop *loop);
 /* cycle.c: the policy's cycle */
 void cycle_policy(struct loop *loop, struct workqueue_item *item);
 void policy_job_free(struct policy_job *job);
+
+/* reckon.c: forecasts against what came */
+/* On the loop's thread, before the job: whether its resources' doubts are due. */
+bool reckon_wants_doubts(struct loop *loop, const struct policy_state *state);
+/* After it: counts what has arrived, keeps what is forecast now, and renews what the status shows where that is due. */
+void reckon_job(struct loop *loop, struct policy_state *state, const struct policy_job *job,
+                const struct forecast *largest, const struct status_summary *summary);
+/* The condition Forecasted; its message until the reckoning's next turn. */
+struct status_condition reckon_condition(const struct policy_reckoning *reckoning, struct policy_job *job);
+void reckon_release(struct policy_reckoning *reckoning);
 
 /* policy.c */
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make);

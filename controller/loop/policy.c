@@ -18,6 +18,7 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
     if (!state)
         return;
     claims_set(loop, state, NULL, 0);
+    reckon_release(&state->reckoning);
     state_remove(&loop->policies, &state->id);
 }
 

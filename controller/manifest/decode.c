@@ -12,6 +12,7 @@
 #include "manifest/decode_internal.h"
 
 #define FAULTS_SHOWN 3
+#define FORECAST_TEXT_MAX 4096
 
 static const char *condition_name(int value) {
     return condition_type_name((enum condition_type)value);
@@ -131,6 +132,18 @@ static void take_apis(const struct json *status, struct arena *arena, struct obj
     object->api_count = count;
 }
 
+/* Canonical: ours is short; what is longer is somebody else's and of no use. */
+static void take_forecast(const struct json *status, struct arena *arena, struct object *object) {
+    const struct json *forecast = json_get(status, "forecast");
+    if (object->kind != OBJECT_POLICY || json_type(forecast) != JSON_OBJECT)
+        return;
+    struct buf text = {0};
+    json_print_canonical(forecast, &text);
+    if (text.size <= FORECAST_TEXT_MAX)
+        object->forecast_json = arena_strndup(arena, buf_text(&text), text.size);
+    buf_release(&text);
+}
+
 static const char *faults_summary(struct decoder *d) {
     const struct manifest_faults *faults = d->faults;
     if (faults->count == 0)
@@ -196,6 +209,7 @@ enum err_class object_decode(const struct json *json, const struct decode_option
         decode_spec(&d, &root, object);
         object_take_status(status, object);
         take_apis(status, arena, object);
+        take_forecast(status, arena, object);
     }
     object->fault = faults_summary(&d);
     *ret = object;

@@ -101,6 +101,9 @@ struct object {
     const struct object_api *apis;
     size_t api_count;
 
+    /* Policies: status.forecast as it was when the object was read; NULL: none. */
+    const char *forecast_json;
+
     void *owner; /* The store's. */
 };
 

@@ -32,6 +32,8 @@ struct plan_input {
  * no room for all, those of the greatest; the others read the next above), and a few, 0.5 among them, to tell the risk.
  * Returns their number. */
 size_t plan_quantiles(const struct policy *policy, double *ret /* FORECAST_QUANTILES_MAX */);
+/* The one among them that capacity covers where serving demand has this weight (1: the policy's own). */
+double plan_policy_quantile(const struct policy *policy, int64_t weight);
 /* How many steps of forecast plan_compute reads at least, given the history's step. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms);
 

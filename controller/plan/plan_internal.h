@@ -70,7 +70,6 @@ static inline bool plan_row_is_workload(const struct plan_row *row) {
 }
 
 /* scale.c */
-double plan_policy_quantile(const struct policy *policy, int64_t weight);
 int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand);
 double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count);
 void plan_scale_needs(struct plan_work *work);

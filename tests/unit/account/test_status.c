@@ -28,14 +28,9 @@ static struct object policy_object(void) {
                            .generation = 3};
 }
 
-static const double quantile_values[] = {4.5, 9};
-static const struct forecast forecast = {.model = "seasonal-naive-day",
-                                         .basis = FORECAST_BASIS_OWN,
-                                         .steps = 1,
-                                         .quantile_count = 2,
-                                         .quantiles = {0.5, 0.99},
-                                         .values = quantile_values,
-                                         .coverage_per_mille = 990};
+static const struct forecast forecast = {
+    .model = "seasonal-naive-day", .basis = FORECAST_BASIS_OWN, .loss = 0.123456, .naive_loss = NAN, .used = 4030};
+#define TODAY (NOW_MS / (24 * HOUR_MS))
 static const struct plan_why_not why_not[] = {
     {"BelowMinSaving", "1 of 40 machines fewer would save less than 5 %", "platform/aws/us-east-1/web"}};
 static const struct plan_action action = {.type = ACTION_SCALE,
@@ -75,7 +70,7 @@ static struct policy_status policy_status(enum status_progress progress) {
                                               .more = more,
                                               .more_count = ARRAY_LEN(more)},
                                   .plan = &plan,
-                                  .forecast = &forecast};
+                                  .forecast_json = "{\"basis\":\"own\",\"model\":\"seasonal-naive-day\"}"};
 }
 
 Test(account_status, a_policy_in_full) {
@@ -95,10 +90,77 @@ Test(account_status, a_policy_in_full) {
          "\"observedGeneration\":3,\"actual\":8,\"desired\":6,\"currency\":\"USD\",\"hourlyCost\":\"1.5360\","
          "\"projectedSaving\":\"0.3840\",\"lastPlan\":{\"actions\":1,\"hash\":\"89abcdef01234567\"},\"resources\":2,"
          "\"whyNot\":[{\"message\":\"1 of 40 machines fewer would save less than 5 %\",\"reason\":\"BelowMinSaving\","
-         "\"target\":\"platform/aws/us-east-1/web\"}],\"forecast\":{\"basis\":\"own\",\"coverage\":\"0.990\","
-         "\"model\":\"seasonal-naive-day\",\"quantile\":\"0.99\"}}");
+         "\"target\":\"platform/aws/us-east-1/web\"}],\"forecast\":{\"basis\":\"own\","
+         "\"model\":\"seasonal-naive-day\"}}");
     schema_check("resourcepolicies", "status", &out);
     buf_release(&out);
+}
+
+static char *forecast_text(const struct coverage *coverage, double quantile) {
+    struct buf out = {0};
+    status_print_forecast(
+        &(struct forecast_summary){
+            .forecast = &forecast, .quantile = quantile, .coverage = coverage, .as_of_ms = NOW_MS},
+        &out);
+    return buf_take(&out);
+}
+
+Test(account_status, a_forecast_tells_its_losses_and_its_record) {
+    struct coverage coverage = {0};
+    coverage.days[TODAY % COVERAGE_DAYS] = (struct coverage_day){TODAY, {200, 198}, {190, 180}};
+    coverage.days[(TODAY - 1) % COVERAGE_DAYS] = (struct coverage_day){TODAY - 1, {288, 288}, {288, 287}};
+    coverage.days[(TODAY - 2) % COVERAGE_DAYS] = (struct coverage_day){TODAY - 16, {288, 1}, {288, 1}}; /* Long past. */
+    char *text = forecast_text(&coverage, 0.99);
+    cr_assert_str_eq(text, "{\"asOf\":\"2026-09-28T00:00:00Z\",\"basis\":\"own\",\"coverage\":\"0.995\","
+                           "\"coverageAtLead\":\"0.976\",\"coverageSamples\":488,"
+                           "\"days\":[\"2026-09-27 288/288 287/288\",\"2026-09-28 198/200 180/190\"],"
+                           "\"loss\":\"0.1235\",\"model\":\"seasonal-naive-day\",\"naiveLoss\":\"-\","
+                           "\"quantile\":\"0.99\",\"samples\":4030}");
+    struct object object = policy_object();
+    struct policy_status status = policy_status(PROGRESS_READY);
+    struct buf out = {0};
+    status.forecast_json = text;
+    status_print_policy(&object, &status, NOW_MS, &out);
+    schema_check("resourcepolicies", "status", &out);
+    buf_release(&out);
+    mem_free(text);
+}
+
+Test(account_status, a_restart_goes_on_with_the_record_unless_the_quantile_is_another) {
+    struct coverage coverage = {0}, back;
+    int64_t as_of_ms;
+    for (int64_t day = TODAY - COVERAGE_DAYS + 1; day <= TODAY; day++)
+        coverage.days[day % COVERAGE_DAYS] =
+            (struct coverage_day){day, {999999999, 999999990}, {288, (uint32_t)(day % 280)}};
+    char *text = forecast_text(&coverage, 0.999), *nothing = forecast_text(&(struct coverage){0}, 0.999);
+    cr_assert_leq(strlen(text), 1024u, "a status stays small");
+    status_read_coverage(text, 0.999, &as_of_ms, &back);
+    cr_assert_eq(as_of_ms, NOW_MS);
+    struct coverage_sum before = coverage_sum(&coverage, NOW_MS), after = coverage_sum(&back, NOW_MS);
+    cr_assert_eq(before.lead_samples, 14 * 288);
+    cr_assert_eq(after.lead_samples, before.lead_samples);
+    cr_assert_eq(after.step_samples, before.step_samples);
+    cr_assert_eq(after.step_per_mille, before.step_per_mille);
+    cr_assert_eq(after.lead_per_mille, before.lead_per_mille);
+    status_read_coverage(text, 0.99, &as_of_ms, &back);
+    cr_assert_eq(as_of_ms, 0);
+    cr_assert_eq(coverage_sum(&back, NOW_MS).step_per_mille, -1);
+    cr_assert_not_null(strstr(nothing, "\"coverage\":\"-\""));
+    cr_assert_not_null(strstr(nothing, "\"coverageAtLead\":\"-\""));
+    static const char *const foreign[] = {NULL,
+                                          "",
+                                          "[",
+                                          "7",
+                                          "{\"quantile\":\"0.999\",\"asOf\":3}",
+                                          "{\"asOf\":\"2026-09-28T00:00:00Z\",\"quantile\":\"0.999\",\"days\":[1,"
+                                          "\"\",\"2026-13-01 1/1 1/1\",\"2026-09-28 2/1 1/1\",\"2026-09-28 1/1 1\","
+                                          "\"2026-09-28 1/1 1/1 \",\"2026-09-28 99999999999/1 1/1\"]}"};
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        status_read_coverage(foreign[i], 0.999, &as_of_ms, &back);
+        cr_assert_eq(coverage_sum(&back, NOW_MS).step_samples, 0, "%zu", i);
+    }
+    mem_free(text);
+    mem_free(nothing);
 }
 
 Test(account_status, a_policy_without_a_plan_shows_no_figures) {

@@ -158,6 +158,59 @@ Test(evaluate, declared_events_are_learned_without_and_planned_for) {
     cr_expect_float_eq(demand_with(events, 2), 2 * plain, 1e-6 * plain);
 }
 
+/* ---- cold start ---- */
+
+#define YOUNG 60 /* Five hours. */
+
+static enum forecast_basis basis_of_young(struct snapshot_resource *resources, size_t count, double *ret_noon) {
+    struct policy policy = policy_make();
+    struct snapshot snapshot = {.as_of_ms = START_MS + SAMPLES * STEP_MS,
+                                .sources = &source,
+                                .source_count = 1,
+                                .resources = resources,
+                                .resource_count = count};
+    policy.sla.lead_time_ms = 6 * 12 * STEP_MS; /* Six hours: the wave's top is inside. */
+    struct plan_input input = {.policy = &policy, .snapshot = &snapshot};
+    struct arena arena = {0};
+    struct plan plan = {0};
+    evaluate_policy(&input, &arena, &plan);
+    const struct forecast *f = &input.forecasts[count - 1];
+    enum forecast_basis basis = f->basis;
+    *ret_noon = forecast_value(f, 72, 0);
+    for (size_t i = 0; i + 1 < count; i++)
+        cr_assert_neq(input.forecasts[i].basis, FORECAST_BASIS_POOLED);
+    arena_release(&arena);
+    return basis;
+}
+
+Test(evaluate, a_resource_that_is_new_borrows_from_those_that_are_like_it) {
+    static const struct cloud_tag api[] = {{"app", "api"}, {"env", "prod"}},
+                                  batch[] = {{"app", "batch"}, {"env", "prod"}};
+    static float constant[SAMPLES];
+    struct snapshot_resource resources[3] = {resource_make(), resource_make(), resource_make()};
+    for (size_t i = 0; i < SAMPLES; i++)
+        constant[i] = 12;
+    const struct cloud_tag *tags[3] = {api, batch, api};
+    const char *ids[3] = {"a", "b", "c"};
+    for (size_t i = 0; i < 3; i++) {
+        resources[i].resource.tags = tags[i];
+        resources[i].resource.tag_count = 2;
+        resources[i].resource.id = ids[i];
+    }
+    resources[1].history.demand = constant;
+    resources[2].history.demand += SAMPLES - YOUNG;
+    resources[2].history.start_ms += (SAMPLES - YOUNG) * STEP_MS;
+    resources[2].history.count = YOUNG;
+    double noon, alone;
+    cr_assert_eq(basis_of_young(resources, 3, &noon), FORECAST_BASIS_POOLED);
+    cr_assert_float_eq(noon, 29.7, 1.5, "%g: the wave's top, six hours ahead", noon);
+    /* Without the one that is like it: the other does not do what it does, and nothing is borrowed. */
+    cr_assert_eq(basis_of_young(resources + 1, 2, &alone), FORECAST_BASIS_PRIOR);
+    resources[0].resource.kind = CLOUD_WORKLOAD;
+    struct snapshot_resource pair[2] = {resources[0], resources[2]};
+    cr_assert_eq(basis_of_young(pair, 2, &alone), FORECAST_BASIS_PRIOR, "a workload lends to no group");
+}
+
 static const char *refused(const struct object *provider, const struct object *namespace, const char *tenant) {
     const struct object policy = {.namespace = tenant, .name = "web"};
     const struct object_ref ref = {"platform", "aws"};
