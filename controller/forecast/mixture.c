@@ -86,9 +86,11 @@ static void record_fill(struct record *record, const struct forecast_model *mode
     for (size_t j = 0; j < view->f->quantile_count; j++)
         for (size_t h = 0; h < 2; h++)
             record->halves[h][j] = forecast_quantile(sorted + h * half, counts[h], view->f->quantiles[j]);
-    forecast_sort(sorted, n);
+    double merged[FORECAST_ORIGINS_MAX];
+    for (size_t i = 0, older = 0, newer = half; i < n; i++)
+        merged[i] = newer == n || (older < half && sorted[older] <= sorted[newer]) ? sorted[older++] : sorted[newer++];
     for (size_t j = 0; j < view->f->quantile_count; j++)
-        offsets[j] = forecast_quantile(sorted, n, view->f->quantiles[j]);
+        offsets[j] = forecast_quantile(merged, n, view->f->quantiles[j]);
 }
 
 static double pinball(double above, double q) {

@@ -239,3 +239,22 @@ Test(forecast_score, the_grid_ends_at_the_horizon_and_at_the_newest_origin) {
         }
     }
 }
+
+Test(forecast_score, sorts_anything) {
+    for (uint64_t seed = 1; seed <= 500; seed++) {
+        struct chance c = {seed};
+        double sample[FORECAST_ORIGINS_MAX], sum = 0;
+        size_t count = (size_t)(chance_next(&c) * FORECAST_ORIGINS_MAX), kinds = 1 + (size_t)(chance_next(&c) * 300);
+        for (size_t i = 0; i < count; i++) {
+            double random = floor(chance_next(&c) * (double)kinds), rising = (double)(i % kinds);
+            sample[i] = seed % 3 == 0 ? random : seed % 3 == 1 ? rising : -rising;
+            sum += sample[i] * sample[i];
+        }
+        forecast_sort(sample, count);
+        for (size_t i = 0; i < count; i++) {
+            cr_assert(i == 0 || sample[i] >= sample[i - 1], "seed %llu", (unsigned long long)seed);
+            sum -= sample[i] * sample[i];
+        }
+        cr_assert_eq(sum, 0, "the same numbers as before"); /* Whole numbers: exact. */
+    }
+}
