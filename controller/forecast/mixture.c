@@ -273,15 +273,17 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
 /* The newest knot at or before k that has errors; beyond it the spread grows with the square root of the distance where
  * no season ties the models down. */
 static size_t knot_known(const struct forecast_mixture *mixture, size_t k) {
-    while (k > 0 && !mixture->is_known[k])
-        k--;
-    return k;
+    size_t known = 0;
+    for (size_t i = 1; i <= k && i < FORECAST_KNOTS_MAX; i++)
+        if (mixture->is_known[i])
+            known = i;
+    return known;
 }
 
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
                          const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret) {
     size_t right = 0;
-    while (grid->knots[right] < step)
+    while (right + 1 < grid->knot_count && grid->knots[right] < step)
         right++;
     size_t left = right && grid->knots[right] > step ? right - 1 : right;
     double w = left < right ? log((double)step / (double)grid->knots[left]) /
