@@ -1,10 +1,10 @@
 /*
  * The direct regression: for each distance, demand there is a weighted sum of what is known at the origin - the levels
- * of the last minutes, hours and days, the same moment of past days and weeks - each as its difference from the last
- * value, so that a shift of the whole series shifts the forecast. Fitted by ridge regression (Hoerl & Kennard 1970)
- * with Huber's weights (1964), separately for each distance (Marcellino, Stock & Watson 2006: "direct" multi-step
- * forecasts). The spread is a second regression, with non-negative weights, of the size of the errors on the recent
- * roughness.
+ * of the last minutes and days, the last hours against past days, the same moment of past days and weeks - each as its
+ * difference from the last value moved along the mean day, so that a shift of the whole series shifts the forecast.
+ * Fitted by ridge regression (Hoerl & Kennard 1970) with Huber's weights (1964), separately for each distance
+ * (Marcellino, Stock & Watson 2006: "direct" multi-step forecasts). The spread is a second regression, with
+ * non-negative weights, of the size of the errors on the recent roughness.
  *
  * The origins are gone through in order, in blocks: a block is foretold with what was learned from the blocks before
  * it, and learned from afterwards. So the errors at past origins are those of a forecaster that did not know the
@@ -20,8 +20,8 @@
 #define FEATURES_MAX 16
 #define SCALES 8
 #define BLOCKS_MAX 10
-#define RIDGE 0.05
-#define RIDGE_ALL 1e-4
+#define RIDGE 0.05           /* Of each feature's own size. */
+#define RIDGE_ALL 1e-4       /* Of all of them together. */
 #define HUBER 1.0            /* In mean absolute errors: between a mean and a median regression. */
 #define ERROR_CAP 6.0        /* In mean absolute errors: one outage does not set the spread. */
 #define SCALE_FLOOR 0.05     /* The same. */
