@@ -75,6 +75,8 @@ static struct prepared prepare(const struct history_series *series, const float 
     double *y = arena_alloc_array(scratch, count + 1, sizeof(*y));
     bool *saturated = arena_alloc_array(scratch, count + 1, sizeof(*saturated));
     uint32_t *last = arena_alloc_array(scratch, count + 1, sizeof(*last));
+    double *sum = arena_alloc_array(scratch, count + 1, sizeof(*sum));
+    uint32_t *used = arena_alloc_array(scratch, count + 1, sizeof(*used));
     for (size_t i = 0; i < count; i++) {
         float value = series->demand[from + i];
         if (has_outages && value == 0)
@@ -84,8 +86,11 @@ static struct prepared prepare(const struct history_series *series, const float 
         /* At the ceiling nobody saw the demand: it was at least y, and if a day before it was more, likely that. */
         if (saturated[i] && day && i >= day && y[i - day] > y[i])
             y[i] = y[i - day];
-        last[i + 1] = isnan(y[i]) ? last[i] : (uint32_t)(i + 1);
-        if (isnan(y[i]))
+        bool is_gap = isnan(y[i]);
+        last[i + 1] = is_gap ? last[i] : (uint32_t)(i + 1);
+        sum[i + 1] = sum[i] + (is_gap ? 0 : y[i]);
+        used[i + 1] = used[i] + (is_gap ? 0u : 1u);
+        if (is_gap)
             continue;
         p.used++;
         p.has_negative |= y[i] < 0;
@@ -98,6 +103,8 @@ static struct prepared prepare(const struct history_series *series, const float 
                                     .step_ms = series->step_ms,
                                     .saturated = saturated,
                                     .last = last,
+                                    .sum = sum,
+                                    .used = used,
                                     .count = count,
                                     .day = count >= 2 * day ? day : 0,
                                     .week = count >= 2 * week ? week : 0};
@@ -173,7 +180,7 @@ static void forecast_from(const struct prepared *p, struct arena *scratch, struc
     struct forecast_grid grid = forecast_grid_make(&p->data, f->steps);
     struct forecast_mixture *mixture = arena_alloc(scratch, sizeof(*mixture));
     models_make(p, &grid, is_own, scratch, mixture);
-    double shift = forecast_shift(&p->data, mixture->season, scratch);
+    double shift = forecast_shift(&p->data, mixture->season);
     forecast_mixture_fit(mixture, &p->data, &grid, f, shift, scratch);
     f->model = mixture->models[mixture->leader].name;
     f->loss = mixture->loss;

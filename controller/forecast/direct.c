@@ -35,14 +35,13 @@
 
 /* What the features are looked up from; index t is the slot. */
 struct history_sums {
-    double *sum, *rough; /* Over the slots before t: of y, and of the absolute changes. Gaps add nothing. */
-    uint32_t *used;      /* How many of them were no gaps. */
-    double *smooth;      /* Mean around t. NaN unknown. */
-    double *profile;     /* Mean of `smooth` at t - 1, - 2, ... seasons; count + season elements. */
-    double *spread;      /* Mean absolute difference of them from it. */
-    double *anomaly;     /* Sum over the slots before t of y - profile, */
-    uint32_t *compared;  /* and of how many. */
-    double *weekly;      /* Mean of `smooth` at t - 1, - 2, ... weeks; count + week elements. */
+    double *rough;      /* Sum over the slots before t of the absolute changes. Gaps add nothing. */
+    double *smooth;     /* Mean around t. NaN unknown. */
+    double *profile;    /* Mean of `smooth` at t - 1, - 2, ... seasons; count + season elements. */
+    double *spread;     /* Mean absolute difference of them from it. */
+    double *anomaly;    /* Sum over the slots before t of y - profile, */
+    uint32_t *compared; /* and of how many. */
+    double *weekly;     /* Mean of `smooth` at t - 1, - 2, ... weeks; count + week elements. */
 };
 
 struct knot_fit {
@@ -61,13 +60,8 @@ struct direct {
     size_t knot_count;
 };
 
-static double window_mean(const struct history_sums *s, size_t from, size_t to) {
-    uint32_t used = s->used[to] - s->used[from];
-    return used ? (s->sum[to] - s->sum[from]) / (double)used : NAN;
-}
-
-static double recent_mean(const struct history_sums *s, size_t origin, size_t length) {
-    return window_mean(s, origin > length ? origin - length : 0, origin);
+static double recent_mean(const struct forecast_data *data, size_t origin, size_t length) {
+    return forecast_mean(data, origin > length ? origin - length : 0, origin);
 }
 
 /* How far the last slots were from what past days say of them. */
@@ -77,9 +71,10 @@ static double recent_anomaly(const struct history_sums *s, size_t origin, size_t
     return used ? (s->anomaly[origin] - s->anomaly[from]) / (double)used : NAN;
 }
 
-static double recent_roughness(const struct history_sums *s, size_t origin, size_t length) {
+static double recent_roughness(const struct history_sums *s, const struct forecast_data *data, size_t origin,
+                               size_t length) {
     size_t from = origin > length ? origin - length : 0;
-    uint32_t used = s->used[origin] - s->used[from];
+    uint32_t used = data->used[origin] - data->used[from];
     return used ? (s->rough[origin] - s->rough[from]) / (double)used : 0;
 }
 
@@ -107,22 +102,18 @@ static void past_means(const double *smooth, size_t count, size_t season, size_t
 static void sums_make(struct direct *d, const struct forecast_data *data, struct arena *scratch) {
     struct history_sums *s = &d->sums;
     size_t count = data->count;
-    s->sum = arena_alloc_array(scratch, count + 1, sizeof(double));
     s->rough = arena_alloc_array(scratch, count + 1, sizeof(double));
-    s->used = arena_alloc_array(scratch, count + 1, sizeof(*s->used));
     double previous = NAN;
     for (size_t t = 0; t < count; t++) {
         bool is_gap = isnan(data->y[t]);
-        s->sum[t + 1] = s->sum[t] + (is_gap ? 0 : data->y[t]);
         s->rough[t + 1] = s->rough[t] + (is_gap || isnan(previous) ? 0 : fabs(data->y[t] - previous));
-        s->used[t + 1] = s->used[t] + (is_gap ? 0u : 1u);
         if (!is_gap)
             previous = data->y[t];
     }
     s->smooth = arena_alloc_array(scratch, count, sizeof(double));
     for (size_t t = 0; t < count; t++) {
         size_t to = t + d->smooth + 1 < count ? t + d->smooth + 1 : count;
-        s->smooth[t] = window_mean(s, t > d->smooth ? t - d->smooth : 0, to);
+        s->smooth[t] = forecast_mean(data, t > d->smooth ? t - d->smooth : 0, to);
     }
     s->profile = arena_alloc_array(scratch, count + d->season, sizeof(double));
     s->spread = arena_alloc_array(scratch, count + d->season, sizeof(double));
@@ -172,7 +163,7 @@ static void features_fill(const struct direct *d, const struct forecast_data *da
     const size_t levels[] = {3, d->hour, d->season, 7 * d->season}, spans[] = {d->hour, 3 * d->hour, 6 * d->hour};
     size_t n = 0;
     for (size_t i = 0; i < 4; i++)
-        x[n++] = recent_mean(s, origin, levels[i]) - base;
+        x[n++] = recent_mean(data, origin, levels[i]) - base;
     size_t target = moment_of(d, d->season, origin, origin + step - 1), before = origin - 1;
     double profile = s->profile[target], profile_now = s->profile[before];
     double yesterday = target >= d->season ? data->y[target - d->season] : NAN;
@@ -194,10 +185,10 @@ static void features_fill(const struct direct *d, const struct forecast_data *da
     }
     for (size_t i = 0; i < d->feature_count; i++)
         x[i] = or_zero(x[i]);
-    v[0] = recent_roughness(s, origin, d->hour);
-    v[1] = recent_roughness(s, origin, 6 * d->hour);
-    v[2] = recent_roughness(s, origin, d->season);
-    v[3] = recent_roughness(s, origin, 7 * d->season);
+    v[0] = recent_roughness(s, data, origin, d->hour);
+    v[1] = recent_roughness(s, data, origin, 6 * d->hour);
+    v[2] = recent_roughness(s, data, origin, d->season);
+    v[3] = recent_roughness(s, data, origin, 7 * d->season);
     v[4] = isnan(s->spread[target]) ? v[2] : s->spread[target];
     v[5] = fabs(or_zero(profile_now - last));
     v[6] = fabs(or_zero(profile - last));
@@ -405,30 +396,23 @@ static double fit_scale(const struct knot_fit *fit, size_t origin, const double 
 }
 
 static double direct_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                           size_t step) {
+                           size_t step, double *ret_scale) {
     const struct direct *d = model->state;
     double base = base_of(d, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
     if (isnan(base))
         return NAN;
     size_t right;
-    const struct knot_fit *left = knot_at(d, step, &right, &w);
-    features_fill(d, data, origin, step, base, x, v);
-    double point = fit_point(d, left, origin, x);
-    return base + (w > 0 ? (1 - w) * point + w * fit_point(d, &d->knots[right], origin, x) : point);
-}
-
-static double direct_scale(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                           size_t step) {
-    const struct direct *d = model->state;
-    double base = base_of(d, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
-    if (isnan(base))
-        return NAN;
-    size_t right;
-    const struct knot_fit *left = knot_at(d, step, &right, &w);
+    const struct knot_fit *left = knot_at(d, step, &right, &w), *beyond = &d->knots[right];
     features_fill(d, data, origin, step, base, x, v);
     v[SCALES - 1] = 1;
-    double scale = fit_scale(left, origin, v);
-    return w > 0 ? (1 - w) * scale + w * fit_scale(&d->knots[right], origin, v) : scale;
+    double point = fit_point(d, left, origin, x), scale = fit_scale(left, origin, v);
+    if (w > 0) {
+        point = (1 - w) * point + w * fit_point(d, beyond, origin, x);
+        scale = (1 - w) * scale + w * fit_scale(beyond, origin, v);
+    }
+    if (ret_scale)
+        *ret_scale = scale;
+    return base + point;
 }
 
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
@@ -439,9 +423,7 @@ bool forecast_direct(const struct forecast_data *data, const struct forecast_gri
     struct direct *d = arena_alloc(scratch, sizeof(*d));
     d->season = season;
     d->week = season < data->week ? data->week : 0;
-    d->hour = (size_t)((3600000 + data->step_ms / 2) / data->step_ms);
-    if (d->hour == 0)
-        d->hour = 1;
+    d->hour = forecast_hour(data);
     d->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
     d->feature_count = d->week ? 14 : 12;
     sums_make(d, data, scratch);
@@ -452,6 +434,6 @@ bool forecast_direct(const struct forecast_data *data, const struct forecast_gri
         knot_learn(d, data, grid, &d->knots[k], examples);
     }
     *ret = (struct forecast_model){
-        .name = "direct", .season = season, .point = direct_point, .scale = direct_scale, .state = d};
+        .name = "direct", .season = season, .has_scale = true, .point = direct_point, .state = d};
     return true;
 }

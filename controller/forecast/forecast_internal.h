@@ -12,6 +12,7 @@
 #ifndef TRIMTAB_FORECAST_FORECAST_INTERNAL_H
 #define TRIMTAB_FORECAST_FORECAST_INTERNAL_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,12 +24,15 @@
 #define FORECAST_ORIGINS_MAX 480
 #define FORECAST_MODELS_MAX 9
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
-#define FORECAST_ERRORS_MIN 8      /* Fewer errors at a distance say nothing about its spread. */
+#define FORECAST_HOUR_MS INT64_C(3600000)
+#define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
 
 struct forecast_data {
     const double *y; /* NaN: a gap. */
     const bool *saturated;
     const uint32_t *last; /* last[i]: 1 + the index of the newest sample before i; 0: none. count + 1 elements. */
+    const double *sum;    /* Of the samples before i, */
+    const uint32_t *used; /* and how many they are. count + 1 elements each. */
     size_t count;
     int64_t step_ms;
     size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
@@ -44,10 +48,11 @@ struct forecast_grid {
 struct forecast_model {
     const char *name;
     size_t season; /* In steps; 0: none. */
-    /* NaN if it has nothing to say. step >= 1. Reads y only below origin. */
-    double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step);
-    /* What errors are measured in, > 0: how unsure this moment is compared to others. NULL: always 1. */
-    double (*scale)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step);
+    bool has_scale;
+    /* NaN if it has nothing to say. step >= 1. Reads y only below origin. A model that has_scale also sets *ret_scale
+     * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
+    double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
+                    double *ret_scale);
     const void *state;
 };
 
@@ -69,6 +74,16 @@ struct forecast_mixture {
 static inline size_t forecast_origin(const struct forecast_grid *grid, size_t i) {
     return grid->origin_first + i * grid->origin_stride;
 }
+/* Of the samples in [from, to). NaN: there are none. */
+static inline double forecast_mean(const struct forecast_data *data, size_t from, size_t to) {
+    uint32_t used = data->used[to] - data->used[from];
+    return used ? (data->sum[to] - data->sum[from]) / (double)used : NAN;
+}
+/* In steps; a step of more than an hour is one. */
+static inline size_t forecast_hour(const struct forecast_data *data) {
+    size_t steps = (size_t)((FORECAST_HOUR_MS + data->step_ms / 2) / data->step_ms);
+    return steps > 0 ? steps : 1;
+}
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps);
 
 /* naive.c */
@@ -88,7 +103,7 @@ bool forecast_direct(const struct forecast_data *data, const struct forecast_gri
                      struct forecast_model *ret);
 
 /* shift.c: how sure it is that the level has moved to where it never was before, 0 to 1. */
-double forecast_shift(const struct forecast_data *data, size_t season, struct arena *scratch);
+double forecast_shift(const struct forecast_data *data, size_t season);
 
 /* mixture.c: weighs the models of *mixture by what they did at the past origins. */
 void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,

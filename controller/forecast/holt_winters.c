@@ -29,7 +29,8 @@ struct holt_winters {
 };
 
 static double holt_winters_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                                 size_t step) {
+                                 size_t step, double *ret_scale) {
+    (void)ret_scale;
     (void)data;
     const struct holt_winters *hw = model->state;
     if (origin < hw->first)
@@ -90,7 +91,7 @@ static double filter_loss(const struct forecast_model *model, const struct forec
             size_t origin = forecast_origin(grid, i);
             if (origin + step > data->count)
                 break;
-            double error = data->y[origin + step - 1] - model->point(model, data, origin, step);
+            double error = data->y[origin + step - 1] - model->point(model, data, origin, step, NULL);
             if (isnan(error))
                 continue;
             sum += fabs(error);

@@ -33,11 +33,6 @@ struct knot_view {
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
 };
 
-static double scale_of(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                       size_t step) {
-    return model->scale ? model->scale(model, data, origin, step) : 1;
-}
-
 static void knot_open(struct knot_view *view, size_t season) {
     view->count = 0;
     for (size_t i = 0; i < view->grid->origin_count; i++) {
@@ -63,12 +58,11 @@ static void record_fill(struct record *record, const struct forecast_model *mode
     size_t counts[2] = {0, 0};
     for (size_t i = 0; i < view->count; i++) {
         size_t origin = forecast_origin(view->grid, i);
-        double point = model->point(model, view->data, origin, view->step);
-        double scale = isnan(point) ? NAN : scale_of(model, view->data, origin, view->step);
+        double scale = 1, point = model->point(model, view->data, origin, view->step, &scale);
         double error = (view->y[i] - point) / scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? point : NAN;
-        record->scale[i] = scale;
+        record->scale[i] = isnan(point) ? NAN : scale;
         counts[0] += is_used;
     }
     record->used = counts[0];
@@ -180,7 +174,7 @@ static double calibrate(struct forecast_mixture *mixture, const struct record *r
 static double unit_take(struct knot_view *view, const struct forecast_model *model, const struct record *record) {
     double sorted[FORECAST_ORIGINS_MAX];
     size_t count = 0;
-    if (!model->scale || 2 * record->used < view->count)
+    if (!model->has_scale || 2 * record->used < view->count)
         return 0;
     for (size_t i = 0; i < view->count; i++)
         if (!isnan(record->scale[i]))
@@ -292,9 +286,9 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
     double points[FORECAST_MODELS_MAX], scales[FORECAST_MODELS_MAX], unit = INFINITY;
     for (size_t m = 0; m < mixture->count; m++) {
         const struct forecast_model *model = &mixture->models[m];
-        points[m] = model->point(model, data, data->count, step);
-        scales[m] = isnan(points[m]) ? NAN : scale_of(model, data, data->count, step);
-        if (model->scale && !isnan(scales[m]))
+        scales[m] = 1;
+        points[m] = model->point(model, data, data->count, step, &scales[m]);
+        if (model->has_scale && !isnan(points[m]))
             unit = scales[m];
     }
     for (size_t j = 0; j < f->quantile_count; j++)
@@ -312,7 +306,7 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
             double sum = 0, weight = 0;
             for (size_t m = 0; m < mixture->count; m++) {
                 double share = mixture->weights[k][j][m];
-                if (share <= 0 || isnan(points[m]) || isnan(scales[m]))
+                if (share <= 0 || isnan(points[m]))
                     continue;
                 sum += share * (points[m] + growth * scales[m] * mixture->offsets[k][j][m]);
                 weight += share;

@@ -11,7 +11,8 @@
 #define SEASONS_BACK 4 /* How far a gap is filled from older seasons. */
 
 static double last_value_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                               size_t step) {
+                               size_t step, double *ret_scale) {
+    (void)ret_scale;
     (void)model, (void)step;
     uint32_t last = data->last[origin];
     return last ? data->y[last - 1] : NAN;
@@ -22,7 +23,8 @@ struct forecast_model forecast_last_value(void) {
 }
 
 static double seasonal_naive_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                                   size_t step) {
+                                   size_t step, double *ret_scale) {
+    (void)ret_scale;
     size_t season = model->season;
     size_t back = (step + season - 1) / season * season;
     for (int k = 0; k < SEASONS_BACK && back < origin + step; k++, back += season) {
@@ -30,7 +32,7 @@ static double seasonal_naive_point(const struct forecast_model *model, const str
         if (!isnan(value))
             return value;
     }
-    return last_value_point(model, data, origin, step);
+    return last_value_point(model, data, origin, step, NULL);
 }
 
 struct forecast_model forecast_seasonal_naive(size_t season, const char *name) {

@@ -49,7 +49,8 @@ static double share_at(const struct profile *profile, size_t step) {
 }
 
 static double profile_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
-                            size_t step) {
+                            size_t step, double *ret_scale) {
+    (void)ret_scale;
     const struct profile *profile = model->state;
     double mean = profile_mean(profile, model->season, origin, step);
     return mean + share_at(profile, step) * deviation(profile, data, origin);

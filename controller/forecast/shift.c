@@ -16,17 +16,12 @@
 #define RATIO 1.2 /* Of the largest distance seen, where a shift is as likely as not. */
 #define STEEPNESS 4
 
-static double span_mean(const double *sum, const uint32_t *used, size_t from, size_t to) {
-    uint32_t n = used[to] - used[from];
-    return n ? (sum[to] - sum[from]) / (double)n : NAN;
-}
-
 /* Of the `length` slots before t from the median of the same slots in past seasons. NaN unknown. */
-static double distance(const double *sum, const uint32_t *used, size_t t, size_t length, size_t season) {
+static double distance(const struct forecast_data *data, size_t t, size_t length, size_t season) {
     double past[SEASONS_BACK];
     size_t count = 0;
     for (size_t back = season; back + length <= t && back <= SEASONS_BACK * season; back += season) {
-        double mean = span_mean(sum, used, t - back - length, t - back);
+        double mean = forecast_mean(data, t - back - length, t - back);
         if (!isnan(mean))
             past[count++] = mean;
     }
@@ -34,25 +29,18 @@ static double distance(const double *sum, const uint32_t *used, size_t t, size_t
         return NAN;
     forecast_sort(past, count);
     double median = count % 2 ? past[count / 2] : (past[count / 2 - 1] + past[count / 2]) / 2;
-    return fabs(span_mean(sum, used, t - length, t) - median);
+    return fabs(forecast_mean(data, t - length, t) - median);
 }
 
-double forecast_shift(const struct forecast_data *data, size_t season, struct arena *scratch) {
-    size_t hour = (size_t)((3600000 + data->step_ms / 2) / data->step_ms);
-    hour = hour ? hour : 1;
+double forecast_shift(const struct forecast_data *data, size_t season) {
+    size_t hour = forecast_hour(data);
     size_t length = HOURS * hour, stride = hour > 1 ? hour / 2 : 1;
     if (!season || data->count < 3 * season || data->count < 2 * season + length)
         return 0;
-    double *sum = arena_alloc_array(scratch, data->count + 1, sizeof(*sum));
-    uint32_t *used = arena_alloc_array(scratch, data->count + 1, sizeof(*used));
-    for (size_t t = 0; t < data->count; t++) {
-        sum[t + 1] = sum[t] + (isnan(data->y[t]) ? 0 : data->y[t]);
-        used[t + 1] = used[t] + (isnan(data->y[t]) ? 0u : 1u);
-    }
-    double now = distance(sum, used, data->count, length, season), largest = 0;
+    double now = distance(data, data->count, length, season), largest = 0;
     size_t first = data->count > SPAN_SEASONS * season ? data->count - SPAN_SEASONS * season : 2 * season, seen = 0;
     for (size_t t = first > length + season ? first : length + season; t + season < data->count; t += stride) {
-        double past = distance(sum, used, t, length, season);
+        double past = distance(data, t, length, season);
         if (isnan(past))
             continue;
         largest = fmax(largest, past);

@@ -13,7 +13,7 @@
 #include "base/runtime_virtual.h"
 #include "base/str.h"
 
-struct stub { /* Answers each call after a second. */
+struct inner { /* Answers each call after a second. */
     struct adapter adapter;
     struct adapter_call *call;
     struct timer timer, close_timer;
@@ -33,19 +33,19 @@ struct probe {
 
 static struct runtime_virtual runtime;
 static struct metrics *metrics;
-static struct stub stub;
+static struct inner inner;
 static struct probe probe;
 static struct wrap_record last;
 static int record_count;
 
 static void on_answer(struct timer *timer) {
     (void)timer;
-    struct adapter_call *call = stub.call;
-    stub.call = NULL;
+    struct adapter_call *call = inner.call;
+    inner.call = NULL;
     call->state = NULL;
-    call->reply.error = stub.error;
+    call->reply.error = inner.error;
     call->reply.request_count = 3;
-    if (stub.error.class == ERR_NONE && stub.verb == WRAP_LIST) {
+    if (inner.error.class == ERR_NONE && inner.verb == WRAP_LIST) {
         call->reply.count = 5;
         call->reply.as.resources = arena_alloc_array(call->arena, 5, sizeof(struct cloud_resource));
     }
@@ -53,94 +53,94 @@ static void on_answer(struct timer *timer) {
 }
 
 static void take(struct adapter_call *call, enum wrap_verb verb) {
-    cr_assert_null(stub.call);
-    stub.call = call;
-    stub.verb = verb;
-    stub.count++;
+    cr_assert_null(inner.call);
+    inner.call = call;
+    inner.verb = verb;
+    inner.count++;
     call->reply = (struct adapter_reply){0};
-    call->state = &stub;
-    timer_start(&runtime.base, &stub.timer, NS_PER_S, on_answer, NULL);
+    call->state = &inner;
+    timer_start(&runtime.base, &inner.timer, NS_PER_S, on_answer, NULL);
 }
 
-static void stub_account(struct adapter *self, struct adapter_call *call) {
+static void inner_account(struct adapter *self, struct adapter_call *call) {
     (void)self;
     take(call, WRAP_ACCOUNT);
 }
 
-#define STUB_QUERY(name, verb)                                                                                         \
+#define INNER_QUERY(name, verb)                                                                                        \
     static void name(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {               \
         (void)self;                                                                                                    \
         cr_assert_str_eq(query->region, "eu-west-1");                                                                  \
         take(call, verb);                                                                                              \
     }
-STUB_QUERY(stub_list, WRAP_LIST)
-STUB_QUERY(stub_prices, WRAP_PRICES)
-STUB_QUERY(stub_usage, WRAP_USAGE)
-STUB_QUERY(stub_charges, WRAP_CHARGES)
-STUB_QUERY(stub_limits, WRAP_LIMITS)
+INNER_QUERY(inner_list, WRAP_LIST)
+INNER_QUERY(inner_prices, WRAP_PRICES)
+INNER_QUERY(inner_usage, WRAP_USAGE)
+INNER_QUERY(inner_charges, WRAP_CHARGES)
+INNER_QUERY(inner_limits, WRAP_LIMITS)
 
-static void stub_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
+static void inner_apply(struct adapter *self, struct adapter_call *call, const struct cloud_action *action) {
     (void)self;
     cr_assert_str_eq(action->id, "web-1");
     take(call, WRAP_APPLY);
 }
 
-static void stub_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
+static void inner_poll(struct adapter *self, struct adapter_call *call, const char *operation) {
     (void)self;
     cr_assert_str_eq(operation, "handle");
     take(call, WRAP_POLL);
 }
 
-static void stub_cancel(struct adapter *self, struct adapter_call *call) {
+static void inner_cancel(struct adapter *self, struct adapter_call *call) {
     (void)self;
     if (call->state) {
-        stub.error = (struct error){.class = ERR_CANCELLED};
-        timer_start(&runtime.base, &stub.timer, 0, on_answer, NULL);
+        inner.error = (struct error){.class = ERR_CANCELLED};
+        timer_start(&runtime.base, &inner.timer, 0, on_answer, NULL);
     }
 }
 
-static void on_stub_closed(struct timer *timer) {
+static void on_inner_closed(struct timer *timer) {
     (void)timer;
-    stub.is_closed = true;
-    stub.closed(stub.closed_ctx);
+    inner.is_closed = true;
+    inner.closed(inner.closed_ctx);
 }
 
-static void stub_close(struct adapter *self, void (*closed)(void *ctx), void *ctx) {
-    stub.closed = closed;
-    stub.closed_ctx = ctx;
-    if (stub.call)
-        stub_cancel(self, stub.call);
-    timer_start(&runtime.base, &stub.close_timer, 0, on_stub_closed, NULL);
+static void inner_close(struct adapter *self, void (*closed)(void *ctx), void *ctx) {
+    inner.closed = closed;
+    inner.closed_ctx = ctx;
+    if (inner.call)
+        inner_cancel(self, inner.call);
+    timer_start(&runtime.base, &inner.close_timer, 0, on_inner_closed, NULL);
 }
 
-static enum err_class stub_open(struct adapter **ret, const struct adapter_env *env,
-                                const struct adapter_config *config, struct error *err) {
+static enum err_class inner_open(struct adapter **ret, const struct adapter_env *env,
+                                 const struct adapter_config *config, struct error *err) {
     (void)ret, (void)env, (void)config;
     return error_set(err, ERR_PERMANENT, "not opened this way");
 }
 
-static const struct adapter_ops stub_ops = {
-    .type = "stub",
+static const struct adapter_ops inner_ops = {
+    .type = "inner",
     .kinds = 1u << CLOUD_BUCKET,
     .verbs = {[CLOUD_VOLUME] = 1u << CLOUD_TAKE_SNAPSHOT},
     .tokens = 1u << CLOUD_CREATE,
-    .open = stub_open,
-    .close = stub_close,
-    .account = stub_account,
-    .list = stub_list,
-    .prices = stub_prices,
-    .usage = stub_usage,
-    .charges = stub_charges,
-    .limits = stub_limits,
-    .apply = stub_apply,
-    .poll = stub_poll,
-    .cancel = stub_cancel,
+    .open = inner_open,
+    .close = inner_close,
+    .account = inner_account,
+    .list = inner_list,
+    .prices = inner_prices,
+    .usage = inner_usage,
+    .charges = inner_charges,
+    .limits = inner_limits,
+    .apply = inner_apply,
+    .poll = inner_poll,
+    .cancel = inner_cancel,
 };
 
 static void set_up(void) {
     runtime_virtual_init(&runtime, 7, INT64_C(1790000000000));
     metrics = metrics_new();
-    stub = (struct stub){.adapter = {&stub_ops}};
+    inner = (struct inner){.adapter = {&inner_ops}};
     probe = (struct probe){0};
     record_count = 0;
 }
@@ -208,11 +208,11 @@ static void close_now(struct adapter *adapter) {
     adapter->ops->close(adapter, on_closed, &is_closed);
     cr_assert(!is_closed);
     run_s(100);
-    cr_assert(is_closed && stub.is_closed);
+    cr_assert(is_closed && inner.is_closed);
 }
 
 static struct adapter *stacked(struct wrap_fault *faults, size_t count) {
-    struct adapter *adapter = wrap_faults(&stub.adapter, &runtime.base, faults, count);
+    struct adapter *adapter = wrap_faults(&inner.adapter, &runtime.base, faults, count);
     adapter = wrap_metrics(adapter, &runtime.base, metrics, "platform/aws");
     return wrap_trace(adapter, &runtime.base, "platform/aws", keep_record, NULL);
 }
@@ -221,8 +221,8 @@ Test(wrap, every_verb_is_forwarded_and_answered_once) {
     struct adapter *adapter = stacked(NULL, 0);
     for (int verb = 0; verb < WRAP_VERB_COUNT; verb++) {
         const struct adapter_reply *reply = call(adapter, (enum wrap_verb)verb);
-        cr_expect_eq(stub.verb, verb);
-        cr_expect_eq(stub.count, verb + 1);
+        cr_expect_eq(inner.verb, verb);
+        cr_expect_eq(inner.count, verb + 1);
         cr_expect_eq(reply->request_count, 3);
         cr_expect_eq(reply->count, verb == WRAP_LIST ? 5 : 0);
         cr_expect_eq(record_count, verb + 1);
@@ -234,10 +234,10 @@ Test(wrap, every_verb_is_forwarded_and_answered_once) {
 Test(wrap, the_table_is_that_of_the_inner_and_has_no_hole) {
     struct adapter *adapter = stacked(NULL, 0);
     const struct adapter_ops *ops = adapter->ops;
-    cr_expect_str_eq(ops->type, "stub");
-    cr_expect_eq(ops->kinds, stub_ops.kinds);
-    cr_expect_eq(ops->tokens, stub_ops.tokens);
-    cr_expect_eq(memcmp(ops->verbs, stub_ops.verbs, sizeof(ops->verbs)), 0);
+    cr_expect_str_eq(ops->type, "inner");
+    cr_expect_eq(ops->kinds, inner_ops.kinds);
+    cr_expect_eq(ops->tokens, inner_ops.tokens);
+    cr_expect_eq(memcmp(ops->verbs, inner_ops.verbs, sizeof(ops->verbs)), 0);
     /* All that follows open is functions: one that is added to the contract and forgotten here would be NULL. */
     for (size_t at = offsetof(struct adapter_ops, open); at + sizeof(void (*)(void)) <= sizeof(*ops);
          at += sizeof(void (*)(void))) {
@@ -264,29 +264,29 @@ Test(wrap, cancel_goes_through_all_layers) {
 Test(wrap, close_ends_calls_inside_and_held_ones_and_then_reports) {
     struct wrap_fault late = {.latency_ms = 60000};
     for (int held = 0; held < 2; held++) {
-        stub = (struct stub){.adapter = {&stub_ops}};
+        inner = (struct inner){.adapter = {&inner_ops}};
         struct adapter *adapter = stacked(&late, (size_t)held);
         submit(adapter, WRAP_APPLY);
         close_now(adapter);
         cr_expect_eq(probe.done_count, 1);
         cr_expect_eq(probe.call.reply.error.class, ERR_CANCELLED);
-        cr_expect_eq(stub.count, 1 - held, "a held call never goes inward");
+        cr_expect_eq(inner.count, 1 - held, "a held call never goes inward");
     }
 }
 
 Test(wrap, a_trace_record_says_what_was_done_and_how_it_ended) {
     struct adapter *adapter = stacked(NULL, 0);
-    stub.error = (struct error){.class = ERR_CONFLICT, .effect = EFFECT_UNKNOWN, .code = "Gone"};
+    inner.error = (struct error){.class = ERR_CONFLICT, .effect = EFFECT_UNKNOWN, .code = "Gone"};
     call(adapter, WRAP_APPLY);
     cr_expect_str_eq(last.provider, "platform/aws");
-    cr_expect_str_eq(last.type, "stub");
+    cr_expect_str_eq(last.type, "inner");
     cr_expect_str_eq(last.region, "eu-west-1");
     cr_expect_str_eq(last.kind, "Instance");
     cr_expect_str_eq(last.action, "Stop");
     cr_expect_str_eq(last.id, "web-1");
     cr_expect_eq(last.duration_ns, NS_PER_S);
     cr_expect_eq(last.request_count, 3);
-    stub.error = (struct error){0};
+    inner.error = (struct error){0};
     call(adapter, WRAP_USAGE);
     cr_expect_str_eq(last.kind, "InstanceGroup");
     cr_expect_str_eq(last.action, "");
@@ -299,14 +299,14 @@ Test(wrap, metrics_count_calls_requests_and_time) {
     struct buf out = {0};
     call(adapter, WRAP_LIST);
     call(adapter, WRAP_LIST);
-    stub.error = (struct error){.class = ERR_THROTTLED};
+    inner.error = (struct error){.class = ERR_THROTTLED};
     call(adapter, WRAP_LIST);
     metrics_print(metrics, &out);
     static const char *const lines[] = {
-        "trimtab_cloud_calls_total{cloud=\"stub\",provider=\"platform/aws\",verb=\"list\",outcome=\"Ok\"} 2\n",
-        "trimtab_cloud_calls_total{cloud=\"stub\",provider=\"platform/aws\",verb=\"list\",outcome=\"Throttled\"} 1\n",
-        "trimtab_cloud_call_requests_total{cloud=\"stub\",provider=\"platform/aws\",verb=\"list\"} 9\n",
-        "trimtab_cloud_call_duration_seconds_sum{cloud=\"stub\",verb=\"list\"} 3\n",
+        "trimtab_cloud_calls_total{cloud=\"inner\",provider=\"platform/aws\",verb=\"list\",outcome=\"Ok\"} 2\n",
+        "trimtab_cloud_calls_total{cloud=\"inner\",provider=\"platform/aws\",verb=\"list\",outcome=\"Throttled\"} 1\n",
+        "trimtab_cloud_call_requests_total{cloud=\"inner\",provider=\"platform/aws\",verb=\"list\"} 9\n",
+        "trimtab_cloud_call_duration_seconds_sum{cloud=\"inner\",verb=\"list\"} 3\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(lines); i++)
         cr_expect(strstr(buf_text(&out), lines[i]), "%s is missing in\n%s", lines[i], buf_text(&out));
@@ -323,7 +323,7 @@ Test(wrap, a_fault_without_effect_never_goes_inward_and_is_spent) {
     for (int i = 0; i < 3; i++) {
         const struct adapter_reply *reply = call(adapter, WRAP_LIST);
         cr_expect_eq(reply->error.class, i < 2 ? ERR_THROTTLED : ERR_NONE, "call %d", i);
-        cr_expect_eq(stub.count, i < 2 ? 0 : 1);
+        cr_expect_eq(inner.count, i < 2 ? 0 : 1);
     }
     close_now(adapter);
 }
@@ -335,7 +335,7 @@ Test(wrap, a_fault_with_an_effect_drops_the_answer_of_what_happened) {
                                    .error = {.class = ERR_RETRYABLE, .effect = EFFECT_UNKNOWN}}};
     struct adapter *adapter = stacked(faults, 1);
     const struct adapter_reply *reply = call(adapter, WRAP_APPLY);
-    cr_expect_eq(stub.count, 1);
+    cr_expect_eq(inner.count, 1);
     cr_expect_eq(reply->error.class, ERR_RETRYABLE);
     cr_expect_eq(reply->error.effect, EFFECT_UNKNOWN);
     cr_expect_eq(call(adapter, WRAP_LIST)->error.class, ERR_NONE);
@@ -348,7 +348,7 @@ Test(wrap, faults_match_by_verb_kind_and_id) {
     for (size_t i = 0; i < ARRAY_LEN(misses); i++) {
         struct wrap_fault fault = misses[i];
         fault.error.class = ERR_CAPACITY;
-        stub = (struct stub){.adapter = {&stub_ops}};
+        inner = (struct inner){.adapter = {&inner_ops}};
         struct adapter *adapter = stacked(&fault, 1);
         cr_expect_eq(call(adapter, WRAP_APPLY)->error.class, ERR_NONE, "rule %zu", i);
         cr_expect_eq(call(adapter, WRAP_POLL)->error.class, i == 0 ? ERR_CAPACITY : ERR_NONE, "rule %zu", i);
@@ -361,7 +361,7 @@ Test(wrap, latency_holds_a_call_and_cancel_ends_it_without_effect) {
     struct adapter *adapter = stacked(&late, 1);
     submit(adapter, WRAP_APPLY);
     run_s(4);
-    cr_expect_eq(stub.count, 0);
+    cr_expect_eq(inner.count, 0);
     run_s(3);
     cr_expect_eq(probe.done_count, 1);
     cr_expect_eq(last.duration_ns, 6 * NS_PER_S);
@@ -373,7 +373,7 @@ Test(wrap, latency_holds_a_call_and_cancel_ends_it_without_effect) {
     cr_expect_eq(probe.done_count, 1);
     cr_expect_eq(probe.call.reply.error.class, ERR_CANCELLED);
     cr_expect_eq(probe.call.reply.error.effect, EFFECT_NONE);
-    cr_expect_eq(stub.count, 1);
+    cr_expect_eq(inner.count, 1);
     close_now(adapter);
 }
 
