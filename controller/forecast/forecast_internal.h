@@ -63,6 +63,7 @@ struct forecast_mixture {
     size_t leader;                                     /* The model with the largest weight. */
     double weights[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX];
     double offsets[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX]; /* In units of the scale. */
+    double scales_max[FORECAST_KNOTS_MAX][FORECAST_MODELS_MAX];
     double shifts[FORECAST_KNOTS_MAX]
                  [FORECAST_QUANTILES_MAX]; /* What calibration adds, in units of min(scale, units[k]), or of demand. */
     double units[FORECAST_KNOTS_MAX];      /* Usual scale of what is unsure; 0: there is none. */

@@ -20,6 +20,7 @@
 /* What one model said of one distance, at each origin. NaN: nothing. */
 struct record {
     double point[FORECAST_ORIGINS_MAX], scale[FORECAST_ORIGINS_MAX];
+    double scale_max;                         /* Of those that errors were measured in. */
     double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half. */
     size_t used;
 };
@@ -56,6 +57,7 @@ static void record_fill(struct record *record, const struct forecast_model *mode
                         double *offsets) {
     double sorted[FORECAST_ORIGINS_MAX];
     size_t counts[2] = {0, 0};
+    record->scale_max = 0;
     for (size_t i = 0; i < view->count; i++) {
         size_t origin = forecast_origin(view->grid, i);
         double scale = 1, point = model->point(model, view->data, origin, view->step, &scale);
@@ -63,6 +65,8 @@ static void record_fill(struct record *record, const struct forecast_model *mode
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? point : NAN;
         record->scale[i] = isnan(point) ? NAN : scale;
+        if (is_used)
+            record->scale_max = fmax(record->scale_max, scale);
         counts[0] += is_used;
     }
     record->used = counts[0];
@@ -196,6 +200,7 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
     for (size_t m = 0; m < mixture->count; m++) {
         double offsets[FORECAST_QUANTILES_MAX] = {0};
         record_fill(&records[m], &mixture->models[m], view, offsets);
+        mixture->scales_max[k][m] = records[m].scale_max;
         for (size_t j = 0; j < quantiles; j++) {
             mixture->offsets[k][j][m] = offsets[j];
             losses[j][m] = record_loss(&records[m], view, j);
@@ -308,7 +313,9 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
                 double share = mixture->weights[k][j][m];
                 if (share <= 0 || isnan(points[m]))
                     continue;
-                sum += share * (points[m] + growth * scales[m] * mixture->offsets[k][j][m]);
+                /* Beyond all that errors were measured in, it is a guess. */
+                double scale = fmin(scales[m], mixture->scales_max[k][m]);
+                sum += share * (points[m] + growth * scale * mixture->offsets[k][j][m]);
                 weight += share;
             }
             ret[j] += shares[side] * (weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN);

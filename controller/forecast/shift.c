@@ -16,10 +16,14 @@
 #define RATIO 1.2 /* Of the largest distance seen, where a shift is as likely as not. */
 #define STEEPNESS 4
 
-/* Of the `length` slots before t from the median of the same slots in past seasons. NaN unknown. */
+/* Of the `length` slots up to the last sample before t from the median of the same slots in past seasons. NaN unknown.
+ */
 static double distance(const struct forecast_data *data, size_t t, size_t length, size_t season) {
     double past[SEASONS_BACK];
     size_t count = 0;
+    t = data->last[t];
+    if (t < length)
+        return NAN;
     for (size_t back = season; back + length <= t && back <= SEASONS_BACK * season; back += season) {
         double mean = forecast_mean(data, t - back - length, t - back);
         if (!isnan(mean))

@@ -301,3 +301,80 @@ Test(forecast_compute, declared_events_are_taken_off_the_past_and_put_on_the_fut
         cr_assert_eq(with.values[i], (double)factors[COUNT + i / TEST_QUANTILES] * without.values[i], "value %zu", i);
     arena_release(&arena);
 }
+
+Test(forecast_compute, an_outage_is_no_lack_of_demand) {
+    enum { COUNT = 14 * DAY, OUT = 6 };
+    static float demand[COUNT];
+    struct arena arena = {0};
+    wave_fill(demand, COUNT, 1, 9);
+    struct forecast before = compute(demand, COUNT, DAY, &arena);
+    for (size_t i = COUNT - OUT; i < COUNT; i++)
+        demand[i] = 0;
+    struct forecast f = compute(demand, COUNT, DAY, &arena);
+    for (size_t s = 0; s < DAY; s++)
+        cr_assert_float_eq(forecast_value(&f, s, 0), forecast_value(&before, s, 0), 2, "step %zu", s);
+    /* Half a day of zeros is what the demand has become. */
+    for (size_t i = COUNT - DAY / 2; i < COUNT; i++)
+        demand[i] = 0;
+    f = compute(demand, COUNT, DAY, &arena);
+    cr_expect_lt(forecast_value(&f, 0, 0), 5);
+    arena_release(&arena);
+}
+
+Test(forecast_compute, zeros_of_a_series_that_is_often_near_zero_are_demand) {
+    enum { COUNT = 14 * DAY };
+    static float demand[COUNT];
+    struct arena arena = {0};
+    for (size_t i = 0; i < COUNT; i++) /* Zero at midnight, and up from there. */
+        demand[i] = (float)(i % DAY);
+    struct forecast f = compute(demand, COUNT, 1, &arena);
+    cr_expect_float_eq(forecast_value(&f, 0, 0), 0, 1, "%g at midnight", forecast_value(&f, 0, 0));
+    arena_release(&arena);
+}
+
+Test(forecast_compute, what_answers_is_never_worse_than_the_naive_model_was) {
+    size_t judged = 0;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct chance c = {seed};
+        static float demand[10 * DAY];
+        struct arena arena = {0};
+        size_t count = 3 * DAY + (size_t)(chance_next(&c) * 7 * DAY);
+        wild_fill(demand, count, &c);
+        struct forecast f = compute(demand, count, DAY, &arena);
+        judged += isnan(f.loss) ? 0 : 1;
+        cr_expect(isnan(f.loss) || f.loss <= f.naive_loss, "seed %llu: %g, %g", (unsigned long long)seed, f.loss,
+                  f.naive_loss);
+        arena_release(&arena);
+    }
+    cr_expect_geq(judged, 50);
+}
+
+Test(forecast_compute, a_level_never_seen_before_is_where_demand_stays) {
+    enum { COUNT = 10 * DAY };
+    static float demand[COUNT];
+    struct arena arena = {0};
+    wave_fill(demand, COUNT, 1, 4);
+    for (size_t i = COUNT - 48; i < COUNT; i++) /* For four hours. */
+        demand[i] += 40;
+    struct forecast f = compute(demand, COUNT, DAY, &arena);
+    for (size_t s = 0; s < DAY; s++)
+        cr_assert_float_eq(forecast_value(&f, s, 0), 50, 12, "step %zu: %g", s, forecast_value(&f, s, 0));
+    arena_release(&arena);
+}
+
+Test(forecast_compute, a_restlessness_never_seen_does_not_multiply_what_was_seen) {
+    enum { COUNT = 14 * DAY };
+    static float demand[COUNT];
+    struct arena arena = {0};
+    wave_fill(demand, COUNT, 1, 5);
+    for (size_t i = 0; i < COUNT; i++)
+        demand[i] += 1000;
+    for (size_t i = COUNT - 12; i < COUNT; i++)
+        demand[i] += i % 2 ? 200 : -200;
+    struct forecast f = compute(demand, COUNT, DAY, &arena);
+    for (size_t s = 40; s < DAY; s++) { /* Sooner than that it does know restless minutes. */
+        double width = forecast_value(&f, s, TEST_QUANTILES - 1) - forecast_value(&f, s, 0);
+        cr_assert_lt(width, 42, "step %zu: %g", s, width);
+    }
+    arena_release(&arena);
+}

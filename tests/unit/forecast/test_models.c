@@ -196,6 +196,28 @@ Test(forecast_direct, knows_calm_moments_from_restless_ones) {
     arena_release(&arena);
 }
 
+/* In the second day all that is known of past days is one day: two features are then the same but for rounding, and
+ * must not get weights that explode when they part. */
+Test(forecast_direct, features_that_were_the_same_get_no_weights_that_explode) {
+    struct chance c = {3};
+    const size_t count = 25 + 230; /* Ten blocks of 23: the first ends within the second day. */
+    struct arena arena = {0};
+    for (size_t i = 0; i < count; i++)
+        bench.y[i] = 1e6 * (1 + chance_next(&c));
+    struct forecast_data *data = bench_make(count, 24, 168);
+    data->step_ms = 3600000;
+    struct forecast_grid grid = {.knots = {1, 24}, .knot_count = 2, .origin_first = 25, .origin_stride = 1};
+    grid.origin_count = count - grid.origin_first;
+    struct forecast_model model;
+    cr_assert(forecast_direct(data, &grid, &arena, &model));
+    for (size_t origin = 80; origin <= count; origin++) {
+        double scale = 0;
+        cr_assert_float_eq(model.point(&model, data, origin, 1, &scale), 1.5e6, 1e6, "origin %zu", origin);
+        cr_assert_lt(scale, 1e6, "origin %zu", origin);
+    }
+    arena_release(&arena);
+}
+
 Test(forecast_shift, only_a_level_never_seen_is_a_shift) {
     struct chance c = {8};
     for (size_t i = 0; i < 10 * DAY; i++)

@@ -207,6 +207,7 @@ Test(http_faults, large_replies_share_their_room_and_small_ones_never_lack_it) {
     late.request.reply_size_max = 2 * LARGE_SIZE;
     probe_run(&late);
     cr_expect_eq(late.request.error.class, ERR_RETRYABLE, "%s", late.request.error.message);
+    cr_expect_eq(late.request.reply.capacity, 0, "nothing of it is kept");
     probe_release(&late);
     probe_init(&late);
     probe_run(&late);

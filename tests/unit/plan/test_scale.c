@@ -107,6 +107,14 @@ static struct policy_slot slot_of(const char *cron, int64_t duration_ms, int64_t
     return slot;
 }
 
+/* Demand of three machines at the policy's own quantile, of nine at that of a weight of five. */
+static void demand_of_weights(struct world *world) {
+    struct forecast *f = &world->forecasts[0];
+    for (size_t s = 0; s < WORLD_STEPS; s++)
+        for (size_t j = 0; j < f->quantile_count; j++)
+            world->values[0][s * f->quantile_count + j] = f->quantiles[j] > 0.9995 ? 11.7 : 3.9;
+}
+
 static bool states(const double *q, size_t count, double wanted) {
     for (size_t j = 0; j < count; j++)
         if (fabs(q[j] - wanted) < 1e-12)
@@ -185,10 +193,7 @@ Test(plan_scale, a_slot_counts_from_the_lead_time_before_it_opens) {
         w.policy.sla.slots = slots;
         w.policy.sla.slot_count = 2;
         world_add(&w, 1, 1);
-        struct forecast *f = &w.forecasts[0];
-        for (size_t s = 0; s < WORLD_STEPS; s++)
-            for (size_t j = 0; j < f->quantile_count; j++)
-                w.values[0][s * f->quantile_count + j] = f->quantiles[j] > 0.9995 ? 11.7 : 3.9;
+        demand_of_weights(&w);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
         const char *why = plan.actions[0].why[0], *words = "with 99.9 % for the next 20m";
@@ -211,10 +216,7 @@ Test(plan_scale, a_shrink_waits_for_a_slot_that_opens_soon) {
         w.policy.sla.slots = &slot;
         w.policy.sla.slot_count = 1;
         world_add(&w, 9, 1);
-        struct forecast *f = &w.forecasts[0];
-        for (size_t s = 0; s < WORLD_STEPS; s++)
-            for (size_t j = 0; j < f->quantile_count; j++)
-                w.values[0][s * f->quantile_count + j] = f->quantiles[j] > 0.9995 ? 11.7 : 3.9;
+        demand_of_weights(&w);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
         arena_release(&w.arena);
