@@ -59,7 +59,8 @@ class World:
         try:
             self.process.wait_for(f"{kind}/{name} is {reason}", lambda: self.ready(namespace, name, kind)["reason"] == reason, seconds, 0.3)
         except TimeoutError as error:
-            raise AssertionError(f"{error}; it is {self.ready(namespace, name, kind)}") from None
+            status = self.get(kind, namespace, name).get("status", {})
+            raise AssertionError(f"{error}; it is {self.ready(namespace, name, kind)}, why not: {status.get('whyNot')}") from None
         item = self.get(kind, namespace, name)
         return estate.condition(item, "Ready")["message"], estate.kstatus(item)
 
