@@ -150,6 +150,7 @@ static bool take(struct observe_shelf *shelf, const struct adapter_reply *reply,
 static void list_succeeded(struct observe_shelf *shelf, const struct adapter_reply *reply) {
     size_t room = room_of(shelf), count = reply->count < room ? reply->count : room;
     bool was_truncated = shelf->truncated, had_failed = shelf->failures > 0;
+    bool was_stale = observe_shelf_state(shelf) == SOURCE_STALE;
     bool is_same = take(shelf, reply, count);
     shelf->truncated = reply->truncated || count < reply->count;
     shelf->cut_by_total = shelf->truncated && room < observe_of(shelf)->options.count_max;
@@ -158,7 +159,9 @@ static void list_succeeded(struct observe_shelf *shelf, const struct adapter_rep
     shelf->sequence = shelf->began_sequence;
     shelf->failures = 0;
     shelf->error = (struct error){0};
-    shelf->changed = !is_same || shelf->truncated != was_truncated || had_failed;
+    /* Who has planned on what was stale holds back: that the same is fresh again is news to them. */
+    bool is_fresh_again = was_stale && observe_shelf_state(shelf) != SOURCE_STALE;
+    shelf->changed = !is_same || shelf->truncated != was_truncated || had_failed || is_fresh_again;
     note_truncation(shelf, was_truncated);
     publish(shelf, is_same);
     /* A little jitter keeps many shelves from marching in step. */

@@ -494,6 +494,28 @@ Test(observe_list, every_listing_is_told_but_only_a_change_is_called_one) {
     rig_stop(&rig);
 }
 
+/* A policy that was planned meanwhile holds back for StaleObservation: nothing else would wake it. */
+Test(observe_list, that_a_late_listing_is_fresh_again_is_a_change) {
+    struct rig rig;
+    rig_start_with(&rig, 1u << CLOUD_INSTANCE_GROUP, 1000, 1000);
+    set_groups(&rig, 0, 2);
+    rig_open(&rig, "p", false);
+    rig_run(&rig, SECOND);
+    rig.latency_ns = 7 * MINUTE;
+    rig_run(&rig, 7 * MINUTE);
+    rig.latency_ns = 0;
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_STALE);
+    rig_run(&rig, 65 * SECOND);
+    cr_assert_eq(rig.list_count, 2);
+    cr_assert_eq(rig.changed_events, 1, "it began so long ago that it is stale when it ends");
+    rig_run(&rig, 65 * SECOND);
+    cr_assert_eq(state_of(&rig, NULL), SOURCE_FRESH);
+    cr_assert_eq(rig.changed_events, 2);
+    rig_run(&rig, 10 * MINUTE);
+    cr_assert_eq(rig.changed_events, 2);
+    rig_stop(&rig);
+}
+
 /* ---- opening and closing ---- */
 
 Test(observe_list, a_provider_that_is_reopened_starts_anew_and_late_answers_are_dropped) {
