@@ -92,7 +92,7 @@ static struct contract_bed *rig_open(const char *cloud, const char *tag_value, b
     bed->size_other = 4;
     bed->resource_count = count_listed(rig);
     bed->now_ms = runtime_wall_ms(&rig->base.runtime.base);
-    bed->timeout_ms = 200;
+    bed->timeout_ms = 1000; /* Half of what a slow reply takes. */
     bed->targets[CLOUD_INSTANCE] = text_of(rig, "instance");
     bed->targets[CLOUD_VOLUME] = text_of(rig, "volume");
     bed->targets[CLOUD_ADDRESS] = text_of(rig, "address");

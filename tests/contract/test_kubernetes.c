@@ -120,7 +120,7 @@ static struct contract_bed *rig_open(bool slow) {
                                      .size_other = 3,
                                      .resource_count = 2 + NODES,
                                      .now_ms = runtime_wall_ms(&rig->runtime.base),
-                                     .timeout_ms = 1500,
+                                     .timeout_ms = 4000, /* A slow PATCH takes twice that. */
                                      .targets = {[CLOUD_WORKLOAD] = rig->group, [CLOUD_VOLUME] = rig->volume},
                                      .vcpu_milli_other = 800,
                                      .tag_key = "example.com/cost_Center-1",

@@ -1,7 +1,7 @@
 """contract_clouds.py PROGRAM ARGUMENT...: runs a program of the contract suite with emulated clouds beside it.
 
-The program finds them by $CONTRACT_CLOUDS. GET /moto/open or /ministack/open there (?slow=1: each reply takes half a
-second) seeds a region that nobody else uses and answers with what a bed needs, as JSON. moto stands behind the rules of
+The program finds them by $CONTRACT_CLOUDS. GET /moto/open or /ministack/open there (?slow=1: each reply takes two
+seconds) seeds a region that nobody else uses and answers with what a bed needs, as JSON. moto stands behind the rules of
 tests/clouds/aws_strict.py, verifies every signature and policy, and knows the adapter's user with the permissions that
 adapters/aws/README.md lists and no others.
 
@@ -28,7 +28,7 @@ import aws_strict  # noqa: E402
 import clouds  # noqa: E402
 import procs  # noqa: E402
 
-SLOW_SECONDS = 0.5
+SLOW_SECONDS = 2
 STAY = {"Key": "stay", "Value": "1"}
 IMAGE = "ami-12345678"
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import cluster as cluster_support  # noqa: E402
 from api_proxy import ApiProxy  # noqa: E402
 
-SLOW_SECONDS = 4
+SLOW_SECONDS = 8
 
 
 def slow(method, _path):
