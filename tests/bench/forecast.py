@@ -35,7 +35,9 @@ def main():
     parser.add_argument("--no-own-data", action="store_true", help="only what --data names")
     parser.add_argument("--stride", type=int, default=1, help="every K-th series")
     parser.add_argument("--rivals", default=",".join(rivals.MAKERS), help="comma-separated, of: %(default)s")
-    parser.add_argument("--cached-only", action="store_true", help="of the slow rivals only what is in the cache")
+    parser.add_argument("--cached-only", action="store_true", help="of the slow rivals only what is known already")
+    parser.add_argument("--fresh", action="store_true", help="do not use the slow rivals' results of the checkout")
+    parser.add_argument("--keep", action="store_true", help="put the slow rivals' results into the checkout")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--speed-runs", type=int, default=11, help="series that are timed")
     parser.add_argument("--csv", type=Path, help="write the accuracy by series")
@@ -45,7 +47,7 @@ def main():
     if unknown := [name for name in names if name not in rivals.MAKERS]:
         parser.error(f"no such rival: {', '.join(unknown)}")
     series = load(([] if args.no_own_data else [DATA]) + args.data, args.stride)
-    report, store = Report(), Store()
+    report, store = Report(), Store(use_kept=not args.fresh)
     print(f"{len(series)} series", file=sys.stderr)
     if "accuracy" in args.only:
         results = accuracy.measure(series, names, store, args.processes, args.cached_only)
@@ -59,6 +61,8 @@ def main():
     if "speed" in args.only:
         speed.tables(report, series, args.speed_runs)
     report.finish()
+    if args.keep:
+        store.keep()
     if args.markdown:
         report.put_into(args.markdown)
 

@@ -1,5 +1,8 @@
-"""Results of the rivals, kept between runs: some of them take a second a forecast. A line of JSON for each, under the hash
-of all that it depends on; a line is added under a lock, so runs beside each other share the file.
+"""Results of the slow rivals, kept between runs: some of them take a second a forecast, all of them hours. A line of JSON
+for each, under the hash of all that it depends on: values of the series, versions of the packages, revision of the rival.
+
+New lines go to the user's cache, under a lock, so runs beside each other share it. What `keep` has put into KEPT comes with
+the checkout, so a new machine need not fit for hours what another has.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -10,31 +13,49 @@ import json
 import os
 from pathlib import Path
 
+KEPT = Path(__file__).resolve().parent / "data" / "rivals.jsonl"
+
+
+def read(path):
+    """{key: line} of a file; the end of a run that was killed is left out."""
+    found = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                found[json.loads(line)["key"]] = line
+            except (ValueError, KeyError):
+                continue
+    return found
+
+
+def about(line):
+    """Whose answer to what a line is, as something that sorts."""
+    return tuple(str(value) for name, value in json.loads(line).items() if name not in ("key", "result"))
+
 
 class Store:
-    def __init__(self):
+    def __init__(self, use_kept=True):
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trimtab"
         cache.mkdir(parents=True, exist_ok=True)
-        self.path, self.found = cache / "forecast-rivals.jsonl", {}
-        if self.path.exists():
-            with open(self.path) as lines:
-                for line in lines:
-                    try:
-                        entry = json.loads(line)
-                        self.found[entry["key"]] = entry["result"]
-                    except (ValueError, KeyError):
-                        continue  # The end of a run that was killed.
+        self.path, self.asked = cache / "forecast-rivals.jsonl", set()
+        self.lines = {**(read(KEPT) if use_kept else {}), **read(self.path)}
 
     @staticmethod
     def key(*parts):
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def get(self, key):
-        return self.found.get(key)
+        self.asked.add(key)
+        return json.loads(self.lines[key])["result"] if key in self.lines else None
 
     def put(self, key, result, about):
-        self.found[key] = result
-        line = json.dumps({"key": key, **about, "result": result}) + "\n"
+        self.lines[key] = line = json.dumps({"key": key, **about, "result": result})
         with open(self.path, "a") as out:
             fcntl.flock(out, fcntl.LOCK_EX)
-            out.write(line)
+            out.write(line + "\n")
+
+    def keep(self):
+        """Puts what this run has used into KEPT, in place of what other versions of packages or series had answered."""
+        used = {about(self.lines[key]): self.lines[key] for key in self.asked if key in self.lines}
+        kept = {about(line): line for line in read(KEPT).values()}
+        KEPT.write_text("".join(line + "\n" for _, line in sorted({**kept, **used}.items())))
