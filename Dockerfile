@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="trimtab" \
       org.opencontainers.image.version="${VERSION}"
 RUN apt-get update -qq \
  && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends ca-certificates tzdata \
-      libuv1 libcurl4 libjson-c5 libyaml-0-2 libssl3 libsqlite3-0 libmicrohttpd12 zlib1g libexpat1 >/dev/null \
+      libuv1 libcurl4 libjson-c5 libyaml-0-2 libssl3 libsqlite3-0 libmicrohttpd12 zlib1g libexpat1 coinor-libclp1 >/dev/null \
  && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
 COPY --from=build /out/ /
 # Needs to write nowhere but, in a local run, where --database points: start it with a read-only root.

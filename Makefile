@@ -10,7 +10,7 @@ RUN_ARGS ?= --for 24h
 PREFIX ?= /usr
 PYTHON = $$(bash tests/support/cache.sh $(or $(VENV_$1),venv))/bin/python3
 
-PKGS := libuv libcurl json-c yaml-0.1 openssl sqlite3 libmicrohttpd zlib expat
+PKGS := libuv libcurl json-c yaml-0.1 openssl sqlite3 libmicrohttpd zlib expat clp
 CPPFLAGS := -Icontroller -I. -Itests -D_GNU_SOURCE -DTRIMTAB_VERSION='"$(VERSION)"'
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wswitch-enum -Wvla -Wformat=2 \
         -Wundef -Wwrite-strings -Wcast-qual -fno-common -Werror

@@ -65,6 +65,7 @@ LIBRARIES = {
     "sqlite3.h": {"history", "store", "account"},
     "expat.h": {"adapters/common"},
     "zlib.h": {"adapters/common", "net"},
+    "Clp_C_Interface.h": {"plan"},
 }
 # The pure stages know no clock, no chance, no I/O and no log.
 PURE = {"forecast", "plan"}

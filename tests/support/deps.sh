@@ -6,7 +6,7 @@
 set -euo pipefail
 
 BUILD="gcc make pkg-config libc6-dev libuv1-dev libcurl4-openssl-dev libjson-c-dev libyaml-dev libssl-dev libsqlite3-dev
-    libmicrohttpd-dev zlib1g-dev libexpat1-dev"
+    libmicrohttpd-dev zlib1g-dev libexpat1-dev coinor-libclp-dev"
 TEST="libcriterion-dev openssl curl jq git ca-certificates python3 python3-venv util-linux procps tzdata prometheus librsvg2-bin"
 LINT="clang clang-format clang-tidy libclang-rt-14-dev cppcheck gcovr"
 IMAGE="podman buildah runc mmdebstrap netavark aardvark-dns iptables"

@@ -1,0 +1,88 @@
+/*
+ * The cheapest purchase of machines for a list of demands, with a proof of how far from the cheapest it is at most.
+ *
+ *     min  sum_j price(j) x_j        j: a filling of one machine of some offer, so many pieces of each demand
+ *     s.t. sum_j pieces(i, j) x_j >= count_i     for each demand i                        (duals y_i)
+ *          x_j >= 0, whole
+ *
+ * This is the variable sized vector bin packing problem in the form of Gilmore and Gomory (Operations Research 9,
+ * 1961). The duals prove the bound: no filling of any machine with at most count_i pieces of each demand i is worth
+ * more at the prices y than the machine costs, so every purchase costs sum_i count_i y_i at least.
+ *
+ * Pure and deterministic; the order of demands and of offers does not matter. It ends by work done, not by time, and
+ * has an answer whenever it ends.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_PLAN_PACK_H
+#define TRIMTAB_PLAN_PACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/money.h"
+
+enum pack_dimension { PACK_CPU, PACK_MEMORY, PACK_GPU, PACK_RESOURCES };
+
+#define PACK_AMOUNT_MAX INT64_C(1000000000000) /* Of a dimension. */
+#define PACK_COUNT_MAX INT64_C(1000000000)     /* Pieces of a demand. */
+
+struct pack_demand {
+    const char *name;             /* Distinct. */
+    int64_t need[PACK_RESOURCES]; /* Of one piece: milli-vCPU, MiB, GPUs; 0..PACK_AMOUNT_MAX */
+    int64_t count;                /* 0..PACK_COUNT_MAX */
+};
+
+struct pack_offer {
+    const char *provider, *region, *type; /* Distinct together. */
+    int64_t has[PACK_RESOURCES];          /* 0..PACK_AMOUNT_MAX */
+    money_micros price_hourly;            /* > 0; any number can be bought. */
+};
+
+struct pack_problem {
+    const struct pack_demand *demands;
+    size_t demand_count;
+    const struct pack_offer *offers;
+    size_t offer_count;
+    int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
+    int64_t pieces_max;               /* On one machine; 0: any number. */
+    uint64_t work_max; /* Elementary steps, roughly nanoseconds; 0: only the first plan, and its bound. */
+};
+
+struct pack_load {
+    size_t demand; /* Index into the problem's. */
+    int64_t count;
+};
+
+struct pack_purchase {
+    size_t offer;
+    int64_t count; /* Machines, all with this load. */
+    const struct pack_load *loads;
+    size_t load_count;
+};
+
+struct pack_unplaced {
+    size_t demand;
+    const char *why; /* "needs 300 vCPU; the largest machine has 128" */
+};
+
+struct pack_result {
+    const struct pack_purchase *purchases; /* By provider, region, type; then the fuller first. */
+    size_t purchase_count;
+    int64_t machine_count;
+    money_micros cost_hourly;
+    double bound_hourly; /* No purchase for what is placed costs less. */
+    const double *duals; /* Of each demand: what a piece costs at least in the bound; of one that is unplaced, 0. */
+    const struct pack_unplaced *unplaced; /* What fits no machine. The rest is served. */
+    size_t unplaced_count;
+    /* How it was found. */
+    money_micros first_cost_hourly;         /* Of the constructive heuristic alone. */
+    size_t class_count, machine_type_count; /* Distinct demands; offers that no other one makes pointless. */
+    size_t column_count, round_count;
+    uint64_t work;
+};
+
+void pack_solve(const struct pack_problem *problem, struct arena *arena, struct pack_result *ret);
+
+#endif

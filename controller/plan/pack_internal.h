@@ -1,0 +1,135 @@
+/*
+ * Inside of the packing, by file:
+ *
+ *     pack_model.c     demands of one size become one class; offers that another makes pointless go
+ *     pack_fill.c      one machine, filled to the greatest worth: heuristic, upper bound, search
+ *     pack_greedy.c    machine after machine: the first plan, and the rest of every other
+ *     pack_columns.c   column generation: the bound, its duals, and fillings that are worth buying
+ *     pack_dive.c      from the fractions of the programme to whole machines
+ *     pack.c           all together, and from classes back to demands
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_PLAN_PACK_INTERNAL_H
+#define TRIMTAB_PLAN_PACK_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "plan/exact.h"
+#include "plan/pack.h"
+
+/* One piece is one more dimension: pieces_max bounds it. */
+#define PACK_PIECES PACK_RESOURCES
+#define PACK_DIMENSIONS (PACK_RESOURCES + 1)
+
+struct pack_class { /* Demands of one size. */
+    int64_t need[PACK_DIMENSIONS];
+    int64_t count;
+    const size_t *members; /* Demands, by name. */
+    size_t member_count;
+};
+
+struct pack_machine {
+    int64_t has[PACK_DIMENSIONS]; /* Without the overhead. */
+    double price;
+    size_t offer;
+};
+
+struct pack_model {
+    struct pack_class *classes; /* By size, the largest first. */
+    size_t class_count;
+    struct pack_machine *machines; /* By price. */
+    size_t machine_count;
+    int32_t *fits; /* machine_count x class_count: how many pieces fit an empty machine. */
+};
+
+static inline int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class) {
+    return model->fits[machine * model->class_count + class];
+}
+
+/* Fills ret->unplaced of what fits no machine; that is in no class. */
+void pack_model_make(const struct pack_problem *problem, struct arena *arena, struct pack_model *ret,
+                     struct pack_result *ret_result);
+
+/* One machine's pieces, by ascending class. */
+struct pack_filling {
+    size_t machine;
+    size_t count;
+    const uint32_t *classes;
+    const int32_t *pieces;
+};
+
+struct pack_bought { /* The same filling several times. */
+    struct pack_filling filling;
+    int64_t times;
+};
+
+struct pack_plan {
+    struct pack_bought *bought;
+    size_t count;
+    double cost;
+};
+
+struct pack_search;
+
+struct pack_work {
+    const struct pack_model *model;
+    struct arena *arena;
+    uint64_t done, max;
+    /* Of filling. */
+    struct exact_fill *fill;
+    struct pack_search *search;
+    uint32_t *order; /* Of the greedy part. */
+    size_t order_count;
+    int32_t *pieces, *best; /* By class. */
+};
+
+void pack_work_init(struct pack_work *work, const struct pack_model *model, uint64_t max, struct arena *arena);
+void pack_work_release(struct pack_work *work);
+
+/* Fills one machine with pieces worth `worth` each, at most `limit` of each class. Gives the worth of work->best
+ * (pieces by class), or -1 if nothing is worth more than `floor`; *ret_upper: no filling is worth more, max(floor,
+ * that). */
+double pack_fill(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit, double floor,
+                 uint64_t nodes_max, double *ret_upper);
+/* The upper bound of it alone: by Lagrangian relaxation of the dimensions. */
+double pack_fill_bound(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit);
+
+struct pack_filling pack_filling_of(const struct pack_model *model, size_t machine, const int32_t *pieces,
+                                    struct arena *arena);
+/* The cheapest machine that holds it. */
+size_t pack_cheapest(const struct pack_model *model, const struct pack_filling *filling);
+
+/* Buys for `limit` pieces of each class, adding to the plan; what is placed is taken off limit, down to 0. */
+void pack_greedy(struct pack_work *work, const double *worth, int64_t *limit, struct pack_plan *plan);
+void pack_buy(struct pack_plan *plan, const struct pack_filling *filling, int64_t times, double price,
+              struct arena *arena);
+
+struct pack_columns {
+    struct arena *arena; /* Of the fillings. */
+    struct exact_lp *lp;
+    struct pack_filling *fillings;
+    size_t count, rounds;
+    double *duals;       /* Of the present programme. */
+    double *center;      /* The best feasible duals: they prove the bound. */
+    double bound;        /* sum of count x center */
+    double objective;    /* Of the programme with the present columns. */
+    const double *parts; /* Its solution. */
+};
+
+void pack_columns_init(struct pack_work *work, const double *feasible, struct pack_columns *ret);
+void pack_columns_free(struct pack_columns *columns);
+void pack_columns_add(struct pack_work *work, struct pack_columns *columns, const struct pack_filling *filling);
+/* Rounds until bound and objective meet, or the work is done. */
+void pack_columns_generate(struct pack_work *work, struct pack_columns *columns, uint64_t work_max);
+/* One round for other limits than the counts: solves, prices once, solves again. False: nothing can be solved. */
+bool pack_columns_resolve(struct pack_work *work, struct pack_columns *columns, const int64_t *limit,
+                          bool with_pricing);
+
+/* Whole machines out of the fractions: *best is replaced if it finds a cheaper plan. */
+void pack_dive(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best);
+/* Gives up some machines of the best plan and dives for what they held, until the work is done, the bound is reached,
+ * or nothing has come of it for long. */
+void pack_improve(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best);
+
+#endif

@@ -1,0 +1,155 @@
+"""trimtab pack: its plans checked against the inputs, its bound proven by another solver from the duals that it prints, and
+its faults. HiGHS is that solver: for each offer, no filling may be worth more at the duals than the machine costs.
+
+SPDX-License-Identifier: Apache-2.0
+"""
+
+import collections
+import csv
+import io
+import json
+import random
+
+import highspy
+import pytest
+
+WORKLOADS = "name,cpu_millis,memory_mib,count"
+PRICES = "provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr"
+
+
+def table(folder, name, header, rows):
+    path = folder / name
+    path.write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+    return path
+
+
+def instance(seed):
+    chance = random.Random(seed)
+    demands = [(f"w{i}", 10 * chance.randint(5, 400), 16 * chance.randint(4, 600), chance.randint(1, 20))
+               for i in range(chance.randint(1, 15))]
+    sizes = [1, 2, 4, 8, 16, 32]
+    offers = []
+    for k in range(chance.randint(1, 12)):
+        vcpu, ratio = chance.choice(sizes), chance.choice([2, 4, 8])
+        offers.append(("aws", "us-east-1", f"t{k}", vcpu, vcpu * ratio, round(vcpu * (0.04 + 0.005 * ratio) * chance.uniform(.8, 1.2), 5)))
+    return demands, offers, chance.choice([0, 0, 8]), chance.choice([(0, 0), (200, 512)])
+
+
+def pack(trimtab, folder, demands, offers, most=0, overhead=(0, 0), form="json", effort=1):
+    extra = ["--max-per-node", most] if most else []
+    return trimtab.call("pack", "--workloads", table(folder, "w.csv", WORKLOADS, demands), "--prices", table(folder, "p.csv", PRICES, offers),
+                        "--overhead", f"cpu={overhead[0]}m,memory={overhead[1]}Mi", "--effort", effort, "-o", form, *extra)
+
+
+def free_of(offer, overhead):
+    return max(0, round(offer[3] * 1000) - overhead[0]), max(0, round(offer[4] * 1024) - overhead[1])
+
+
+def worth_most(demands, duals, room, most):
+    """The filling of one machine that is worth most, by HiGHS."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    counts = [solver.addIntegral(0, count) for *_, count in demands]
+    solver.addConstr(sum(x * cpu for x, (_, cpu, _, _) in zip(counts, demands)) <= room[0])
+    solver.addConstr(sum(x * memory for x, (_, _, memory, _) in zip(counts, demands)) <= room[1])
+    if most:
+        solver.addConstr(sum(counts) <= most)
+    solver.maximize(sum(x * duals[name] for x, (name, *_) in zip(counts, demands)))
+    return solver.getObjectiveValue()
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_duals_prove_the_bound(runner, tmp_path, seed):
+    demands, offers, most, overhead = instance(seed)
+    done = pack(runner, tmp_path, demands, offers, most, overhead)
+    plan = json.loads(done.stdout)
+    unplaced = {one["workload"] for one in plan["unplaced"]}
+    assert done.returncode == (1 if unplaced else 0), done.stderr
+    placed = [demand for demand in demands if demand[0] not in unplaced]
+    rooms = [free_of(offer, overhead) for offer in offers]
+    for name, cpu, memory, _ in demands:
+        assert (name in unplaced) == (not any(cpu <= room[0] and memory <= room[1] for room in rooms)), name
+    assert plan["lowerBound"] == pytest.approx(sum(plan["duals"][name] * count for name, *_, count in placed), rel=1e-9)
+    assert plan["lowerBound"] <= plan["hourlyCost"] * (1 + 1e-9)
+    for offer, room in zip(offers, rooms):
+        assert worth_most(placed, plan["duals"], room, most) <= offer[5] * (1 + 1e-6), offer
+
+
+def test_csv_and_json_are_one_plan_that_holds(runner, tmp_path):
+    demands, offers, most, overhead = instance(7)
+    rows = list(csv.DictReader(io.StringIO(pack(runner, tmp_path, demands, offers, most, overhead, "csv").stdout)))
+    plan = json.loads(pack(runner, tmp_path, demands, offers, most, overhead).stdout)
+    by_name, by_type = {d[0]: d for d in demands}, {o[2]: o for o in offers}
+    used, types, placed = collections.defaultdict(lambda: [0, 0, 0]), {}, collections.Counter()
+    for row in rows:
+        _, cpu, memory, _ = by_name[row["workload"]]
+        count = int(row["count"])
+        assert types.setdefault(row["node"], row["instance_type"]) == row["instance_type"]
+        for d, more in enumerate((cpu * count, memory * count, count)):
+            used[row["node"]][d] += more
+        placed[row["workload"]] += count
+    for node, kind in types.items():
+        room = free_of(by_type[kind], overhead)
+        assert used[node][0] <= room[0] and used[node][1] <= room[1] and (not most or used[node][2] <= most)
+    assert placed == {d[0]: d[3] for d in demands if d[0] not in {one["workload"] for one in plan["unplaced"]}}
+    assert len(types) == plan["nodes"] == sum(purchase["count"] for purchase in plan["purchases"])
+    assert sum(by_type[kind][5] for kind in types.values()) == pytest.approx(plan["hourlyCost"], abs=1e-6)
+    text = pack(runner, tmp_path, demands, offers, most, overhead, "text").stdout
+    assert f"{plan['nodes']} nodes for $" in text and "no purchase costs less than" in text
+
+
+def test_the_same_bytes_whatever_the_order_of_rows(runner, tmp_path):
+    demands, offers, most, overhead = instance(11)
+    first = pack(runner, tmp_path, demands, offers, most, overhead, "csv").stdout
+    assert first == pack(runner, tmp_path, demands[::-1], offers[::-1], most, overhead, "csv").stdout
+
+
+def test_more_effort_is_never_dearer_and_none_gives_the_first_plan(runner, tmp_path):
+    demands, offers, most, overhead = instance(3)
+    costs = [json.loads(pack(runner, tmp_path, demands, offers, most, overhead, effort=n).stdout)["hourlyCost"] for n in (0, 1, 3)]
+    assert costs == sorted(costs, reverse=True)
+
+
+GOOD = [("w", 100, 100, 1)], [("aws", "r", "t", 2, 4, 0.1)]
+
+
+@pytest.mark.parametrize("demands, offers, message", [
+    ([("w", "x", 100, 1)], GOOD[1], 'w.csv: row 2: cpu_millis: "x" is not a number'),
+    ([("w", "nan", 100, 1)], GOOD[1], 'w.csv: row 2: cpu_millis: "nan" is not a number'),
+    ([("w", -1, 100, 1)], GOOD[1], "w.csv: row 2: cpu_millis: -1 is not between 0 and 1e+12"),
+    ([("w", 1, 100, 2_000_000_000)], GOOD[1], "w.csv: row 2: count: 2000000000 is not between 0 and 1e+09"),
+    ([("w", 1, 1, 1), ("w", 2, 2, 2)], GOOD[1], 'w.csv: row 3: name: "w" is there twice'),
+    ([("", 1, 1, 1)], GOOD[1], "w.csv: row 2: name is empty"),
+    (GOOD[0], [("aws", "r", "t", 2, 4, 0)], 'p.csv: row 2: price_ondemand_usd_hr: "0" is no price above 0'),
+    (GOOD[0], [("aws", "r", "t", 2, 4, "")], 'p.csv: row 2: price_ondemand_usd_hr: "" is no price above 0'),
+    (GOOD[0], [("aws", "r", "t", 2, 4, "inf")], 'p.csv: row 2: price_ondemand_usd_hr: "inf" is no price above 0'),
+    (GOOD[0], [("aws", "r", "t", 0, 4, 1)], "p.csv: row 2: t has no vCPU or no memory"),
+    (GOOD[0], [("aws", "r", "t", 2, 4, 1), ("aws", "r", "t", 4, 8, 2)], "p.csv: row 3: aws r t is there twice"),
+])
+def test_a_fault_in_a_table_is_named_with_its_row(runner, tmp_path, demands, offers, message):
+    done = pack(runner, tmp_path, demands, offers)
+    assert done.returncode == 1 and message in done.stderr and done.stdout == ""
+
+
+def test_a_file_that_is_no_table(runner, tmp_path):
+    empty, other = tmp_path / "empty.csv", table(tmp_path, "other.csv", "a,b", [(1, 2)])
+    empty.write_text("")
+    good = table(tmp_path, "p.csv", PRICES, GOOD[1])
+    for path, message in ((empty, "is empty"), (other, "the header lacks the column name"), (tmp_path / "none.csv", "No such file")):
+        done = runner.call("pack", "--workloads", path, "--prices", good)
+        assert done.returncode == 1 and message in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("overhead", ["cpu", "cpu=", "cpu=x", "disk=1", "cpu=1m,", "memory=5Xi"])
+def test_an_overhead_that_is_none(runner, tmp_path, overhead):
+    done = runner.call("pack", "--workloads", "w", "--prices", "p", "--overhead", overhead)
+    assert done.returncode == 64 and f"--overhead {overhead}" in done.stderr
+
+
+def test_what_fits_nowhere_is_said_and_the_rest_is_served(runner, tmp_path):
+    done = pack(runner, tmp_path, [("big", 9000, 1, 2), ("small", 500, 1, 3)], GOOD[1])
+    plan = json.loads(done.stdout)
+    assert done.returncode == 1 and plan["nodes"] == 1
+    assert plan["unplaced"] == [{"workload": "big", "count": 2, "whyNot": "a piece needs 9000m CPU, the largest machine has 2000m CPU free"}]
+    assert "big x 2 is not placed" in done.stderr
