@@ -29,7 +29,8 @@ ifeq ($(MODE),fuzz)
 CC := clang
 WARN := -Wall -Wno-gnu-zero-variadic-macro-arguments
 endif
-CFLAGS := -std=gnu11 -ffp-contract=off $(WARN) $(CFLAGS_$(MODE)) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+CFLAGS := -std=gnu11 -ffp-contract=off $(WARN) $(CFLAGS_$(MODE)) $(PKG_CFLAGS)
 LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread
 
 SRC := $(filter-out controller/main.c,$(sort $(wildcard controller/*/*.c adapters/*.c adapters/*/*.c)))
@@ -157,7 +158,7 @@ TIDY := $(patsubst %.c,$(BUILD)/tidy/%.ok,$(SRC) $(wildcard controller/main.c))
 lint-tidy: $(TIDY)
 $(BUILD)/tidy/%.ok: %.c $(HDR) .clang-tidy
 	@mkdir -p $(@D)
-	@clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) -Wno-gnu-zero-variadic-macro-arguments 2>$@.err \
+	@clang-tidy --quiet $< -- -std=gnu11 $(CPPFLAGS) $(PKG_CFLAGS) -Wno-gnu-zero-variadic-macro-arguments 2>$@.err \
 	    || { cat $@.err >&2; exit 1; }
 	@touch $@
 

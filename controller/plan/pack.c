@@ -189,7 +189,8 @@ static void result_make(const struct pack_problem *problem, const struct pack_mo
     for (size_t i = 0; i < plan->count; i++)
         place(&w, &plan->bought[i]);
     struct order_context context = {problem};
-    qsort_r(w.purchases, w.count, sizeof(*w.purchases), compare_purchases, &context);
+    if (w.count > 0)
+        qsort_r(w.purchases, w.count, sizeof(*w.purchases), compare_purchases, &context);
     ret->purchases = w.purchases;
     ret->purchase_count = w.count;
     for (size_t i = 0; i < w.count; i++) {

@@ -50,8 +50,9 @@ void pack_work_init(struct pack_work *work, const struct pack_model *model, uint
                                          .size = arena_alloc_array(arena, n, sizeof(double)),
                                          .order = arena_alloc_array(arena, n, sizeof(uint32_t))};
     double *needs = arena_alloc_array(arena, n * PACK_DIMENSIONS, sizeof(*needs));
-    for (size_t e = 0; e < n * PACK_DIMENSIONS; e++)
-        needs[e] = (double)model->classes[e / PACK_DIMENSIONS].need[e % PACK_DIMENSIONS];
+    for (size_t i = 0; i < n; i++)
+        for (size_t d = 0; d < PACK_DIMENSIONS; d++)
+            needs[i * PACK_DIMENSIONS + d] = (double)model->classes[i].need[d];
     work->fill = exact_fill_new(needs, n, PACK_DIMENSIONS);
 }
 
