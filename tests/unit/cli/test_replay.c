@@ -72,6 +72,7 @@ Test(replay, machines_that_serve_a_demand) {
     cr_expect_eq(replay_need(0, 10), 0);
     cr_expect_eq(replay_need(-5, 10), 0);
     cr_expect_eq(replay_need(0.1, 10), 1);
+    cr_expect_eq(replay_need(1e-30, 10), 1, "whatever is above no capacity is a violation");
     cr_expect_eq(replay_need(30, 10), 3);
     cr_expect_eq(replay_need(30.0000000001, 10), 3, "a rounding is no machine");
     cr_expect_eq(replay_need(30.001, 10), 4);
