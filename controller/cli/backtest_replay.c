@@ -14,7 +14,7 @@
 
 #define DAY_MS INT64_C(86400000)
 #define HOUR_MS 3600000.0
-#define ROUNDING 1e-9                    /* As in plan: 3.0000000001 machines are 3. */
+#define ROUNDING 1e-9                    /* Of a size: 3.0000000001 machines are 3, but any demand is one. */
 #define HPA_TOLERANCE 0.1                /* Of a HorizontalPodAutoscaler: no change within 10 % of the target, */
 #define HPA_DOWN_MS (INT64_C(5) * 60000) /* and down only to the most it wanted within five minutes. */
 #define HPA_TARGET_STEP 5                /* Per cent: the targets that are tried. */
@@ -24,7 +24,7 @@ int64_t replay_need(double demand, double each) {
     double machines = demand / each;
     if (!(machines < (double)REPLAY_COUNT_MAX))
         return REPLAY_COUNT_MAX;
-    return (int64_t)ceil(fmax(0, machines - ROUNDING));
+    return (int64_t)ceil(fmax(0, machines / (1 + ROUNDING)));
 }
 
 bool replay_is_violated(double demand, double capacity) {

@@ -37,7 +37,8 @@ static enum err_class store_open(struct history *history, const char *url, struc
     if (!url)
         return ERR_NONE;
     if (!str_has_prefix(url, "sqlite:") || !url[strlen("sqlite:")])
-        return error_set(err, ERR_PERMANENT, "history \"%s\": only sqlite:PATH is supported", url);
+        return error_set(err, ERR_PERMANENT,
+                         "history \"%s\": only sqlite:PATH is supported; a Prometheus is named in a Provider", url);
     return history_store_open(url + strlen("sqlite:"), &history->store, err);
 }
 
