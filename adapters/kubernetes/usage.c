@@ -2,7 +2,8 @@
  * usage: how much of its requests a workload uses. metrics.k8s.io tells the present only, one sample; Prometheus, where
  * the Provider names one, the past.
  *
- * The requests are today's, so that usage over requests, times today's capacity, is what was used.
+ * The requests are today's, so that usage over requests, times today's capacity, is what was used. CPU is what the pods
+ * use together, memory what the one uses that uses most of its own (enum cloud_metric says why).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -74,8 +75,10 @@ static void metrics_join(struct kubernetes_usage_state *state) {
         if (subject == NULL || asked <= 0)
             continue;
         const struct kubernetes_pod_metric *metric = &metrics[index - 1];
-        subject->used += is_cpu ? metric->cores : metric->bytes;
+        double used = is_cpu ? metric->cores : metric->bytes;
+        subject->used += used;
         subject->asked += asked;
+        subject->worst = used / asked > subject->worst ? used / asked : subject->worst;
         subject->time_ms = metric->time_ms > subject->time_ms ? metric->time_ms : subject->time_ms;
     }
     map_release(&by_pod);
@@ -83,16 +86,28 @@ static void metrics_join(struct kubernetes_usage_state *state) {
         struct kubernetes_subject *it = &state->subjects[i];
         if (it->asked <= 0)
             continue;
-        kubernetes_track_add(world->scratch, &it->utilization, it->time_ms, 100 * it->used / it->asked);
+        kubernetes_track_add(world->scratch, &it->utilization, it->time_ms,
+                             100 * (is_cpu ? it->used / it->asked : it->worst));
         kubernetes_track_add(world->scratch, &it->ready, it->time_ms, (double)it->serving);
     }
 }
 
 /* ---- the reply ---- */
 
-static const struct cloud_sample *settled(struct call *call, struct kubernetes_track *track, size_t *ret_count) {
-    const struct kubernetes_usage_state *state = call->state;
-    *ret_count = samples_normalise(track->samples, track->count, state->query, call_host_now_ms(call->host));
+/* What is now is of the step that runs, which comes after the last one that is over. */
+static struct cloud_query range_of(const struct kubernetes_usage_state *state, int64_t now_ms) {
+    struct cloud_query range = *state->query;
+    bool is_present = state->world.self->prometheus_url == NULL && range.to_ms > now_ms - range.step_ms;
+    if (is_present && range.to_ms <= now_ms)
+        range.to_ms = now_ms + 1;
+    return range;
+}
+
+static const struct cloud_sample *settled(struct call *call, struct kubernetes_track *track, enum samples_rule rule,
+                                          size_t *ret_count) {
+    int64_t now_ms = call_host_now_ms(call->host);
+    const struct cloud_query range = range_of(call->state, now_ms);
+    *ret_count = samples_normalise(track->samples, track->count, &range, rule, now_ms);
     if (*ret_count == 0)
         return NULL;
     return arena_memdup(call->outer->arena, track->samples, *ret_count * sizeof(*track->samples));
@@ -103,9 +118,11 @@ static enum exchange_next reply_fill(struct call *call) {
     struct adapter_reply *reply = &call->outer->reply;
     struct cloud_series *all = arena_alloc_array(call->outer->arena, state->subject_count, sizeof(*all));
     for (size_t i = 0; i < state->subject_count; i++) {
-        struct cloud_series series = {.id = state->subjects[i].id};
-        series.utilization = settled(call, &state->subjects[i].utilization, &series.utilization_count);
-        series.serving = settled(call, &state->subjects[i].ready, &series.serving_count);
+        struct cloud_series series = {.id = state->subjects[i].id,
+                                      .is_present = state->world.self->prometheus_url == NULL};
+        series.utilization = settled(call, &state->subjects[i].utilization, samples_rule_of(state->query->metric),
+                                     &series.utilization_count);
+        series.serving = settled(call, &state->subjects[i].ready, SAMPLES_LAST, &series.serving_count);
         if (series.utilization_count + series.serving_count > 0)
             all[reply->count++] = series;
     }

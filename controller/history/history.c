@@ -137,17 +137,29 @@ static double serving_at(const struct cloud_series *series, int64_t time_ms, int
     return is_usable && isfinite(sample->value) && sample->value >= 0 ? sample->value : NAN;
 }
 
-/* Samples of one slot are averaged; any saturated one makes the slot a lower bound. */
+/* Of the samples of one slot the mean is taken, of memory the greatest (enum cloud_metric says why); any saturated one
+ * makes the slot a lower bound. */
 struct slot_sum {
     int64_t slot;
-    double sum;
+    double sum, greatest;
     size_t count;
     uint8_t flags;
 };
 
-static void slot_store(struct history *history, struct history_record *record, struct slot_sum *s) {
+/* NaN: a gap. */
+static float demand_at(const struct history_record *record, int64_t slot) {
+    bool is_inside = slot >= record->first && slot < record->first + (int64_t)record->count;
+    return is_inside ? record->demand[slot - record->first] : NAN;
+}
+
+/* Of a reading of the present that was higher nobody else knows: a later one of the same slot does not take it back. */
+static void slot_store(struct history *history, struct history_record *record, const struct cloud_series *series,
+                       bool is_memory, struct slot_sum *s) {
+    double value = is_memory ? s->greatest : s->sum / (double)s->count;
+    if (s->count && is_memory && series->is_present)
+        value = fmax(value, (double)demand_at(record, s->slot));
     if (s->count)
-        history_record_set(record, s->slot, (float)(s->sum / (double)s->count), s->flags, history->slots_max);
+        history_record_set(record, s->slot, (float)value, s->flags, history->slots_max);
     *s = (struct slot_sum){0};
 }
 
@@ -159,7 +171,8 @@ static bool sample_usable(const struct cloud_sample *sample, int64_t now_ms) {
 void history_add(struct history *history, const char *key, const struct cloud_series *series,
                  int64_t capacity_per_machine, int64_t assumed_serving, int64_t now_ms, size_t *ret_dropped) {
     struct history_record *record = record_get(history, key);
-    double capacity = (double)capacity_per_machine / (str_has_suffix(key, "/memory") ? 1 : 1000) / 100;
+    bool is_memory = str_has_suffix(key, "/memory");
+    double capacity = (double)capacity_per_machine / (is_memory ? 1 : 1000) / 100;
     int64_t age_ms = SERVING_AGE_STEPS * history->step_ms;
     struct slot_sum current = {0};
     size_t dropped = 0, cursor = 0;
@@ -182,13 +195,14 @@ void history_add(struct history *history, const char *key, const struct cloud_se
             continue;
         }
         if (current.count && current.slot != slot)
-            slot_store(history, record, &current);
+            slot_store(history, record, series, is_memory, &current);
         current.slot = slot;
         current.sum += demand;
+        current.greatest = fmax(current.greatest, demand);
         current.count++;
         current.flags |= flags | (sample->value >= SATURATION_PERCENT ? HISTORY_SATURATED : 0);
     }
-    slot_store(history, record, &current);
+    slot_store(history, record, series, is_memory, &current);
     *ret_dropped = dropped;
 }
 

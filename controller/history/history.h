@@ -27,9 +27,10 @@ void history_close(struct history *history); /* Flushes. */
 
 /* Adds what a cloud reported: utilisation (percent) and serving counts -> demand. vcpu_milli (or MiB) of one machine
  * (MiB where the key ends in "/memory"); `assumed_serving` is used where `serving` has no sample at or shortly before
- * the time (basis becomes ASSUMED). Samples may overlap what is there (the newest word wins; samples of one slot are
- * averaged; the slot that still runs is left for later), be out of order, have gaps; NaN, negative, infinite, or later
- * than now_ms are dropped and counted in *ret_dropped. Utilisation >= 99.5 marks saturation. */
+ * the time (basis becomes ASSUMED). Samples may overlap what is there (the newest word wins; of the samples of one slot
+ * the mean is kept, of memory the greatest; the slot that still runs is left for later), be out of order, have gaps;
+ * NaN, negative, infinite, or later than now_ms are dropped and counted in *ret_dropped. Utilisation >= 99.5 marks
+ * saturation. */
 void history_add(struct history *history, const char *key, const struct cloud_series *series,
                  int64_t capacity_per_machine, int64_t assumed_serving, int64_t now_ms, size_t *ret_dropped);
 

@@ -2,7 +2,7 @@
  * The noun of demand history: one resource's demand on a regular grid.
  *
  * demand(t) = utilisation(t) x serving capacity(t), in vCPU (cpu) or MiB (memory), so that it does not change when we
- * scale.
+ * scale. Of CPU it is the mean of the slot, of memory the peak, as if every pod used what the one uses that uses most.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

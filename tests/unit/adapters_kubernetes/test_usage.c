@@ -90,14 +90,15 @@ Test(kubernetes_usage, the_present_comes_from_the_metrics_api) {
     cr_expect(strstr(script_request(&bench.server, 3), "GET /apis/metrics.k8s.io/v1beta1/pods?limit=500 ") != NULL);
 }
 
-Test(kubernetes_usage, memory_is_measured_against_memory) {
+/* 256Mi and 768Mi of 1Gi each: what the one has free does not help the other. */
+Test(kubernetes_usage, memory_is_that_of_the_pod_that_uses_most_of_its_own) {
     bench_open_well(&bench, NULL);
     pods();
     struct cloud_query query = query_of(CLOUD_METRIC_MEMORY, BENCH_NOW_MS - HOUR_MS, BENCH_NOW_MS, MINUTE_MS);
     const struct adapter_reply *reply = bench_query(&bench, adapter_kubernetes.usage, &query);
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     cr_assert_eq(reply->count, 2);
-    cr_expect_float_eq(reply->as.series[0].utilization[0].value, 50, 1e-6);
+    cr_expect_float_eq(reply->as.series[0].utilization[0].value, 75, 1e-6);
     cr_expect_float_eq(reply->as.series[1].utilization[0].value, 25, 1e-6);
 }
 
@@ -109,6 +110,21 @@ Test(kubernetes_usage, a_metric_outside_the_range_is_no_sample) {
     const struct adapter_reply *reply = bench_query(&bench, adapter_kubernetes.usage, &query);
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     cr_expect_eq(reply->count, 0);
+}
+
+/* The controller asks for steps that are over. When that of the present is, the present is gone. */
+Test(kubernetes_usage, the_present_is_told_of_the_step_that_runs) {
+    int64_t over_ms = BENCH_NOW_MS - BENCH_NOW_MS % (5 * MINUTE_MS); /* 14:10; it is 14:13:20. */
+    bench_open_well(&bench, NULL);
+    pods();
+    struct cloud_query query = query_of(CLOUD_METRIC_CPU, over_ms - 5 * MINUTE_MS, over_ms, 5 * MINUTE_MS);
+    const struct adapter_reply *reply = bench_query(&bench, adapter_kubernetes.usage, &query);
+    cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
+    cr_assert_eq(reply->count, 1);
+    cr_assert_eq(reply->as.series[0].utilization_count, 1);
+    cr_expect(reply->as.series[0].is_present);
+    cr_expect_eq(reply->as.series[0].utilization[0].time_ms, over_ms);
+    cr_expect_eq(reply->as.series[0].serving[0].time_ms, over_ms);
 }
 
 Test(kubernetes_usage, without_the_metrics_api_there_is_an_error) {
@@ -146,6 +162,7 @@ Test(kubernetes_usage, the_past_comes_from_prometheus_and_gaps_stay_gaps) {
     const struct cloud_series *web = reply->as.series, *db = web + 1;
     cr_expect_str_eq(web->id, "shop/Deployment/web");
     cr_assert_eq(web->utilization_count, 2);
+    cr_expect_not(web->is_present);
     cr_expect_eq(web->utilization[0].time_ms, from_ms);
     cr_expect_float_eq(web->utilization[0].value, 50, 1e-9);
     cr_expect_eq(web->utilization[1].time_ms, from_ms + 2 * HOUR_MS);
@@ -180,7 +197,9 @@ Test(kubernetes_usage, a_long_range_is_asked_in_pieces_below_prometheus_limit) {
     cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
     cr_expect_eq(reply->count, 0);
     cr_expect_eq(reply->request_count, 8);
-    cr_expect(strstr(script_request(&bench.server, 2), "avg_over_time%28container_memory_working_set_bytes") != NULL);
+    const char *asked = script_request(&bench.server, 2);
+    cr_expect(strstr(asked, "query=max%20by%20%28workload%29") != NULL, "the worst pod: %s", asked);
+    cr_expect(strstr(asked, "max_over_time%28container_memory_working_set_bytes") != NULL, "%s", asked);
 }
 
 Test(kubernetes_usage, a_refusal_of_prometheus_says_what_it_said) {

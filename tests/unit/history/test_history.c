@@ -69,6 +69,26 @@ Test(history, demand_is_utilisation_times_serving_capacity) {
     history_close(history);
 }
 
+Test(history, of_memory_the_greatest_of_a_slot_is_kept_of_cpu_the_mean) {
+    static const struct {
+        const char *key;
+        float expected;
+    } rows[] = {{"p/a/r/InstanceGroup/g/cpu", 2.0F}, {"p/a/r/InstanceGroup/g/memory", 3000.0F}};
+    struct history *history = open_memory(0, 0);
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct cloud_sample use[] = {{T0, 25}, {T0 + STEP / 3, 75}, {T0 + STEP / 2, 50}};
+        const struct cloud_series series = {.utilization = use, .utilization_count = 3};
+        size_t dropped;
+        history_add(history, rows[i].key, &series, 2000, 2, T0 + STEP, &dropped);
+        struct history_series got = history_view(history, rows[i].key, T0 + STEP, 10 * STEP, &arena);
+        cr_assert_eq(got.count, 1, "%s", rows[i].key);
+        cr_expect_float_eq(got.demand[0], rows[i].expected, 1e-4, "%s: %g", rows[i].key, (double)got.demand[0]);
+    }
+    arena_release(&arena);
+    history_close(history);
+}
+
 Test(history, gaps_are_gaps_and_order_does_not_matter) {
     static const int64_t slots[] = {7, 2, 5, 3};
     struct history *history = open_memory(0, 0);

@@ -96,7 +96,8 @@ static void answer_usage(struct rig *rig, const struct rig_region *region, const
             samples = arena_push(call->arena, samples, count, sizeof(*samples));
             samples[count++] = (struct cloud_sample){t, region->utilization};
         }
-        series[i] = (struct cloud_series){.id = query->ids[i], .utilization = samples, .utilization_count = count};
+        series[i] = (struct cloud_series){
+            .id = query->ids[i], .utilization = samples, .utilization_count = count, .is_present = region->only_now};
     }
     call->reply.as.series = series;
     call->reply.count = query->id_count;

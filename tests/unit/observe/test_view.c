@@ -208,12 +208,16 @@ Test(observe_snapshot, measures_capacity_in_the_policys_metric) {
 
 /* ---- usage ---- */
 
-static struct history_series history_of(struct rig *rig, const char *id, struct arena *arena) {
-    char *key = mem_printf("platform/p/r1/InstanceGroup/%s/cpu", id);
+static struct history_series metric_of(struct rig *rig, const char *id, enum cloud_metric metric, struct arena *arena) {
+    char *key = mem_printf("platform/p/r1/InstanceGroup/%s/%s", id, cloud_metric_name(metric));
     struct history_series series =
         history_view(rig->history, key, runtime_wall_ms(&rig->runtime.base), 86400000, arena);
     mem_free(key);
     return series;
+}
+
+static struct history_series history_of(struct rig *rig, const char *id, struct arena *arena) {
+    return metric_of(rig, id, CLOUD_METRIC_CPU, arena);
 }
 
 static bool is_tracked(struct rig *rig, size_t index, struct error *error) {
@@ -341,6 +345,34 @@ Test(observe_usage, of_a_cloud_that_tells_only_what_is_now_becomes_a_history) {
     }
     cr_assert_geq(known, 10, "one a step");
     cr_assert_leq(rig.usage_count, 13);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+/* Two minutes of each step at 80 %, the rest at 50. */
+Test(observe_usage, of_memory_that_is_told_only_now_the_peak_of_a_step_is_kept) {
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].only_now = true;
+    observe_track(rig.observe, "platform/p", &rig.regions[0].resources[0], CLOUD_METRIC_MEMORY);
+    rig_run(&rig, 5 * MINUTE);
+    size_t events = rig.usage_events;
+    for (int i = 0; i < 6; i++) {
+        rig_run(&rig, 2 * MINUTE);
+        rig.regions[0].utilization = 80;
+        rig_run(&rig, 2 * MINUTE);
+        rig.regions[0].utilization = 50;
+        rig_run(&rig, MINUTE);
+    }
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_geq(series.count, 7);
+    for (size_t i = 2; i + 1 < series.count; i++) /* Before the first is over, and in it, it was 50. */
+        cr_expect_float_eq(series.demand[i], 0.8 * 4 * 16384, 1, "step %zu: %g", i, (double)series.demand[i]);
+    cr_expect_geq(rig.usage_count, 30, "once a minute");
+    cr_expect_leq(rig.usage_count, 40);
+    cr_expect_leq(rig.usage_events - events, 7, "nobody is woken for what is held: %zu", rig.usage_events - events);
     arena_release(&arena);
     rig_stop(&rig);
 }
