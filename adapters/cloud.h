@@ -122,12 +122,25 @@ struct cloud_sample {
     double value;
 };
 
+#define CLOUD_KILLS_MAX 64 /* Of one resource; older ones go. */
+
+struct cloud_kill {     /* A container that was killed for want of memory (OOM). */
+    const char *id;     /* Of this one death: the same as often as it is told, so that it can be counted once. */
+    int64_t time_ms;    /* When it ended. */
+    int64_t memory_mib; /* What its pod was allowed then: the container's limit (without one its request), and the
+                           requests of the others. 0: it had neither, nobody knows. */
+};
+
 struct cloud_series { /* Ascending, one sample a time at most; gaps are missing samples, never zeros. */
     const char *id;   /* The resource. */
     const struct cloud_sample *utilization; /* Percent of one machine's capacity; of what, enum cloud_metric says. */
     size_t utilization_count;
     const struct cloud_sample *serving; /* Machines in service; empty: the cloud keeps no record. */
     size_t serving_count;
+    /* Usage of memory: ascending by time, told as long as the cloud remembers, whatever the range. None: the cloud does
+     * not tell (AWS knows nothing of what runs in a machine), or nothing was killed. */
+    const struct cloud_kill *kills;
+    size_t kill_count;
     bool is_present; /* The cloud tells only what is now: what is not asked for in time is lost. */
 };
 

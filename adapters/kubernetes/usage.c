@@ -55,6 +55,15 @@ static void subjects_find(struct kubernetes_usage_state *state) {
 
 /* ---- metrics.k8s.io ---- */
 
+/* NULL: of none that was asked for. */
+static struct kubernetes_subject *subject_of_pod(const struct kubernetes_usage_state *state,
+                                                 const struct kubernetes_pod *pod) {
+    const struct kubernetes_subject key = {.id = pod->workload};
+    if (key.id == NULL || state->subject_count == 0)
+        return NULL;
+    return bsearch(&key, state->subjects, state->subject_count, sizeof(key), subject_cmp);
+}
+
 static void metrics_join(struct kubernetes_usage_state *state) {
     struct kubernetes_world *world = &state->world;
     const struct kubernetes_pod *pods = world->pods.items;
@@ -65,11 +74,7 @@ static void metrics_join(struct kubernetes_usage_state *state) {
         map_put(&by_pod, metrics[i].pod, (void *)(uintptr_t)(i + 1));
     for (size_t i = 0; i < world->pods.count; i++) {
         size_t index = (uintptr_t)map_get(&by_pod, pods[i].key);
-        const struct kubernetes_subject key = {.id = pods[i].workload};
-        struct kubernetes_subject *subject =
-            index == 0 || key.id == NULL || state->subject_count == 0
-                ? NULL
-                : bsearch(&key, state->subjects, state->subject_count, sizeof(key), subject_cmp);
+        struct kubernetes_subject *subject = index == 0 ? NULL : subject_of_pod(state, &pods[i]);
         double asked =
             is_cpu ? (double)pods[i].requests.vcpu_milli / 1000 : (double)pods[i].requests.memory_mib * 1048576;
         if (subject == NULL || asked <= 0)
@@ -90,6 +95,43 @@ static void metrics_join(struct kubernetes_usage_state *state) {
                              100 * (is_cpu ? it->used / it->asked : it->worst));
         kubernetes_track_add(world->scratch, &it->ready, it->time_ms, (double)it->serving);
     }
+}
+
+/* ---- kills ---- */
+
+static void kills_join(struct kubernetes_usage_state *state) {
+    const struct kubernetes_pod *pods = state->world.pods.items;
+    for (size_t i = 0; i < state->world.pods.count; i++) {
+        struct kubernetes_subject *subject = pods[i].kill_count > 0 ? subject_of_pod(state, &pods[i]) : NULL;
+        for (size_t k = 0; subject != NULL && k < pods[i].kill_count; k++) {
+            subject->kills =
+                arena_push(state->world.scratch, subject->kills, subject->kill_count, sizeof(*subject->kills));
+            subject->kills[subject->kill_count++] = pods[i].kills[k];
+        }
+    }
+}
+
+static int kill_cmp(const void *a, const void *b) {
+    const struct cloud_kill *x = a, *y = b;
+    if (x->time_ms != y->time_ms)
+        return x->time_ms < y->time_ms ? -1 : 1;
+    return str_cmp(x->id, y->id);
+}
+
+/* The newest of them, into the caller's arena. */
+static const struct cloud_kill *kills_settled(struct call *call, struct kubernetes_subject *subject,
+                                              size_t *ret_count) {
+    struct arena *arena = call->outer->arena;
+    size_t count = subject->kill_count < CLOUD_KILLS_MAX ? subject->kill_count : CLOUD_KILLS_MAX;
+    *ret_count = count;
+    if (count == 0)
+        return NULL;
+    qsort(subject->kills, subject->kill_count, sizeof(*subject->kills), kill_cmp);
+    struct cloud_kill *newest =
+        arena_memdup(arena, subject->kills + (subject->kill_count - count), count * sizeof(*newest));
+    for (size_t i = 0; i < count; i++)
+        newest[i].id = arena_strdup(arena, newest[i].id);
+    return newest;
 }
 
 /* ---- the reply ---- */
@@ -123,7 +165,8 @@ static enum exchange_next reply_fill(struct call *call) {
         series.utilization = settled(call, &state->subjects[i].utilization, samples_rule_of(state->query->metric),
                                      &series.utilization_count);
         series.serving = settled(call, &state->subjects[i].ready, SAMPLES_LAST, &series.serving_count);
-        if (series.utilization_count + series.serving_count > 0)
+        series.kills = kills_settled(call, &state->subjects[i], &series.kill_count);
+        if (series.utilization_count + series.serving_count + series.kill_count > 0)
             all[reply->count++] = series;
     }
     reply->as.series = all;
@@ -134,6 +177,7 @@ static enum exchange_next world_finish(struct call *call, struct kubernetes_worl
     struct kubernetes_usage_state *state = call->state;
     (void)err;
     subjects_find(state);
+    kills_join(state);
     if (world->self->prometheus_url == NULL)
         metrics_join(state);
     else if (kubernetes_prometheus_begin(state))
@@ -194,7 +238,10 @@ void kubernetes_usage(struct kubernetes *self, struct adapter_call *outer, const
     }
     if (self->prometheus_url == NULL)
         wanted |= SOURCE_BIT(SOURCE_PODS) | SOURCE_BIT(SOURCE_POD_METRICS);
+    if (query->metric == CLOUD_METRIC_MEMORY)
+        wanted |= SOURCE_BIT(SOURCE_PODS);
     kubernetes_world_init(&state->world, call, wanted, world_finish);
+    state->world.wants_kills = query->metric == CLOUD_METRIC_MEMORY;
     state->world.has_no_drift = true;
     call_start(call);
 }
