@@ -22,6 +22,9 @@
 #define SERIES_MAX 100000
 #define SATURATION_PERCENT 99.5
 #define SERVING_AGE_STEPS 3 /* How long a serving count is taken to hold when the cloud skips samples. */
+#define KILL_RATIO 1.2      /* See history_add_kill. */
+#define KILL_MIB 100
+#define KILL_PEAK_MS INT64_C(86400000)
 #define TIME_MAX_MS (INT64_C(253402300800) * 1000) /* Year 10000. */
 
 struct history {
@@ -72,7 +75,7 @@ void history_close(struct history *history) {
 /* ---- the records in memory ---- */
 
 static enum err_class record_save(struct history *history, struct history_record *record, struct error *err) {
-    if (!history->store || record->dirty_from >= record->dirty_to)
+    if (!history->store || !history_record_is_dirty(record))
         return ERR_NONE;
     enum err_class class = history_store_begin(history->store, err);
     if (!class)
@@ -114,6 +117,7 @@ static struct history_record *record_get(struct history *history, const char *ke
                 history->load_error = err;
         }
         record->dirty_from = record->dirty_to = 0;
+        record->raises_dirty = false;
         map_put(&history->records, key, record);
     }
     record->touched = ++history->clock;
@@ -206,7 +210,46 @@ void history_add(struct history *history, const char *key, const struct cloud_se
     *ret_dropped = dropped;
 }
 
+/* ---- kills ---- */
+
+static double peak_before(const struct history *history, const struct history_record *record, int64_t time_ms) {
+    double peak = 0;
+    int64_t last = time_ms / history->step_ms;
+    for (int64_t slot = (time_ms - KILL_PEAK_MS) / history->step_ms; slot <= last; slot++)
+        peak = fmax(peak, (double)demand_at(record, slot)); /* A gap is NaN, and no peak. */
+    return peak;
+}
+
+bool history_add_kill(struct history *history, const char *key, int64_t time_ms, int64_t memory_mib, int64_t machines,
+                      int64_t now_ms, struct history_raise *ret) {
+    struct history_record *record = record_get(history, key);
+    double pods = machines > 0 ? (double)machines : 1;
+    double used = fmax((double)memory_mib * pods, peak_before(history, record, time_ms));
+    /* A node's clock may be a little ahead of ours. */
+    struct history_raise raise = {time_ms < now_ms ? time_ms : now_ms, fmax(used * KILL_RATIO, used + KILL_MIB * pods)};
+    if (!(used > 0) || raise.time_ms <= now_ms - history->keep_ms || !history_record_raise(record, &raise))
+        return false;
+    *ret = raise;
+    return true;
+}
+
+void history_restore_raise(struct history *history, const char *key, const struct history_raise *raise,
+                           int64_t now_ms) {
+    if (raise->time_ms > now_ms - history->keep_ms && raise->time_ms <= now_ms && isfinite(raise->demand))
+        (void)history_record_raise(record_get(history, key), raise);
+}
+
 /* ---- reading ---- */
+
+static void view_raises(const struct history_record *record, int64_t from_ms, struct arena *arena,
+                        struct history_series *view) {
+    size_t first = 0;
+    while (first < record->raise_count && record->raises[first].time_ms < from_ms)
+        first++;
+    view->raise_count = record->raise_count - first;
+    if (view->raise_count > 0)
+        view->raises = arena_memdup(arena, record->raises + first, view->raise_count * sizeof(*view->raises));
+}
 
 struct history_series history_view(struct history *history, const char *key, int64_t now_ms, int64_t length_ms,
                                    struct arena *arena) {
@@ -218,6 +261,7 @@ struct history_series history_view(struct history *history, const char *key, int
         from = record->first;
     struct history_series view = {.start_ms = from * history->step_ms, .step_ms = history->step_ms};
     int64_t have = record->first + (int64_t)record->count;
+    view_raises(record, now_ms - length, arena, &view);
     if (record->count == 0 || from >= end || from >= have)
         return view;
     view.count = (size_t)(end - from);
@@ -256,7 +300,7 @@ static bool has_dirty(const struct history *history) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&history->records, &i));) {
         const struct history_record *record = entry->value;
-        if (record->dirty_from < record->dirty_to)
+        if (history_record_is_dirty(record))
             return true;
     }
     return false;
@@ -277,7 +321,7 @@ enum err_class history_flush(struct history *history, struct error *err) {
     struct map_entry *entry;
     for (size_t i = 0; !class && (entry = map_next(&history->records, &i));) {
         const struct history_record *record = entry->value;
-        if (record->dirty_from < record->dirty_to)
+        if (history_record_is_dirty(record))
             class = history_store_save(history->store, record, history->step_ms, err);
     }
     if (!class)
@@ -287,6 +331,7 @@ enum err_class history_flush(struct history *history, struct error *err) {
     for (size_t i = 0; (entry = map_next(&history->records, &i));) {
         struct history_record *record = entry->value;
         record->dirty_from = record->dirty_to = 0;
+        record->raises_dirty = false;
     }
     return load_error_take(history, err);
 }
