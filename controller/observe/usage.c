@@ -57,6 +57,7 @@ static void track_free(struct observe *observe, struct observe_track *track) {
     (void)map_remove(&observe->tracks, track->key);
     mem_free(track->key);
     mem_free(track->id);
+    mem_free(track->kills);
     mem_free(track);
 }
 
@@ -143,6 +144,50 @@ static void hold(struct observe_region *region, struct observe_track *track, con
         track->held_serving.value = series->serving[series->serving_count - 1].value;
 }
 
+#define KILLS_KNOWN_MAX (4 * CLOUD_KILLS_MAX) /* Of one resource: more than a cloud tells at once. */
+
+static bool kill_is_new(struct observe_track *track, const struct cloud_kill *kill) {
+    uint64_t hash = str_hash_text(STR_HASH_SEED, kill->id);
+    for (size_t i = 0; i < track->kill_count; i++)
+        if (track->kills[i] == hash)
+            return false;
+    if (!track->kills)
+        track->kills = mem_alloc_array(KILLS_KNOWN_MAX, sizeof(*track->kills));
+    track->kills[track->kill_next] = hash;
+    track->kill_next = (track->kill_next + 1) % KILLS_KNOWN_MAX;
+    track->kill_count += track->kill_count < KILLS_KNOWN_MAX;
+    return true;
+}
+
+/* Whether there was news. The pods that share the load are those that are wanted: just now fewer serve, since one was
+ * killed. */
+static bool take_kills(struct observe_region *region, struct observe_track *track, const struct cloud_series *series,
+                       const struct cloud_resource *resource) {
+    const struct observe_options *options = &region->provider->observe->options;
+    struct history_raise raise;
+    size_t told = 0, raised = 0;
+    for (size_t i = 0; i < series->kill_count; i++) {
+        const struct cloud_kill *kill = &series->kills[i];
+        if (!kill_is_new(track, kill))
+            continue;
+        bool is_raised = history_add_kill(options->history, track->key, kill->time_ms, kill->memory_mib,
+                                          resource->count, wall_ms(region), &raise);
+        /* At first, what raises nothing may have been told by the process before this one. */
+        told += is_raised || track->fetched;
+        raised += is_raised;
+    }
+    if (told > 0 && options->on_kills)
+        options->on_kills(options->ctx, region->provider->key, resource, told, raised > 0 ? &raise : NULL);
+    return told > 0;
+}
+
+void observe_restore_raise(struct observe *observe, const char *provider, const struct cloud_resource *resource,
+                           const struct history_raise *raise) {
+    char *key = observe_history_key(provider, resource, CLOUD_METRIC_MEMORY);
+    history_restore_raise(observe->options.history, key, raise, runtime_wall_ms(observe_runtime(observe)));
+    mem_free(key);
+}
+
 static void take_series(struct observe_region *region, struct observe_track *track, const struct cloud_series *series) {
     const struct observe_options *options = &region->provider->observe->options;
     const struct cloud_resource *resource = observe_region_resource(region, track->kind, track->id);
@@ -158,17 +203,19 @@ static void take_series(struct observe_region *region, struct observe_track *tra
     metrics_add(options->metrics, &metric_samples, METRIC_LABELS(region->provider->key),
                 (double)(series->utilization_count - dropped));
     metrics_add(options->metrics, &metric_dropped, METRIC_LABELS(region->provider->key), (double)dropped);
+    if (take_kills(region, track, series, resource))
+        region->usage_is_again = false; /* That is news. */
 }
 
 static void batch_succeeded(struct observe_region *region, const struct adapter_reply *reply) {
     region->usage_failures = 0;
     for (size_t i = 0; i < region->usage_batch_count; i++) {
         struct observe_track *track = region->usage_batch[i];
-        track->fetched = true;
         track->error = (struct error){0};
         for (size_t k = 0; k < reply->count; k++)
             if (str_eq(reply->as.series[k].id, track->id))
                 take_series(region, track, &reply->as.series[k]);
+        track->fetched = true;
     }
 }
 

@@ -377,6 +377,60 @@ Test(observe_usage, of_memory_that_is_told_only_now_the_peak_of_a_step_is_kept) 
     rig_stop(&rig);
 }
 
+static void track_memory(struct rig *rig) {
+    observe_track(rig->observe, "platform/p", &rig->regions[0].resources[0], CLOUD_METRIC_MEMORY);
+}
+
+Test(observe_kills, each_is_told_once_and_raises_the_history) {
+    const struct cloud_kill first = {"pod/a", RIG_WALL_MS - 60000, 1000};
+    const struct cloud_kill both[] = {first, {"pod/b", RIG_WALL_MS + 1000, 1000}};
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].only_now = true;
+    rig.regions[0].kills = &first;
+    rig.regions[0].kill_count = 1;
+    track_memory(&rig);
+    rig_run(&rig, 3 * MINUTE);
+    cr_assert(rig.kills_told == 1 && rig.raises_told == 1, "%zu, %zu", rig.kills_told, rig.raises_told);
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_float_eq(series.raises[0].demand, 4 * 1200, 1e-6, "of the 4 machines that are wanted");
+    size_t events = rig.usage_events;
+    rig.regions[0].kills = both;
+    rig.regions[0].kill_count = 2;
+    rig_run(&rig, 65 * SECOND);
+    cr_expect_eq(rig.kills_told, 2);
+    cr_expect_gt(rig.usage_events, events, "it is news within the step too");
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+Test(observe_kills, what_the_process_before_has_raised_is_no_news) {
+    const struct cloud_kill kills[] = {{"pod/a", RIG_WALL_MS - 60000, 1000}, {"pod/b", RIG_WALL_MS - 30000, 1000}};
+    const struct cloud_kill older = {"pod/c", RIG_WALL_MS - 40000, 1000};
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].only_now = true;
+    rig.regions[0].kills = kills;
+    rig.regions[0].kill_count = 2;
+    observe_restore_raise(rig.observe, "platform/p", &rig.regions[0].resources[0],
+                          &(struct history_raise){RIG_WALL_MS - 30000, 2400});
+    track_memory(&rig);
+    rig_run(&rig, 3 * MINUTE);
+    cr_expect_eq(rig.kills_told, 0);
+    rig.regions[0].kills = &older; /* A node was out of reach: one that is told late is counted all the same. */
+    rig.regions[0].kill_count = 1;
+    rig_run(&rig, 2 * MINUTE);
+    cr_expect(rig.kills_told == 1 && rig.raises_told == 0, "%zu, %zu", rig.kills_told, rig.raises_told);
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_eq(series.raises[0].demand, 2400);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
 Test(observe_usage, of_one_machine_is_its_own_and_of_a_disk_there_is_none) {
     struct rig rig;
     struct arena arena = {0};
