@@ -1,6 +1,6 @@
 /*
- * The past of workloads from Prometheus' HTTP API: usage by pod, averaged over a workload's pods by the server, and the
- * pods that kube-state-metrics counted as ready.
+ * The past of workloads from Prometheus' HTTP API: usage by pod, of which the server tells the mean over a workload's
+ * pods (CPU) or the greatest (memory), and the pods that kube-state-metrics counted as ready.
  *
  * A series' pods are told by their names, which the workload's controller makes: so the past has also the pods that are
  * gone, of which no API keeps the owner. A Deployment's are "<deployment>-<hash>-<suffix>" in the alphabet that
@@ -108,10 +108,11 @@ static void put_usage(const struct kubernetes_usage_state *state, struct buf *ou
     bool is_cpu = state->query->metric == CLOUD_METRIC_CPU;
     int64_t step_ms = state->query->step_ms;
     int64_t window_ms = is_cpu && step_ms < RATE_WINDOW_MIN_MS ? RATE_WINDOW_MIN_MS : step_ms;
-    /* By container first: two scrapes of one container, as of two exporters, are not added up. */
-    buf_puts(out, "avg by (workload) (label_replace(sum by (pod) (max by (pod, container) (");
+    /* By container first: two scrapes of one container, as of two exporters, are not added up. Peaks of a pod's
+     * containers are, whether or not they came at one moment: who plans for their sum errs to the safe side. */
+    buf_printf(out, "%s by (workload) (label_replace(sum by (pod) (max by (pod, container) (", is_cpu ? "avg" : "max");
     buf_printf(out, "%s{namespace=\"%s\",container!=\"\",container!=\"POD\",pod=~\"",
-               is_cpu ? "rate(container_cpu_usage_seconds_total" : "avg_over_time(container_memory_working_set_bytes",
+               is_cpu ? "rate(container_cpu_usage_seconds_total" : "max_over_time(container_memory_working_set_bytes",
                state->subjects[state->prometheus.first].parts.namespace);
     put_names(state, out);
     buf_printf(out, "%s\"}[%llds]))),\"workload\",\"$1\",\"pod\",\"(.+)%s\"))", tail, (long long)(window_ms / 1000),

@@ -177,6 +177,7 @@ static void job_done(struct work *work) {
     upkeep_policy(loop, object, job->snapshot);
     struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
     struct policy_status status = {.summary = summary_of(loop, object, job), .plan = &job->plan};
+    raises_take(state, job->snapshot);
     reckon_job(loop, state, job, largest_forecast(job), &status.summary);
     publish(loop, job);
     status.forecast_json = state->reckoning.shown;
@@ -238,6 +239,7 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
     policy_select(loop, object); /* Also without permission: then nothing is claimed any more. */
     if (!policy_scopes(loop, object, &job->arena, scopes, &scope_count, ret_summary))
         return false;
+    raises_restore(loop, object, policy_state_get(loop, object->namespace, object->name, false));
     job->snapshot = observe_snapshot(loop->observe, policy, scopes, scope_count, &job->arena);
     if (job->snapshot->resource_count == 0) {
         *ret_summary = (struct status_summary){

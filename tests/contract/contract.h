@@ -111,7 +111,9 @@ extern const struct contract_factory contract_simulated;
 
 #define CONTRACT_TOKEN_CASES(CASE) CASE(one_token_scales_once)
 #define CONTRACT_TAKEOVER_CASES(CASE) CASE(another_adapter_goes_on_with_a_handle)
-#define CONTRACT_USAGE_CASES(CASE) CASE(usage_samples_ascend_within_the_range)
+#define CONTRACT_USAGE_CASES(CASE)                                                                                     \
+    CASE(usage_samples_ascend_within_the_range)                                                                        \
+    CASE(usage_of_memory_ends_well)
 #define CONTRACT_SCRIPT_CASES(CASE)                                                                                    \
     CASE(pages_are_followed_to_the_end)                                                                                \
     CASE(a_page_link_that_repeats_is_permanent)                                                                        \
