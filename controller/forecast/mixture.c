@@ -240,8 +240,7 @@ static void weights_move(struct forecast_mixture *mixture, size_t to, double sha
 }
 
 void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
-                          const struct forecast_grid *grid, const struct forecast *f, double shift,
-                          struct arena *scratch) {
+                          const struct forecast_grid *grid, const struct forecast *f, struct arena *scratch) {
     struct record *records = arena_alloc_array(scratch, mixture->count, sizeof(*records));
     struct knot_view *view = arena_alloc(scratch, sizeof(*view));
     *view = (struct knot_view){.data = data, .grid = grid, .f = f};
@@ -263,9 +262,14 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
         weights_move(mixture, 0, 1);
         mixture->loss = mixture->naive_loss;
-    } else if (shift > 0) {
-        weights_move(mixture, mixture->last_value, shift);
+        mixture->is_demoted = true;
     }
+    leader_find(mixture, grid, f->quantile_count);
+}
+
+void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
+                            const struct forecast *f, double shift) {
+    weights_move(mixture, mixture->last_value, shift);
     leader_find(mixture, grid, f->quantile_count);
 }
 

@@ -218,18 +218,23 @@ Test(forecast_direct, features_that_were_the_same_get_no_weights_that_explode) {
     arena_release(&arena);
 }
 
+static double shift_of(const struct forecast_data *data) {
+    const struct forecast_shift shift = forecast_shift_learn(data, DAY);
+    return forecast_shift_now(&shift, data);
+}
+
 Test(forecast_shift, only_a_level_never_seen_is_a_shift) {
     struct chance c = {8};
     for (size_t i = 0; i < 10 * DAY; i++)
         bench.y[i] = 10 + 5 * sin(2 * M_PI * (double)i / DAY) + chance_next(&c);
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.2);
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.2);
     for (size_t i = 10 * DAY - 40; i < 10 * DAY; i++)
         bench.y[i] += 20;
-    cr_expect_gt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.95);
+    cr_expect_gt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.95);
     for (size_t i = 6 * DAY; i < 6 * DAY + 60; i++) /* It has been there before, and went back. */
         bench.y[i] += 25;
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.6);
-    cr_expect_eq(forecast_shift(bench_make(2 * DAY, DAY, 0), DAY), 0, "too short to tell");
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.6);
+    cr_expect_eq(shift_of(bench_make(2 * DAY, DAY, 0)), 0, "too short to tell");
 }
 
 Test(forecast_score, quantiles_of_a_sample) {
