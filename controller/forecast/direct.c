@@ -283,9 +283,10 @@ static void learn_point(struct learner *l, const struct example *e, double error
     if (fabs(error) > limit)
         w *= limit / fabs(error);
     for (size_t i = 0; i < l->features; i++) {
+        double wx = w * e->x[i], *row = l->xx[i];
         for (size_t j = 0; j <= i; j++)
-            l->xx[i][j] += w * e->x[i] * e->x[j];
-        l->xy[i] += w * e->x[i] * e->y;
+            row[j] += wx * e->x[j];
+        l->xy[i] += wx * e->y;
     }
 }
 
@@ -395,10 +396,11 @@ static double fit_point(const struct direct *d, const struct knot_fit *fit, size
         return NAN;
     double low = 0, high = 0;
     for (size_t i = 0; i < d->feature_count; i++) {
-        low = fmin(low, x[i]);
-        high = fmax(high, x[i]);
+        low = x[i] < low ? x[i] : low; /* fmin is a call. */
+        high = x[i] > high ? x[i] : high;
     }
-    return fmax(low, fmin(high, dot(fit->weights[b], x, d->feature_count)));
+    double point = dot(fit->weights[b], x, d->feature_count);
+    return point < low ? low : point > high ? high : point;
 }
 
 static double fit_scale(const struct knot_fit *fit, size_t origin, const double *v) {

@@ -131,5 +131,8 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
 void forecast_sort(double *values, size_t count);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
+/* The same of values in any order, which are moved about. It need not sort them. */
+double forecast_quantile_of(double *values, size_t count, double q);
+double forecast_nth(double *values, size_t count, size_t rank); /* values[rank], were they sorted; rank < count. */
 
 #endif
