@@ -20,9 +20,10 @@
 #define WINDOW (9 * DAY)
 
 static float demand[SLOTS];
+static size_t steps = STEPS;
 
 static struct forecast_options options_of(const float *factors) {
-    return (struct forecast_options){STEPS, TEST_QUANTILES, test_quantiles, factors};
+    return (struct forecast_options){steps, TEST_QUANTILES, test_quantiles, factors};
 }
 
 /* The window of `count` slots that ends before `end`. */
@@ -64,6 +65,7 @@ Test(forecast_track, fed_one_by_one_or_all_at_once_is_the_same) {
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct chance c = {seed};
         struct forecast_track *track = NULL;
+        steps = seed == 2 ? DAY : STEPS; /* A day ahead the newest slots are what is looked up. */
         if (seed % 2)
             wild_fill(demand, SLOTS, &c);
         else
@@ -170,6 +172,24 @@ Test(forecast_track, gaps_zeros_ceilings_and_factors_are_seen_as_by_a_new_one) {
     }
 }
 
+Test(forecast_track, an_outage_since_the_fit_is_no_lack_of_demand) {
+    struct arena arena = {0};
+    const struct forecast_options options = options_of(NULL);
+    struct forecast before, within;
+    wave_fill(demand, SLOTS, 1, 2);
+    size_t full = BEFORE; /* The end of a fit: a full hour. */
+    while ((series_of(demand, full).start_ms / STEP_MS + (int64_t)full) % HOUR)
+        full++;
+    struct history_series series = window_of(full, full);
+    forecast_track_compute(NULL, &series, &options, 0, &arena, &before);
+    for (size_t i = full; i < full + 5; i++)
+        demand[i] = 0;
+    series = window_of(full + 5, full + 5);
+    forecast_track_compute(NULL, &series, &options, 0, &arena, &within);
+    cr_expect_gt(forecast_value(&within, 0, 0), 0.7 * forecast_value(&before, 5, 0));
+    arena_release(&arena);
+}
+
 Test(forecast_track, a_step_of_the_clock_or_of_the_options_begins_anew) {
     struct forecast_track *track = NULL;
     wave_fill(demand, SLOTS, 3, 1);
@@ -235,9 +255,9 @@ Test(forecast_track, is_as_good_as_a_fit_to_all) {
         double losses[2] = {0, 0};
         cr_assert_eq(history_csv_read(files[i], &csv, &err), ERR_NONE, "%s", err.message);
         struct history_series all = history_csv_grid(&csv, csv.count, &arena), part = all;
-        size_t steps = (size_t)(3600000 / all.step_ms), stride = all.count / 3 / 40;
-        const struct forecast_options options = {steps, TEST_QUANTILES, test_quantiles, NULL};
-        for (part.count = 2 * all.count / 3; part.count + steps <= all.count; part.count += stride) {
+        size_t hour = (size_t)(3600000 / all.step_ms), stride = all.count / 3 / 40;
+        const struct forecast_options options = {hour, TEST_QUANTILES, test_quantiles, NULL};
+        for (part.count = 2 * all.count / 3; part.count + hour <= all.count; part.count += stride) {
             struct forecast whole, tracked;
             forecast_compute(&part, &options, &arena, &whole);
             forecast_track_compute(NULL, &part, &options, 0, &arena, &tracked);
