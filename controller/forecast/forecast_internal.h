@@ -34,6 +34,7 @@ struct forecast_data {
     const double *sum;    /* Of the samples before i, */
     const uint32_t *used; /* and how many they are. count + 1 elements each. */
     size_t count;
+    size_t room; /* Slots that may be added: what a model keeps by slot has room for them. */
     int64_t step_ms;
     size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
 };
@@ -53,7 +54,10 @@ struct forecast_model {
      * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
-    const void *state;
+    /* The slots of data from `from` on, up to its count, are new, or not what they were: brings the state up to that. A
+     * season of two steps or more is the same, and so are all weights. NULL: nothing is kept by slot. */
+    void (*extend)(const struct forecast_model *model, const struct forecast_data *data, size_t from);
+    void *state;
 };
 
 /* Models together: at each distance and quantile the weighted mean of their quantiles. */
@@ -61,6 +65,7 @@ struct forecast_mixture {
     struct forecast_model models[FORECAST_MODELS_MAX]; /* The first is the yardstick. */
     size_t count, last_value, season;                  /* Index of the last-value model; the season of the series. */
     size_t leader;                                     /* The model with the largest weight. */
+    bool is_demoted;                                   /* All weight is on the yardstick. */
     double weights[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX];
     double offsets[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX]; /* In units of the scale. */
     double scales_max[FORECAST_KNOTS_MAX][FORECAST_MODELS_MAX];
@@ -103,13 +108,21 @@ size_t forecast_season(const struct forecast_data *data, struct arena *scratch);
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                      struct forecast_model *ret);
 
-/* shift.c: how sure it is that the level has moved to where it never was before, 0 to 1. */
-double forecast_shift(const struct forecast_data *data, size_t season);
+/* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to
+ * where it never was before, 0 to 1. */
+struct forecast_shift {
+    size_t season;  /* 0: nothing is known. */
+    double largest; /* Distance so far. */
+};
+struct forecast_shift forecast_shift_learn(const struct forecast_data *data, size_t season);
+double forecast_shift_now(const struct forecast_shift *shift, const struct forecast_data *data);
 
 /* mixture.c: weighs the models of *mixture by what they did at the past origins. */
 void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
-                          const struct forecast_grid *grid, const struct forecast *f, double shift,
-                          struct arena *scratch);
+                          const struct forecast_grid *grid, const struct forecast *f, struct arena *scratch);
+/* Moves weight to the last value, as far as the level has shifted. */
+void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
+                            const struct forecast *f, double shift);
 /* Quantiles at a step from the origin data->count, into ret[f->quantile_count]; NaN where nothing is known. */
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
                          const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret);
@@ -118,5 +131,8 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
 void forecast_sort(double *values, size_t count);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
+/* The same of values in any order, which are moved about. It need not sort them. */
+double forecast_quantile_of(double *values, size_t count, double q);
+double forecast_nth(double *values, size_t count, size_t rank); /* values[rank], were they sorted; rank < count. */
 
 #endif

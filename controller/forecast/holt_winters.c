@@ -23,9 +23,10 @@ struct weights {
 struct holt_winters {
     size_t first; /* Slot at which the filter starts. */
     size_t season;
-    double *level, *trend; /* count - first + 1 elements. */
-    double *seasonal;      /* Element i: the index in force for slot first + i; (count - first) + season elements. */
-    const double *damped;  /* damped[h]: the trend's share h steps ahead. */
+    double *level, *trend; /* count + room - first + 1 elements. */
+    double *seasonal; /* Element i: the index in force for slot first + i; (count + room - first) + season elements. */
+    const double *damped; /* damped[h]: the trend's share h steps ahead. */
+    struct weights weights;
 };
 
 static double holt_winters_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
@@ -61,9 +62,10 @@ static void filter_start(struct holt_winters *hw, const struct forecast_data *da
     }
 }
 
-static void filter_run(struct holt_winters *hw, const struct forecast_data *data, struct weights w) {
-    filter_start(hw, data);
-    for (size_t i = 0; hw->first + i < data->count; i++) {
+/* From slot `from` on, from the state before it. */
+static void filter_go_on(const struct holt_winters *hw, const struct forecast_data *data, size_t from) {
+    const struct weights w = hw->weights;
+    for (size_t i = from - hw->first; hw->first + i < data->count; i++) {
         double y = data->y[hw->first + i];
         double seasonal = hw->season ? hw->seasonal[i] : 0;
         double expected = hw->level[i] + DAMPING * hw->trend[i];
@@ -76,6 +78,16 @@ static void filter_run(struct holt_winters *hw, const struct forecast_data *data
         if (hw->season)
             hw->seasonal[i + hw->season] = seasonal + w.season * (1 - w.level) * error;
     }
+}
+
+static void filter_run(struct holt_winters *hw, const struct forecast_data *data, struct weights w) {
+    hw->weights = w;
+    filter_start(hw, data);
+    filter_go_on(hw, data, hw->first);
+}
+
+static void holt_winters_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
+    filter_go_on(model->state, data, from);
 }
 
 /* Mean absolute error at the distances 1, the middle and the end of the horizon, weighted alike. */
@@ -133,7 +145,7 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
     hw->season = forecast_season(data, scratch);
     size_t reach = SEASONS_MAX * hw->season > START_MIN ? SEASONS_MAX * hw->season : START_MIN;
     hw->first = data->count > reach ? data->count - reach : 0;
-    size_t count = data->count - hw->first;
+    size_t count = data->count + data->room - hw->first;
     hw->level = arena_alloc_array(scratch, count + 1, sizeof(double));
     hw->trend = arena_alloc_array(scratch, count + 1, sizeof(double));
     hw->seasonal = arena_alloc_array(scratch, count + hw->season + 1, sizeof(double));
@@ -150,6 +162,7 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
                                                                      : "holt-winters-week",
                                    .season = hw->season,
                                    .point = holt_winters_point,
+                                   .extend = holt_winters_extend,
                                    .state = hw};
     fit(ret, hw, data, grid);
     return true;

@@ -27,6 +27,7 @@ struct policy_job {
     struct snapshot *snapshot;
     struct plan_input input;
     struct plan plan;
+    struct recall recall; /* The policy's, which lends it for the time. */
     bool wants_doubts;
     enum forecast_doubt *doubts; /* One for each resource; NULL: not asked for. */
 };
@@ -64,6 +65,7 @@ struct policy_state {
     char model[48];
     struct policy_reckoning reckoning;
     struct policy_raises raises;
+    struct recall recall;
     int64_t status_written_ms;
     char reason[48]; /* Of the last summary. */
     char plan_hash[17];
@@ -114,6 +116,7 @@ struct loop {
     bool leading, stopping, synced;
     uint64_t act_from_ns; /* Monotonic: no effect before. */
     size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
+    size_t recall_bytes;  /* That policies hold, and jobs may come to hold. */
     size_t effects;       /* Of these, calls that change a cloud or ask how far a change is. */
     bool observe_closing, observe_closed;
     struct timer stop_check;
@@ -136,6 +139,7 @@ int64_t loop_now_ms(const struct loop *loop);
 /* cycle.c: the policy's cycle */
 void cycle_policy(struct loop *loop, struct workqueue_item *item);
 void policy_job_free(struct policy_job *job);
+void policy_recall_forget(struct loop *loop, struct policy_state *state);
 
 /* reckon.c: forecasts against what came */
 /* On the loop's thread, before the job: whether its resources' doubts are due. */

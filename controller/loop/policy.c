@@ -20,6 +20,7 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
     claims_set(loop, state, NULL, 0);
     reckon_release(&state->reckoning);
     arena_release(&state->raises.arena);
+    policy_recall_forget(loop, state);
     state_remove(&loop->policies, &state->id);
 }
 

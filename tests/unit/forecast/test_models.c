@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "forecast/forecast_internal.h"
 #include "series.h"
@@ -218,18 +220,23 @@ Test(forecast_direct, features_that_were_the_same_get_no_weights_that_explode) {
     arena_release(&arena);
 }
 
+static double shift_of(const struct forecast_data *data) {
+    const struct forecast_shift shift = forecast_shift_learn(data, DAY);
+    return forecast_shift_now(&shift, data);
+}
+
 Test(forecast_shift, only_a_level_never_seen_is_a_shift) {
     struct chance c = {8};
     for (size_t i = 0; i < 10 * DAY; i++)
         bench.y[i] = 10 + 5 * sin(2 * M_PI * (double)i / DAY) + chance_next(&c);
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.2);
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.2);
     for (size_t i = 10 * DAY - 40; i < 10 * DAY; i++)
         bench.y[i] += 20;
-    cr_expect_gt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.95);
+    cr_expect_gt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.95);
     for (size_t i = 6 * DAY; i < 6 * DAY + 60; i++) /* It has been there before, and went back. */
         bench.y[i] += 25;
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.6);
-    cr_expect_eq(forecast_shift(bench_make(2 * DAY, DAY, 0), DAY), 0, "too short to tell");
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.6);
+    cr_expect_eq(shift_of(bench_make(2 * DAY, DAY, 0)), 0, "too short to tell");
 }
 
 Test(forecast_score, quantiles_of_a_sample) {
@@ -243,6 +250,33 @@ Test(forecast_score, quantiles_of_a_sample) {
     cr_expect_lt(forecast_quantile(sample, 99, 0.999), 200);
     cr_expect_lt(forecast_quantile(sample, 99, 0.001), 1);
     cr_expect_eq(forecast_quantile(sample, 1, 0.999), 1, "one sample is all there is");
+}
+
+static int rising_cmp(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Also of samples with many values alike, and in an order that suits no pivot. */
+Test(forecast_score, a_sample_is_sorted_and_selected_from_as_by_the_library) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct chance c = {seed};
+        double values[3][FORECAST_ORIGINS_MAX];
+        size_t count = 1 + (size_t)(chance_next(&c) * (FORECAST_ORIGINS_MAX - 1)), kinds = seed % 4 ? 3 + seed % 40 : 1;
+        for (size_t i = 0; i < count; i++)
+            values[0][i] = seed % 3 ? floor(chance_next(&c) * (double)kinds) : (double)(i < count / 2 ? i : count - i);
+        memcpy(values[1], values[0], sizeof(values[0]));
+        memcpy(values[2], values[0], sizeof(values[0]));
+        qsort(values[0], count, sizeof(double), rising_cmp);
+        for (double q = 0.002; q < 1; q += 0.0413)
+            cr_assert_eq(forecast_quantile_of(values[2], count, q), forecast_quantile(values[0], count, q),
+                         "seed %llu, q%g", (unsigned long long)seed, q);
+        for (size_t rank = 0; rank < count; rank += 7) {
+            cr_assert_eq(forecast_nth(values[1], count, rank), values[0][rank], "seed %llu", (unsigned long long)seed);
+        }
+        forecast_sort(values[1], count);
+        cr_assert_arr_eq(values[1], values[0], count * sizeof(double), "seed %llu", (unsigned long long)seed);
+    }
 }
 
 Test(forecast_score, quantiles_of_any_sample_are_monotone) {
