@@ -137,6 +137,8 @@ static void models_make(const struct prepared *p, const struct forecast_grid *gr
         models[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", scratch);
     if (has_season && data->week)
         models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", scratch);
+    if (has_season && data->seasons.cycle)
+        models[count++] = forecast_profile(data, grid, data->seasons.cycle, "seasonal-mean-cycle", scratch);
     if (has_season && forecast_holt_winters(data, grid, scratch, &models[count]))
         count++;
     if (has_season && forecast_direct(data, grid, scratch, &models[count]))
@@ -175,10 +177,12 @@ static void values_fill(const struct prepared *p, const struct forecast_mixture 
     }
 }
 
-static void forecast_from(const struct prepared *p, struct arena *scratch, struct forecast *f, double *values) {
+static void forecast_from(struct prepared *p, struct arena *scratch, struct forecast *f, double *values) {
     bool is_own = f->basis == FORECAST_BASIS_OWN;
     struct forecast_grid grid = forecast_grid_make(&p->data, f->steps);
     struct forecast_mixture *mixture = arena_alloc(scratch, sizeof(*mixture));
+    if (is_own)
+        p->data.seasons = forecast_seasons_find(&p->data, scratch);
     models_make(p, &grid, is_own, scratch, mixture);
     double shift = forecast_shift(&p->data, mixture->season);
     forecast_mixture_fit(mixture, &p->data, &grid, f, shift, scratch);

@@ -27,6 +27,12 @@
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
 
+/* Seasons that show in a history. */
+struct forecast_seasons {
+    bool has_day, has_week; /* has_week: it tells more than the day does. */
+    size_t cycle;           /* Any other length from an hour to a week, in steps; 0: none. */
+};
+
 struct forecast_data {
     const double *y; /* NaN: a gap. */
     const bool *saturated;
@@ -35,7 +41,8 @@ struct forecast_data {
     const uint32_t *used; /* and how many they are. count + 1 elements each. */
     size_t count;
     int64_t step_ms;
-    size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    size_t day, week;                /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    struct forecast_seasons seasons; /* Of season.c. */
 };
 
 struct forecast_grid {
@@ -96,8 +103,8 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
-/* season.c: day, week, or 0 when neither shows. */
-size_t forecast_season(const struct forecast_data *data, struct arena *scratch);
+/* season.c: of data->seasons nothing is read. */
+struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch);
 
 /* direct.c: false if the history is too short or has no season. */
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,

@@ -130,7 +130,8 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
     if (data->count < SAMPLES_MIN)
         return false;
     struct holt_winters *hw = arena_alloc(scratch, sizeof(*hw));
-    hw->season = forecast_season(data, scratch);
+    const struct forecast_seasons *seasons = &data->seasons;
+    hw->season = seasons->has_week ? data->week : seasons->has_day ? data->day : seasons->cycle;
     size_t reach = SEASONS_MAX * hw->season > START_MIN ? SEASONS_MAX * hw->season : START_MIN;
     hw->first = data->count > reach ? data->count - reach : 0;
     size_t count = data->count - hw->first;
@@ -145,9 +146,10 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
         damped[h] = damped[h - 1] + power;
     }
     hw->damped = damped;
-    *ret = (struct forecast_model){.name = !hw->season               ? "holt"
-                                           : hw->season == data->day ? "holt-winters-day"
-                                                                     : "holt-winters-week",
+    *ret = (struct forecast_model){.name = !hw->season                ? "holt"
+                                           : hw->season == data->day  ? "holt-winters-day"
+                                           : hw->season == data->week ? "holt-winters-week"
+                                                                      : "holt-winters-cycle",
                                    .season = hw->season,
                                    .point = holt_winters_point,
                                    .state = hw};

@@ -68,18 +68,104 @@ Test(forecast_naive, seasonal_naive_goes_further_back_over_gaps) {
     cr_assert_eq(model.point(&model, data, 5, 1, NULL), 4, "before the first season: the last value");
 }
 
-Test(forecast_season, is_found_by_autocorrelation) {
+static struct forecast_seasons seasons_of(struct forecast_data *data) {
+    struct arena arena = {0};
+    struct forecast_seasons seasons = forecast_seasons_find(data, &arena);
+    arena_release(&arena);
+    return seasons;
+}
+
+/* A cycle with noise, a trend, an outage and gaps, on a day if `daily` > 0. */
+static void bench_cycle(size_t count, size_t season, double daily, uint64_t seed) {
+    struct chance c = {seed};
+    for (size_t i = 0; i < count; i++) {
+        bench.y[i] = 50 + 0.005 * (double)i + 3 * sin(2 * M_PI * (double)i / (double)season) +
+                     daily * sin(2 * M_PI * (double)i / DAY) + 4 * chance_next(&c);
+        if (i % 50 > 44 || (i > 2 * DAY && i < 2 * DAY + 30))
+            bench.y[i] = NAN;
+    }
+    bench.y[4 * DAY] = 5000; /* One spike must not hide it. */
+}
+
+Test(forecast_season, cycles_from_an_hour_to_days_are_found_to_the_step) {
+    static const size_t lengths[] = {12, 18, 30, 50, 72, 100, 144, 200};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        bench_cycle(14 * DAY, lengths[i], 0, 3 + i);
+        struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+        cr_expect(found.cycle + 1 >= lengths[i] && found.cycle <= lengths[i] + 1, "%zu: %zu", lengths[i], found.cycle);
+        cr_expect_not(found.has_day, "what a day has in common with it is the cycle's, %zu", lengths[i]);
+        cr_expect_not(found.has_week);
+    }
+}
+
+Test(forecast_season, a_cycle_is_found_beside_a_day_that_is_stronger) {
+    bench_cycle(14 * DAY, 50, 8, 4);
+    struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+    cr_expect_eq(found.cycle, 50);
+    cr_expect(found.has_day);
+}
+
+Test(forecast_season, a_part_of_the_shape_of_a_day_or_a_multiple_of_it_is_no_cycle) {
+    struct chance c = {9};
+    for (size_t i = 0; i < 14 * DAY; i++) { /* Two unlike peaks a day. */
+        double hour = (double)(i % DAY) / 12;
+        bench.y[i] = 8 * exp(-pow(hour - 9, 2) / 4) + 5 * exp(-pow(hour - 20, 2) / 4) + chance_next(&c);
+    }
+    struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+    cr_expect_eq(found.cycle, 0, "%zu", found.cycle);
+    cr_expect(found.has_day);
+    cr_expect_not(found.has_week);
+}
+
+Test(forecast_season, none_is_found_in_noise_that_wanders) {
+    static const double memories[] = {0, 0.9, 0.99, 0.999, 1};
+    for (size_t m = 0; m < sizeof(memories) / sizeof(*memories); m++) {
+        for (uint64_t seed = 1; seed <= 40; seed++) {
+            struct chance c = {seed};
+            double level = 0;
+            for (size_t i = 0; i < 14 * DAY; i++) {
+                level = memories[m] * level + chance_next(&c) - 0.5;
+                bench.y[i] = level;
+            }
+            struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+            cr_expect_eq(found.cycle, 0, "memory %g, seed %llu: %zu", memories[m], (unsigned long long)seed,
+                         found.cycle);
+        }
+    }
+}
+
+Test(forecast_season, day_and_week_prove_themselves_at_any_step) {
     static const struct {
         const char *what;
-        size_t period, expected;
-    } rows[] = {{"day", 24, 24}, {"week", 168, 168}, {"neither", 31, 0}};
+        size_t count, period, day, week;
+        int64_t step_ms;
+        bool has_day, has_week;
+        size_t cycle;
+    } rows[] = {{"day", 1400, 24, 24, 168, 3600000, true, false, 0},
+                {"week", 1400, 168, 24, 168, 3600000, false, true, 0},
+                {"31 h", 1400, 31, 24, 168, 3600000, false, false, 31},
+                {"100 min", 4000, 100, 1440, 0, 60000, false, false, 100},
+                {"week of days", 300, 7, 0, 7, 86400000, false, true, 0},
+                {"three days", 300, 3, 0, 7, 86400000, false, false, 3}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct arena arena = {0};
-        bench_wave(1400, rows[i].period);
-        for (size_t t = 0; t < 1400; t++)
+        bench_wave(rows[i].count, rows[i].period);
+        for (size_t t = 0; t < rows[i].count; t++)
             bench.y[t] += 0.02 * (double)t; /* A trend must not hide or fake it. */
-        cr_expect_eq(forecast_season(bench_make(1400, 24, 168), &arena), rows[i].expected, "%s", rows[i].what);
-        arena_release(&arena);
+        struct forecast_data *data = bench_make(rows[i].count, rows[i].day, rows[i].week);
+        data->step_ms = rows[i].step_ms;
+        struct forecast_seasons found = seasons_of(data);
+        cr_expect_eq(found.has_day, rows[i].has_day, "%s", rows[i].what);
+        cr_expect_eq(found.has_week, rows[i].has_week, "%s", rows[i].what);
+        cr_expect_eq(found.cycle, rows[i].cycle, "%s: %zu", rows[i].what, found.cycle);
+    }
+}
+
+Test(forecast_season, nothing_is_found_in_what_is_too_little_or_constant) {
+    for (size_t count = 1; count < 200; count++) {
+        for (size_t i = 0; i < count; i++)
+            bench.y[i] = count % 2 ? 7 : NAN;
+        struct forecast_seasons found = seasons_of(bench_make(count, 0, 0));
+        cr_expect(!found.cycle && !found.has_day && !found.has_week, "%zu", count);
     }
 }
 
@@ -89,6 +175,7 @@ Test(forecast_holt_winters, follows_a_season_and_a_level_shift) {
         bench.y[i] += 20;
     struct arena arena = {0};
     struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    data->seasons.has_day = true;
     struct forecast_grid grid = forecast_grid_make(data, 12);
     struct forecast_model model;
     cr_assert(forecast_holt_winters(data, &grid, &arena, &model));
@@ -118,6 +205,7 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
         bench.y[i] += chance_next(&c);
     struct arena arena = {0};
     struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    data->seasons.has_day = true;
     struct forecast_grid grid = {.knots = {1, 20, DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31};
     grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
     double before[5][8];
