@@ -22,7 +22,7 @@
 
 #define FORECAST_KNOTS_MAX 24
 #define FORECAST_ORIGINS_MAX 480
-#define FORECAST_MODELS_MAX 9
+#define FORECAST_MODELS_MAX 12
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
@@ -103,6 +103,14 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
+/* The same where a value is negative, or no season shows. */
+bool forecast_holt_winters_multiplicative(const struct forecast_data *data, const struct forecast_grid *grid,
+                                          struct arena *scratch, struct forecast_model *ret);
+/* decompose.c: false if the history is too short for a season. */
+bool forecast_decomposition(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
+                            struct forecast_model *ret);
+/* histogram.c: false if a value is negative, or all are 0. */
+bool forecast_histogram(const struct forecast_data *data, struct arena *scratch, struct forecast_model *ret);
 /* season.c: of data->seasons nothing is read. */
 struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch);
 

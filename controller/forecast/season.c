@@ -31,7 +31,7 @@
 #define SMOOTH_PARTS 8      /* Of a length: what is quicker is smoothed away. */
 #define REPEATS 4           /* By so many a length is told from the ones beside it. */
 #define CLIP 4.0            /* In mean absolute deviations: a spike is no cycle. */
-#define HISTORY_WEEKS 8
+#define HISTORY_WEEKS 4
 #define HISTORY_MIN 2048
 
 /* The series of which seasons are taken off one after another. */
@@ -115,19 +115,23 @@ static double correlation(const struct rest *rest, const double *values, size_t 
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
 
-/* The same where gaps are 0: too small by the share of the gaps, and several times as fast. Sums in four parts, since
- * the compiler must not. */
-static double correlation_rough(const double *y, size_t count, size_t lag) {
-    double cross[4] = {0}, square[4] = {0};
+static double square_sum(const double *y, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += y[i] * y[i];
+    return sum;
+}
+
+/* The same where gaps are 0, of `square` all in all: too small by the share of the gaps, and several times as fast. The
+ * sum is in four parts, since the compiler must not. */
+static double correlation_rough(const double *y, size_t count, size_t lag, double square) {
+    double cross[4] = {0};
     size_t i = lag;
-    for (; i + 4 <= count; i += 4) {
-        for (size_t k = 0; k < 4; k++) {
+    for (; i + 4 <= count; i += 4)
+        for (size_t k = 0; k < 4; k++)
             cross[k] += y[i + k] * y[i + k - lag];
-            square[k] += y[i + k] * y[i + k];
-        }
-    }
-    double sum = square[0] + square[1] + square[2] + square[3];
-    return sum > 0 ? (cross[0] + cross[1] + cross[2] + cross[3]) / sum : 0;
+    double sum = cross[0] + cross[1] + cross[2] + cross[3];
+    return square > 0 ? sum / square * (double)count / (double)(count - lag) : 0;
 }
 
 /* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. */
@@ -166,10 +170,11 @@ static size_t level_look(const struct rest *rest, size_t width, size_t first, si
         double mean = rest_mean(rest, i * width, (i + 1) * width);
         means[i] = isnan(mean) ? 0 : mean - rest_around(rest, i * width + width / 2, (LAG_LAST + LAG_FIRST) * width);
     }
-    double r[LAG_LAST + 2], hills[LAG_LAST + 1] = {0}, valley = 1, highest = PROMINENCE_MIN;
+    double square = square_sum(means, count), r[LAG_LAST + 2] = {0}, hills[LAG_LAST + 1] = {0}, valley = 1,
+           highest = PROMINENCE_MIN;
     size_t from = first > 1 ? first - 1 : 1;
     for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last + 1; lag++)
-        r[lag] = lag < count ? correlation_rough(means, count, lag) : 0;
+        r[lag] = lag < count ? correlation_rough(means, count, lag, square) : 0;
     for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last; lag++) {
         if (lag >= first && lag > 1 && r[lag] >= r[lag - 1] && r[lag] >= r[lag + 1])
             hills[lag] = r[lag] - valley;
@@ -187,11 +192,11 @@ static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t s
     bool has_gaps =
         rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
     size_t best = low;
-    double highest = -INFINITY;
+    double highest = -INFINITY, square = has_gaps ? 0 : square_sum(rest->z, rest->count);
     for (size_t length = low; length <= high; length += stride) {
         double sum = 0;
         for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
-            sum += has_gaps ? correlation(rest, rest->z, lag) : correlation_rough(rest->z, rest->count, lag);
+            sum += has_gaps ? correlation(rest, rest->z, lag) : correlation_rough(rest->z, rest->count, lag, square);
         if (sum > highest) {
             highest = sum;
             best = length;
