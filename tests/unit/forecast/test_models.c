@@ -107,9 +107,9 @@ Test(forecast_season, a_cycle_is_found_beside_a_day_that_is_stronger) {
 
 Test(forecast_season, a_part_of_the_shape_of_a_day_or_a_multiple_of_it_is_no_cycle) {
     struct chance c = {9};
-    for (size_t i = 0; i < 14 * DAY; i++) { /* Two unlike peaks a day. */
-        double hour = (double)(i % DAY) / 12;
-        bench.y[i] = 8 * exp(-pow(hour - 9, 2) / 4) + 5 * exp(-pow(hour - 20, 2) / 4) + chance_next(&c);
+    for (size_t i = 0; i < 14 * DAY; i++) { /* A batch every four hours, but none at ten in the evening. */
+        double hour = fmod((double)(i % DAY) / 12, 4);
+        bench.y[i] = chance_next(&c) + (i % DAY < 20 * 12 ? 6 * exp(-pow(hour - 2, 2) / 0.5) : 0);
     }
     struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
     cr_expect_eq(found.cycle, 0, "%zu", found.cycle);
