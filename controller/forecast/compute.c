@@ -12,9 +12,12 @@
 #include "base/error.h"
 #include "forecast/fit.h"
 
-#define PRIOR_WIDENING 1.5    /* Short histories have not shown their spread yet. */
-#define PRIOR_SPREAD 0.3      /* Share of the level, for one logistic unit, when nothing at all is known. */
-#define UNSEASONED_USED 96    /* Samples that make a history of one's own where no season fits. */
+#define PRIOR_WIDENING 1.5 /* Short histories have not shown their spread yet. */
+#define PRIOR_SPREAD 0.3   /* Share of the level, for one logistic unit, when nothing at all is known. */
+#define UNSEASONED_USED 96 /* Samples that make a history of one's own where no season fits. */
+#define GLANCES 3
+#define GLANCE_STRIDE 8       /* In origins. */
+#define PROMISING 1.25        /* Of the best model's errors. */
 #define SEASON_FILLED_MIN 0.5 /* Share of two seasons that must be there. */
 
 const char *forecast_basis_name(enum forecast_basis basis) {
@@ -41,6 +44,46 @@ static enum forecast_basis basis_of(const struct forecast_history *h) {
     return is_long && is_filled ? FORECAST_BASIS_OWN : FORECAST_BASIS_PRIOR;
 }
 
+/* Mean absolute errors at some of the past origins, at three distances. NaN: none. */
+static void errors_glance(const struct forecast_model *model, const struct forecast_data *data,
+                          const struct forecast_grid *grid, double *ret) {
+    const size_t last = grid->knot_count - 1, at[GLANCES] = {0, last / 2, last};
+    for (size_t k = 0; k < GLANCES; k++) {
+        size_t step = grid->knots[at[k]], used = 0;
+        double sum = 0;
+        for (size_t i = 0; i < grid->origin_count; i += GLANCE_STRIDE) {
+            size_t origin = forecast_origin(grid, i);
+            if (origin + step > data->count)
+                break;
+            double error = data->y[origin + step - 1] - model->point(model, data, origin, step, NULL);
+            sum += isnan(error) ? 0 : fabs(error);
+            used += isnan(error) ? 0 : 1;
+        }
+        ret[k] = used ? sum / (double)used : NAN;
+    }
+}
+
+/* A model that is far from the best at every distance would get next to no weight: to judge it closely is a waste.
+ * Those that the mixture leans on stay: the naive ones, and what knows how unsure a moment is. */
+static void models_prune(struct forecast_mixture *mixture, const struct forecast_data *data,
+                         const struct forecast_grid *grid) {
+    double errors[FORECAST_MODELS_MAX][GLANCES], best[GLANCES] = {INFINITY, INFINITY, INFINITY};
+    for (size_t m = 0; m < mixture->count; m++) {
+        errors_glance(&mixture->models[m], data, grid, errors[m]);
+        for (size_t k = 0; k < GLANCES; k++)
+            best[k] = fmin(best[k], errors[m][k]);
+    }
+    size_t kept = 0;
+    for (size_t m = 0; m < mixture->count; m++) {
+        bool is_kept = m <= mixture->last_value || mixture->models[m].has_scale;
+        for (size_t k = 0; k < GLANCES; k++)
+            is_kept |= errors[m][k] <= PROMISING * best[k];
+        if (is_kept)
+            mixture->models[kept++] = mixture->models[m];
+    }
+    mixture->count = kept;
+}
+
 /* The first is the naive model that the others must beat. */
 static void models_make(const struct forecast_data *data, const struct forecast_grid *grid, bool has_season,
                         struct arena *scratch, struct forecast_mixture *ret) {
@@ -56,13 +99,22 @@ static void models_make(const struct forecast_data *data, const struct forecast_
         models[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", scratch);
     if (has_season && data->week)
         models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", scratch);
+    if (has_season && data->seasons.cycle)
+        models[count++] = forecast_profile(data, grid, data->seasons.cycle, "seasonal-mean-cycle", scratch);
     if (has_season && forecast_holt_winters(data, grid, scratch, &models[count]))
+        count++;
+    if (has_season && forecast_holt_winters_multiplicative(data, grid, scratch, &models[count]))
+        count++;
+    if (has_season && forecast_decomposition(data, grid, scratch, &models[count]))
+        count++;
+    if (has_season && forecast_histogram(data, scratch, &models[count]))
         count++;
     if (has_season && forecast_direct(data, grid, scratch, &models[count]))
         count++;
     ASSERT(count <= FORECAST_MODELS_MAX);
     ret->count = count;
     ret->season = has_season ? (data->day ? data->day : data->week) : 0;
+    models_prune(ret, data, grid);
 }
 
 /* Wider around the median, and by a share of the level that shrinks as the history grows towards two seasons. */
@@ -95,14 +147,17 @@ static void values_fill(const struct forecast_fit *fit, const struct forecast_mi
 }
 
 void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struct arena *arena) {
-    const struct forecast_data *data = &fit->history.data;
+    struct forecast_data *data = &fit->history.data;
+    struct arena scratch = {0};
     fit->basis = basis_of(&fit->history);
     if (fit->basis == FORECAST_BASIS_NONE)
         return;
+    bool is_own = fit->basis == FORECAST_BASIS_OWN;
     fit->grid = forecast_grid_make(data, f->steps);
-    models_make(data, &fit->grid, fit->basis == FORECAST_BASIS_OWN, arena, &fit->mixture);
+    if (is_own)
+        data->seasons = forecast_seasons_find(data, &scratch);
+    models_make(data, &fit->grid, is_own, arena, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);
-    struct arena scratch = {0};
     forecast_mixture_fit(&fit->mixture, data, &fit->grid, f, &scratch);
     arena_release(&scratch);
     if (!fit->mixture.is_known[0])

@@ -22,10 +22,16 @@
 
 #define FORECAST_KNOTS_MAX 24
 #define FORECAST_ORIGINS_MAX 480
-#define FORECAST_MODELS_MAX 9
+#define FORECAST_MODELS_MAX 12
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
+
+/* Seasons that show in a history. */
+struct forecast_seasons {
+    bool has_day, has_week; /* has_week: it tells more than the day does. */
+    size_t cycle;           /* Any other length from an hour to a week, in steps; 0: none. */
+};
 
 struct forecast_data {
     const double *y; /* NaN: a gap. */
@@ -36,7 +42,8 @@ struct forecast_data {
     size_t count;
     size_t room; /* Slots that may be added: what a model keeps by slot has room for them. */
     int64_t step_ms;
-    size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    size_t day, week;                /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    struct forecast_seasons seasons; /* Of season.c. */
 };
 
 struct forecast_grid {
@@ -55,7 +62,8 @@ struct forecast_model {
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
     /* The slots of data from `from` on, up to its count, are new, or not what they were: brings the state up to that. A
-     * season of two steps or more is the same, and so are all weights. NULL: nothing is kept by slot. */
+     * season of two steps or more is the same, and so are all weights. `from` is never before the count at the fit.
+     * NULL: nothing is kept by slot. */
     void (*extend)(const struct forecast_model *model, const struct forecast_data *data, size_t from);
     void *state;
 };
@@ -101,8 +109,16 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
-/* season.c: day, week, or 0 when neither shows. */
-size_t forecast_season(const struct forecast_data *data, struct arena *scratch);
+/* The same where a value is negative, or no season shows. */
+bool forecast_holt_winters_multiplicative(const struct forecast_data *data, const struct forecast_grid *grid,
+                                          struct arena *scratch, struct forecast_model *ret);
+/* decompose.c: false if the history is too short for a season. */
+bool forecast_decomposition(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
+                            struct forecast_model *ret);
+/* histogram.c: false if a value is negative, or all are 0. */
+bool forecast_histogram(const struct forecast_data *data, struct arena *scratch, struct forecast_model *ret);
+/* season.c: of data->seasons nothing is read. */
+struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch);
 
 /* direct.c: false if the history is too short or has no season. */
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,

@@ -57,10 +57,12 @@ static double profile_point(const struct forecast_model *model, const struct for
 }
 
 static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t first, size_t mean_count) {
+    /* Short seasons: those of a day, since so many cost nothing and tell more. */
+    size_t most = data->day > SEASONS_MEAN * season ? data->day / season : SEASONS_MEAN;
     for (size_t t = first; t < mean_count; t++) {
         double sum = 0;
         size_t used = 0;
-        for (size_t back = season; back <= t && back <= SEASONS_MEAN * season; back += season) {
+        for (size_t back = season; back <= t && back <= most * season; back += season) {
             if (t - back < data->count && !isnan(data->y[t - back])) {
                 sum += data->y[t - back];
                 used++;
