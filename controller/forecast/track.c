@@ -5,6 +5,7 @@
  */
 #include "forecast/track.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -172,6 +173,17 @@ static void fit_anew(struct forecast_track *track, const struct history_series *
     track->fits++;
 }
 
+/* A fit that was never wrong has not learned whom to believe when the series at last moves. */
+static bool is_at_a_loss(const struct forecast_track *track) {
+    const struct forecast_data *data = &track->fit->history.data;
+    if (track->fit->mixture.naive_loss > 0)
+        return false;
+    for (size_t i = track->fit_count; i < data->count; i++)
+        if (!isnan(data->y[i]) && data->y[i] != data->y[track->fit_count - 1])
+            return true;
+    return false;
+}
+
 /* Brings the fit to the end of the series; false: it cannot be. */
 static bool fit_go_on(struct forecast_track *track, const struct history_series *series,
                       const struct forecast_options *options, const struct span *span, size_t known) {
@@ -192,7 +204,8 @@ static bool fit_go_on(struct forecast_track *track, const struct history_series 
     keep = keep < have ? keep : have;
     forecast_history_cut(history, keep);
     forecast_history_append(history, series, options->factors, span->end + keep - track->fit_count, series->count);
-    if ((history->data.count == have && keep == have) || forecast_fit_extend(fit, keep))
+    bool is_there = (history->data.count == have && keep == have) || forecast_fit_extend(fit, keep);
+    if (is_there && !is_at_a_loss(track))
         return true;
     forecast_history_cut(history, track->fit_count);
     return false;

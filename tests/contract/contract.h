@@ -26,6 +26,7 @@ struct contract_bed {
     const char *region, *region_bad;
     const char *group;
     bool group_is_workload;    /* Else it is an InstanceGroup. */
+    bool moves_by_itself;      /* Others write to it meanwhile: after a conflict the test asks again. */
     const char *group_unknown; /* An id as a group might have it, of none; NULL: "no-such-group". */
     int64_t size, size_other;  /* The group's size at first, and another that it may have. */
     size_t resource_count;     /* In region, of the kinds that the adapter lists. */

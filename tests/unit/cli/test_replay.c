@@ -198,7 +198,7 @@ Test(replay, a_known_level_is_served_from_the_first_slot) {
     cr_expect_eq(decisions, replay.decisions);
 }
 
-/* A jump that nothing foretells: seen one slot late, decided at once, served two slots later. */
+/* A jump that nothing foretells: seen one slot late; what is then decided is paid at once, and serves two slots later. */
 Test(replay, growth_is_paid_at_once_and_serves_a_lead_time_later) {
     const size_t jump = 3 * DAY + 50;
     demand_hold(0, jump, 50);
@@ -206,14 +206,21 @@ Test(replay, growth_is_paid_at_once_and_serves_a_lead_time_later) {
     input.first = 3 * DAY;
     run();
     const struct replay_slot *at = replay.ours + 50;
+    size_t decided = 1, short_of = 0;
     cr_expect_eq(at[0].paid, 5, "it is not known yet");
-    cr_expect_eq(at[0].serving, 5);
-    cr_expect_geq(at[1].paid, 40);
-    cr_expect_eq(at[1].serving, 5);
-    cr_expect_eq(at[2].paid, at[1].paid, "nothing else is begun while it is under way");
-    cr_expect_eq(at[2].serving, 5);
-    cr_expect_eq(at[3].serving, at[1].paid);
-    cr_expect_eq(replay_score(&input, &replay, replay.ours).violations, 3);
+    while (decided < 4 && at[decided].paid == 5)
+        decided++;
+    cr_assert_lt(decided, 4);
+    cr_expect_geq(at[decided].paid, 40);
+    cr_expect_lt(at[decided].paid, 60, "more than the jump asks for");
+    for (size_t i = 0; i < decided + 2; i++)
+        cr_expect_eq(at[i].serving, 5);
+    cr_expect_eq(at[decided + 1].paid, at[decided].paid, "nothing else is begun while it is under way");
+    cr_expect_eq(at[decided + 2].serving, at[decided].paid);
+    for (size_t i = 0; i < 50; i++)
+        short_of += at[i].serving < 40;
+    cr_expect_eq(short_of, decided + 2);
+    cr_expect_eq(replay_score(&input, &replay, replay.ours).violations, short_of);
 }
 
 Test(replay, capacity_max_holds_and_is_counted) {

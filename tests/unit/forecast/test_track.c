@@ -61,6 +61,25 @@ static void check(struct forecast_track **track, const struct history_series *se
     arena_release(&arena);
 }
 
+/* Weights that were found where nobody was ever wrong say nothing once the level moves. */
+Test(forecast_track, a_fit_to_a_flat_line_does_not_go_on_after_a_jump) {
+    struct forecast_track *track = NULL;
+    struct arena arena = {0};
+    const struct forecast_options options = options_of(NULL);
+    for (size_t i = 0; i < SLOTS; i++)
+        demand[i] = i < BEFORE + 2 ? 50 : 400;
+    for (size_t end = BEFORE; end <= BEFORE + 3; end++) {
+        struct history_series series = window_of(end, WINDOW);
+        struct forecast kept, whole;
+        forecast_track_compute(&track, &series, &options, SIZE_MAX, &arena, &kept);
+        forecast_compute(&series, &options, &arena, &whole);
+        if (end == BEFORE + 3) /* One sample of the new level; the next fit has two. */
+            assert_same(&kept, &whole, "jump", end);
+    }
+    forecast_track_free(track);
+    arena_release(&arena);
+}
+
 Test(forecast_track, fed_one_by_one_or_all_at_once_is_the_same) {
     for (uint64_t seed = 1; seed <= 6; seed++) {
         struct chance c = {seed};
