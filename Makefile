@@ -46,7 +46,7 @@ SUITES := $(sort $(patsubst tests/%/,%,$(dir $(wildcard $(foreach s,$(STAGES),te
 TEST_BINS := $(SUITES:%=$(OUT)/tests/%/run)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 # Helpers of the Python tests: each C file there is a program.
-HELPERS := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard tests/integration/*.c tests/e2e/*.c)))
+HELPERS := $(patsubst tests/%.c,$(OUT)/tests/%,$(sort $(wildcard $(foreach s,integration e2e bench,tests/$s/*.c))))
 REPLAYS := $(FUZZERS:%=$(OUT)/tests/fuzz/%)
 TEST_C := $(filter-out tests/lint/%,$(sort $(shell find tests -name "*.[ch]" 2>/dev/null)))
 RUN_TESTS := OUT=$(OUT) python3 tests/support/run_tests.py

@@ -122,14 +122,33 @@ struct cloud_sample {
     double value;
 };
 
+#define CLOUD_KILLS_MAX 64 /* Of one resource; older ones go. */
+
+struct cloud_kill {     /* A container that was killed for want of memory (OOM). */
+    const char *id;     /* Of this one death: the same as often as it is told, so that it can be counted once. */
+    int64_t time_ms;    /* When it ended. */
+    int64_t memory_mib; /* What its pod was allowed then: the container's limit (without one its request), and the
+                           requests of the others. 0: it had neither, nobody knows. */
+};
+
 struct cloud_series { /* Ascending, one sample a time at most; gaps are missing samples, never zeros. */
     const char *id;   /* The resource. */
-    const struct cloud_sample *utilization; /* Percent of one machine's capacity, mean over the machines. */
+    const struct cloud_sample *utilization; /* Percent of one machine's capacity; of what, enum cloud_metric says. */
     size_t utilization_count;
     const struct cloud_sample *serving; /* Machines in service; empty: the cloud keeps no record. */
     size_t serving_count;
+    /* Usage of memory: ascending by time, told as long as the cloud remembers, whatever the range. None: the cloud does
+     * not tell (AWS knows nothing of what runs in a machine), or nothing was killed. */
+    const struct cloud_kill *kills;
+    size_t kill_count;
+    bool is_present; /* The cloud tells only what is now: what is not asked for in time is lost. */
 };
 
+/* What the sample of a step is. Work that waits a moment for a core is done all the same, on another machine too: CPU
+ * is the mean over the step and the machines. Who lacks memory for a moment is killed, and what others have free does
+ * not help: memory is the peak, the greatest in the step of the machine or pod that used most. (The Vertical Pod
+ * Autoscaler too keeps peaks of memory, one a container and day: kubernetes/autoscaler,
+ * vertical-pod-autoscaler/pkg/recommender/model/container.go, addMemorySample.) */
 enum cloud_metric { CLOUD_METRIC_CPU, CLOUD_METRIC_MEMORY, CLOUD_METRIC_COUNT };
 
 struct cloud_query {
@@ -143,7 +162,9 @@ struct cloud_query {
     enum cloud_metric metric;
     const char *const *ids;
     size_t id_count;
-    int64_t from_ms, to_ms; /* [from, to) */
+    /* [from, to). A cloud that tells only what is now gives that, one sample, also where it is of the step after to:
+     * when that step is over it is too late to ask. */
+    int64_t from_ms, to_ms;
     int64_t step_ms;
     const char *cursor; /* charges: "" or NULL at first, then reply.cursor of the call before. */
 };

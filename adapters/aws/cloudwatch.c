@@ -54,13 +54,14 @@ static int64_t time_end_ms(const struct usage_state *state) {
 }
 
 struct metric {
-    const char *namespace, *name;
+    const char *namespace, *name, *statistic;
 };
 
+/* Over the period and, of a group, over its machines: see enum cloud_metric. */
 static struct metric utilization_metric(const struct cloud_query *query) {
     if (query->metric == CLOUD_METRIC_MEMORY) /* Only where the CloudWatch agent runs in the machines. */
-        return (struct metric){"CWAgent", "mem_used_percent"};
-    return (struct metric){"AWS/EC2", "CPUUtilization"};
+        return (struct metric){"CWAgent", "mem_used_percent", "Maximum"};
+    return (struct metric){"AWS/EC2", "CPUUtilization", "Average"};
 }
 
 /* label: "u3" is the utilisation of the fourth id of this request, "s3" its machines in service. */
@@ -79,7 +80,7 @@ static void put_query(struct call *call, size_t number, const char *label, struc
         {"MetricStat.Metric.Dimensions.member.1.Name", dimension},
         {"MetricStat.Metric.Dimensions.member.1.Value", id},
         {"MetricStat.Period", seconds},
-        {"MetricStat.Stat", "Average"},
+        {"MetricStat.Stat", metric.statistic},
     };
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
         const char *name = arena_printf(&exchange->arena, "MetricDataQueries.member.%zu.%s", number, fields[i].name);
@@ -107,7 +108,7 @@ static void usage_build(struct call *call) {
         if (series_per_id(state->query) == 1)
             continue;
         label[0] = 's';
-        put_query(call, ++number, label, (struct metric){"AWS/AutoScaling", "GroupInServiceInstances"}, id);
+        put_query(call, ++number, label, (struct metric){"AWS/AutoScaling", "GroupInServiceInstances", "Average"}, id);
     }
 }
 
@@ -146,9 +147,10 @@ static void read_page(struct call *call, const struct xml_node *results, struct 
     }
 }
 
-static const struct cloud_sample *settled(struct call *call, struct track *track, size_t *ret_count) {
+static const struct cloud_sample *settled(struct call *call, struct track *track, enum samples_rule rule,
+                                          size_t *ret_count) {
     const struct usage_state *state = call->state;
-    *ret_count = samples_normalise(track->samples, track->count, state->query, call_host_now_ms(call->host));
+    *ret_count = samples_normalise(track->samples, track->count, state->query, rule, call_host_now_ms(call->host));
     if (*ret_count == 0)
         return NULL;
     return arena_memdup(call->outer->arena, track->samples, *ret_count * sizeof(*track->samples));
@@ -160,8 +162,9 @@ static void finish(struct call *call) {
     struct cloud_series *all = arena_alloc_array(call->outer->arena, state->query->id_count, sizeof(*all));
     for (size_t i = 0; i < state->query->id_count; i++) {
         struct cloud_series series = {.id = state->query->ids[i]};
-        series.utilization = settled(call, &state->subjects[i].utilization, &series.utilization_count);
-        series.serving = settled(call, &state->subjects[i].serving, &series.serving_count);
+        series.utilization = settled(call, &state->subjects[i].utilization, samples_rule_of(state->query->metric),
+                                     &series.utilization_count);
+        series.serving = settled(call, &state->subjects[i].serving, SAMPLES_LAST, &series.serving_count);
         if (series.utilization_count + series.serving_count == 0)
             continue;
         series.id = arena_strdup(call->outer->arena, series.id);

@@ -112,6 +112,24 @@ void exchange_send(struct exchange *exchange, struct http *http, void (*done)(st
     http_send(http, request);
 }
 
+const struct json *exchange_reply_object(struct exchange *exchange, struct error *err) {
+    const char *type = exchange->request.content_type;
+    const struct buf *body = &exchange->request.reply; /* Its data is NULL when it is empty. */
+    struct json *root = exchange->json;
+    if (root == NULL && json_parse_trusted((struct bytes){buf_text(body), body->size}, &root, err) != ERR_NONE) {
+        err->class = ERR_RETRYABLE; /* A proxy's page, or a body that was cut: not what we asked for. */
+        if (type[0] != '\0' && strstr(type, "json") == NULL)
+            error_wrap(err, "the reply is %s", type);
+        return NULL;
+    }
+    exchange->json = root;
+    if (json_type(root) != JSON_OBJECT) {
+        error_set(err, ERR_RETRYABLE, "the reply is no object but a %s", json_type_name(json_type(root)));
+        return NULL;
+    }
+    return root;
+}
+
 bool exchange_date_parse(const char *text, int64_t *ret_ms) {
     static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};

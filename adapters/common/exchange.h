@@ -38,6 +38,9 @@ void exchange_header_host(struct exchange *exchange);
 void exchange_url_parts(struct exchange *exchange, const char **path, const char **query);
 void exchange_send(struct exchange *exchange, struct http *http, void (*done)(struct http_request *request), void *ctx);
 
+/* The reply's body as a JSON object, parsed once and the exchange's own. NULL: it is none, ERR_RETRYABLE. */
+const struct json *exchange_reply_object(struct exchange *exchange, struct error *err);
+
 /* The host that the URL names, without user and port, in brackets if it is an IPv6 address. */
 struct bytes exchange_url_host(const char *url);
 bool exchange_url_is_loopback(const char *url);

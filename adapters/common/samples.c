@@ -23,7 +23,12 @@ static int keyed_cmp(const void *a, const void *b) {
     return (x->index > y->index) - (x->index < y->index);
 }
 
-size_t samples_normalise(struct cloud_sample *samples, size_t count, const struct cloud_query *query, int64_t now_ms) {
+enum samples_rule samples_rule_of(enum cloud_metric metric) {
+    return metric == CLOUD_METRIC_MEMORY ? SAMPLES_GREATEST : SAMPLES_LAST;
+}
+
+size_t samples_normalise(struct cloud_sample *samples, size_t count, const struct cloud_query *query,
+                         enum samples_rule rule, int64_t now_ms) {
     ASSERT(query->step_ms > 0);
     if (count == 0)
         return 0;
@@ -39,8 +44,10 @@ size_t samples_normalise(struct cloud_sample *samples, size_t count, const struc
         sample.time_ms -= sample.time_ms % query->step_ms;
         if (sample.time_ms < query->from_ms || sample.time_ms >= query->to_ms)
             continue;
-        if (kept > 0 && samples[kept - 1].time_ms == sample.time_ms)
-            kept--;
+        bool is_same = kept > 0 && samples[kept - 1].time_ms == sample.time_ms;
+        if (is_same && rule == SAMPLES_GREATEST && samples[kept - 1].value > sample.value)
+            continue;
+        kept -= is_same;
         samples[kept++] = sample;
     }
     mem_free(sorted);

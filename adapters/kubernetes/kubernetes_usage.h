@@ -21,7 +21,10 @@ struct kubernetes_subject { /* One id of the query that is a workload of the clu
     int64_t serving;
     struct kubernetes_track utilization, ready;
     double used, asked; /* Sums over the pods of one moment. */
+    double worst;       /* The greatest share of its own requests that one of them uses. */
     int64_t time_ms;
+    struct cloud_kill *kills;
+    size_t kill_count;
 };
 
 /* prometheus.c: which request is next. Series of one namespace and kind go together, some of them a request. */

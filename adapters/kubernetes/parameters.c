@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "adapters/common/prometheus.h"
 #include "adapters/kubernetes/kubernetes_internal.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -68,14 +69,10 @@ static enum err_class read_prometheus(struct kubernetes *self, const struct json
     if (check_keys(block, "kubernetes.prometheus", keys, err) != ERR_NONE)
         return err->class;
     const char *url = json_string(json_get(block, "url"), "");
-    bool is_http = str_has_prefix(url, "http://") || str_has_prefix(url, "https://");
-    if (!is_http || strpbrk(url, "?#@ \r\n") != NULL || strstr(url, "://")[3] == '\0')
+    if (!prometheus_url_is_valid(url))
         return error_set(err, ERR_PERMANENT,
                          "kubernetes.prometheus.url: must be an http or https address without user, query or fragment");
-    size_t size = strlen(url);
-    while (url[size - 1] == '/')
-        size--;
-    self->prometheus_url = arena_strndup(&self->arena, url, size);
+    self->prometheus_url = prometheus_url_trim(url, &self->arena);
     return ERR_NONE;
 }
 

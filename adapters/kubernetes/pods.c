@@ -91,6 +91,67 @@ static const char *key_of(struct arena *arena, const struct json *metadata) {
                         json_string(json_get(metadata, "name"), ""));
 }
 
+/* ---- what was killed for want of memory ---- */
+
+static const struct json *container_find(const struct json *spec, const char *name) {
+    static const char *const lists[] = {"containers", "initContainers"};
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        const struct json *list = json_get(spec, lists[k]);
+        for (size_t i = 0; i < json_array_count(list); i++) {
+            if (str_eq(json_string(json_get(json_array_at(list, i), "name"), NULL), name))
+                return json_array_at(list, i);
+        }
+    }
+    return NULL;
+}
+
+/* What the pod may use while this container uses all that it may. See struct cloud_kill. */
+static int64_t allowed_mib(const struct json *spec, const char *container) {
+    const struct json *resources = json_get(container_find(spec, container), "resources");
+    const char *pod_limit = json_string(json_at(spec, "resources.limits.memory"), NULL);
+    const char *limit = json_string(json_at(resources, "limits.memory"), "");
+    int64_t asked = 0, most = 0, pod = kubernetes_pod_requests(spec).memory_mib;
+    if (pod_limit != NULL && kubernetes_quantity_bytes(pod_limit, &most))
+        return kubernetes_mib(most);
+    if (!kubernetes_quantity_bytes(asked_of(resources, "memory"), &asked))
+        return 0;
+    if (!kubernetes_quantity_bytes(limit, &most) || most < asked)
+        most = asked;
+    return __builtin_add_overflow(pod, kubernetes_mib(most) - kubernetes_mib(asked), &pod) ? INT64_MAX : pod;
+}
+
+/* state or lastState of a container. What has ended stands in the one, then in the other, with the same id. */
+static void read_end(struct arena *arena, const struct json *item, const char *container, const struct json *state,
+                     struct kubernetes_pod *pod) {
+    const struct json *end = json_get(state, "terminated");
+    int64_t time_ms = kubernetes_time(json_get(end, "finishedAt"));
+    const char *id = json_string(json_get(end, "containerID"), "");
+    if (!str_eq(json_string(json_get(end, "reason"), NULL), "OOMKilled") || time_ms <= 0)
+        return;
+    if (id[0] == '\0')
+        id = json_string(json_get(end, "finishedAt"), "");
+    struct cloud_kill *kills = (struct cloud_kill *)(uintptr_t)pod->kills;
+    kills = arena_push(arena, kills, pod->kill_count, sizeof(*kills));
+    kills[pod->kill_count++] = (struct cloud_kill){
+        .id = arena_printf(arena, "%s/%s/%s", json_string(json_at(item, "metadata.uid"), pod->key), container, id),
+        .time_ms = time_ms,
+        .memory_mib = allowed_mib(json_get(item, "spec"), container)};
+    pod->kills = kills;
+}
+
+static void read_kills(struct arena *arena, const struct json *item, struct kubernetes_pod *pod) {
+    static const char *const lists[] = {"containerStatuses", "initContainerStatuses"};
+    for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+        const struct json *statuses = json_get(json_get(item, "status"), lists[k]);
+        for (size_t i = 0; i < json_array_count(statuses) && pod->kill_count < CLOUD_KILLS_MAX; i++) {
+            const struct json *status = json_array_at(statuses, i);
+            const char *container = json_string(json_get(status, "name"), "");
+            read_end(arena, item, container, json_get(status, "state"), pod);
+            read_end(arena, item, container, json_get(status, "lastState"), pod);
+        }
+    }
+}
+
 void kubernetes_pod_read(struct kubernetes_world *world, const struct json *item) {
     struct arena *arena = world->scratch;
     const struct json *metadata = json_get(item, "metadata"), *spec = json_get(item, "spec");
@@ -102,6 +163,8 @@ void kubernetes_pod_read(struct kubernetes_world *world, const struct json *item
     row->is_running = str_eq(json_string(json_at(item, "status.phase"), ""), "Running") &&
                       json_get(metadata, "deletionTimestamp") == NULL;
     read_claims(arena, namespace, json_get(spec, "volumes"), row);
+    if (world->wants_kills)
+        read_kills(arena, item, row);
 }
 
 void kubernetes_pod_metric_read(struct kubernetes_world *world, const struct json *item) {

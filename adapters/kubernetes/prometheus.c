@@ -1,6 +1,6 @@
 /*
- * The past of workloads from Prometheus' HTTP API: usage by pod, averaged over a workload's pods by the server, and the
- * pods that kube-state-metrics counted as ready.
+ * The past of workloads from Prometheus' HTTP API: usage by pod, of which the server tells the mean over a workload's
+ * pods (CPU) or the greatest (memory), and the pods that kube-state-metrics counted as ready.
  *
  * A series' pods are told by their names, which the workload's controller makes: so the past has also the pods that are
  * gone, of which no API keeps the owner. A Deployment's are "<deployment>-<hash>-<suffix>" in the alphabet that
@@ -13,16 +13,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <string.h>
+#include <math.h>
 
+#include "adapters/common/prometheus.h"
 #include "adapters/kubernetes/kubernetes_usage.h"
-#include "base/mem.h"
 #include "base/str.h"
-#include "base/timefmt.h"
 
-/* Prometheus refuses more than 11,000 points a series. The sum over the series bounds the reply: 35 bytes a point. */
-#define POINTS_MAX 10000
-#define POINTS_SUM_MAX 200000
+#define POINTS_SUM_MAX 200000 /* Over the series of a reply, which this bounds: 35 bytes a point. */
 #define SUBJECTS_MAX 50
 #define RATE_WINDOW_MIN_MS 120000 /* At least two samples of the usual 15 to 60 s. */
 
@@ -61,7 +58,7 @@ bool kubernetes_prometheus_begin(struct kubernetes_usage_state *state) {
     at->from_ms = query->from_ms - query->from_ms % query->step_ms;
     at->end_ms = to_ms - to_ms % query->step_ms; /* Whole periods only. */
     int64_t points = (at->end_ms - at->from_ms) / query->step_ms;
-    at->span_ms = (points < POINTS_MAX ? points : POINTS_MAX) * query->step_ms;
+    at->span_ms = (points < PROMETHEUS_POINTS_MAX ? points : PROMETHEUS_POINTS_MAX) * query->step_ms;
     if (points <= 0 || state->subject_count == 0)
         return false;
     span_begin(at, at->from_ms);
@@ -111,10 +108,11 @@ static void put_usage(const struct kubernetes_usage_state *state, struct buf *ou
     bool is_cpu = state->query->metric == CLOUD_METRIC_CPU;
     int64_t step_ms = state->query->step_ms;
     int64_t window_ms = is_cpu && step_ms < RATE_WINDOW_MIN_MS ? RATE_WINDOW_MIN_MS : step_ms;
-    /* By container first: two scrapes of one container, as of two exporters, are not added up. */
-    buf_puts(out, "avg by (workload) (label_replace(sum by (pod) (max by (pod, container) (");
+    /* By container first: two scrapes of one container, as of two exporters, are not added up. Peaks of a pod's
+     * containers are, whether or not they came at one moment: who plans for their sum errs to the safe side. */
+    buf_printf(out, "%s by (workload) (label_replace(sum by (pod) (max by (pod, container) (", is_cpu ? "avg" : "max");
     buf_printf(out, "%s{namespace=\"%s\",container!=\"\",container!=\"POD\",pod=~\"",
-               is_cpu ? "rate(container_cpu_usage_seconds_total" : "avg_over_time(container_memory_working_set_bytes",
+               is_cpu ? "rate(container_cpu_usage_seconds_total" : "max_over_time(container_memory_working_set_bytes",
                state->subjects[state->prometheus.first].parts.namespace);
     put_names(state, out);
     buf_printf(out, "%s\"}[%llds]))),\"workload\",\"$1\",\"pod\",\"(.+)%s\"))", tail, (long long)(window_ms / 1000),
@@ -131,13 +129,6 @@ static void put_ready(const struct kubernetes_usage_state *state, struct buf *ou
     buf_printf(out, "\"}),\"workload\",\"$1\",\"%s\",\"(.+)\")", label);
 }
 
-static void put_field(struct exchange *exchange, const char *name, const char *value) {
-    if (exchange->body.size > 0)
-        buf_putc(&exchange->body, '&');
-    buf_printf(&exchange->body, "%s=", name);
-    signing_append_encoded(&exchange->body, bytes_of(value), "");
-}
-
 /* Prometheus looks back from each point: what it says of the end of a period is of that period. */
 void kubernetes_prometheus_build(struct call *call) {
     struct kubernetes_usage_state *state = call->state;
@@ -145,26 +136,20 @@ void kubernetes_prometheus_build(struct call *call) {
     const struct kubernetes_prometheus *at = &state->prometheus;
     struct exchange *exchange = &call->exchange;
     struct buf query = {0};
-    char start[TIME_TEXT_MAX], end[TIME_TEXT_MAX];
     call->label = "query Prometheus";
     call->api = "prometheus";
     call->region = CLOUD_REGION_CLUSTER;
-    exchange->request.method = "POST";
-    buf_printf(&exchange->url, "%s/api/v1/query_range", self->prometheus_url);
-    exchange_header(exchange, "accept", "application/json");
-    exchange_header(exchange, "content-type", "application/x-www-form-urlencoded");
     if (self->prometheus_token != NULL)
         exchange_header(exchange, "authorization", "Bearer %s", self->prometheus_token);
     if (at->is_serving)
         put_ready(state, &query);
     else
         put_usage(state, &query);
-    time_format(at->at_ms + state->query->step_ms, start);
-    time_format(at->to_ms, end);
-    put_field(exchange, "query", buf_text(&query));
-    put_field(exchange, "start", start);
-    put_field(exchange, "end", end);
-    put_field(exchange, "step", arena_printf(&exchange->arena, "%lld", (long long)(state->query->step_ms / 1000)));
+    prometheus_request(exchange, self->prometheus_url,
+                       &(const struct prometheus_range){.query = buf_text(&query),
+                                                        .from_ms = at->at_ms + state->query->step_ms,
+                                                        .to_ms = at->to_ms,
+                                                        .step_ms = state->query->step_ms});
     buf_release(&query);
 }
 
@@ -185,13 +170,12 @@ static void read_series(struct call *call, const struct json *values, struct kub
     if (!is_serving && subject->request <= 0)
         return;
     for (size_t i = 0; i < json_array_count(values); i++) {
-        const struct json *pair = json_array_at(values, i); /* [1700000000.123, "0.25"] */
-        double time = json_double(json_array_at(pair, 0), -1), value;
-        if (time < 0 || time > 253402300799.0 || !str_to_double(json_string(json_array_at(pair, 1), ""), &value))
-            continue; /* "NaN" among them: a missing sample. */
+        int64_t time_ms;
+        double value;
+        if (!prometheus_point(json_array_at(values, i), &time_ms, &value) || !isfinite(value))
+            continue; /* A missing sample. */
         kubernetes_track_add(&call->arena, is_serving ? &subject->ready : &subject->utilization,
-                             (int64_t)(time * 1000 + 0.5) - state->query->step_ms,
-                             is_serving ? value : 100 * value / subject->request);
+                             time_ms - state->query->step_ms, is_serving ? value : 100 * value / subject->request);
     }
 }
 
@@ -200,11 +184,9 @@ enum exchange_next kubernetes_prometheus_read(struct call *call, struct error *e
     const struct json *reply = kubernetes_reply(call, err);
     if (reply == NULL)
         return EXCHANGE_DONE;
-    const struct json *result = json_at(reply, "data.result");
-    if (!str_eq(json_string(json_get(reply, "status"), ""), "success") || json_type(result) != JSON_ARRAY) {
-        error_set(err, ERR_RETRYABLE, "the reply is no result of Prometheus");
+    const struct json *result = prometheus_series(reply, err);
+    if (result == NULL)
         return EXCHANGE_DONE;
-    }
     for (size_t i = 0; i < json_array_count(result); i++) {
         const struct json *series = json_array_at(result, i);
         struct kubernetes_subject *subject = subject_of(state, json_string(json_at(series, "metric.workload"), ""));

@@ -3,8 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <string.h>
-
 #include "adapters/kubernetes/kubernetes_internal.h"
 #include "base/str.h"
 
@@ -24,24 +22,7 @@ void kubernetes_request_body(struct call *call, const char *content_type, struct
 }
 
 const struct json *kubernetes_reply(struct call *call, struct error *err) {
-    struct exchange *exchange = &call->exchange;
-    const char *type = exchange->request.content_type;
-    struct json *root = NULL;
-    if (exchange->json != NULL)
-        return exchange->json;
-    const struct buf *body = &exchange->request.reply; /* Its data is NULL when it is empty. */
-    if (json_parse_trusted((struct bytes){buf_text(body), body->size}, &root, err) != ERR_NONE) {
-        err->class = ERR_RETRYABLE; /* A proxy's page, or a body that was cut: not what we asked for. */
-        if (type[0] != '\0' && strstr(type, "json") == NULL)
-            error_wrap(err, "the reply is %s", type);
-        return NULL;
-    }
-    exchange->json = root;
-    if (json_type(root) != JSON_OBJECT) {
-        error_set(err, ERR_RETRYABLE, "the reply is no object but a %s", json_type_name(json_type(root)));
-        return NULL;
-    }
-    return root;
+    return exchange_reply_object(&call->exchange, err);
 }
 
 const char *kubernetes_escape(struct call *call, const char *text) {

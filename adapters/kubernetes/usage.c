@@ -2,7 +2,8 @@
  * usage: how much of its requests a workload uses. metrics.k8s.io tells the present only, one sample; Prometheus, where
  * the Provider names one, the past.
  *
- * The requests are today's, so that usage over requests, times today's capacity, is what was used.
+ * The requests are today's, so that usage over requests, times today's capacity, is what was used. CPU is what the pods
+ * use together, memory what the one uses that uses most of its own (enum cloud_metric says why).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -54,6 +55,15 @@ static void subjects_find(struct kubernetes_usage_state *state) {
 
 /* ---- metrics.k8s.io ---- */
 
+/* NULL: of none that was asked for. */
+static struct kubernetes_subject *subject_of_pod(const struct kubernetes_usage_state *state,
+                                                 const struct kubernetes_pod *pod) {
+    const struct kubernetes_subject key = {.id = pod->workload};
+    if (key.id == NULL || state->subject_count == 0)
+        return NULL;
+    return bsearch(&key, state->subjects, state->subject_count, sizeof(key), subject_cmp);
+}
+
 static void metrics_join(struct kubernetes_usage_state *state) {
     struct kubernetes_world *world = &state->world;
     const struct kubernetes_pod *pods = world->pods.items;
@@ -64,18 +74,16 @@ static void metrics_join(struct kubernetes_usage_state *state) {
         map_put(&by_pod, metrics[i].pod, (void *)(uintptr_t)(i + 1));
     for (size_t i = 0; i < world->pods.count; i++) {
         size_t index = (uintptr_t)map_get(&by_pod, pods[i].key);
-        const struct kubernetes_subject key = {.id = pods[i].workload};
-        struct kubernetes_subject *subject =
-            index == 0 || key.id == NULL || state->subject_count == 0
-                ? NULL
-                : bsearch(&key, state->subjects, state->subject_count, sizeof(key), subject_cmp);
+        struct kubernetes_subject *subject = index == 0 ? NULL : subject_of_pod(state, &pods[i]);
         double asked =
             is_cpu ? (double)pods[i].requests.vcpu_milli / 1000 : (double)pods[i].requests.memory_mib * 1048576;
         if (subject == NULL || asked <= 0)
             continue;
         const struct kubernetes_pod_metric *metric = &metrics[index - 1];
-        subject->used += is_cpu ? metric->cores : metric->bytes;
+        double used = is_cpu ? metric->cores : metric->bytes;
+        subject->used += used;
         subject->asked += asked;
+        subject->worst = used / asked > subject->worst ? used / asked : subject->worst;
         subject->time_ms = metric->time_ms > subject->time_ms ? metric->time_ms : subject->time_ms;
     }
     map_release(&by_pod);
@@ -83,16 +91,65 @@ static void metrics_join(struct kubernetes_usage_state *state) {
         struct kubernetes_subject *it = &state->subjects[i];
         if (it->asked <= 0)
             continue;
-        kubernetes_track_add(world->scratch, &it->utilization, it->time_ms, 100 * it->used / it->asked);
+        kubernetes_track_add(world->scratch, &it->utilization, it->time_ms,
+                             100 * (is_cpu ? it->used / it->asked : it->worst));
         kubernetes_track_add(world->scratch, &it->ready, it->time_ms, (double)it->serving);
     }
 }
 
+/* ---- kills ---- */
+
+static void kills_join(struct kubernetes_usage_state *state) {
+    const struct kubernetes_pod *pods = state->world.pods.items;
+    for (size_t i = 0; i < state->world.pods.count; i++) {
+        struct kubernetes_subject *subject = pods[i].kill_count > 0 ? subject_of_pod(state, &pods[i]) : NULL;
+        for (size_t k = 0; subject != NULL && k < pods[i].kill_count; k++) {
+            subject->kills =
+                arena_push(state->world.scratch, subject->kills, subject->kill_count, sizeof(*subject->kills));
+            subject->kills[subject->kill_count++] = pods[i].kills[k];
+        }
+    }
+}
+
+static int kill_cmp(const void *a, const void *b) {
+    const struct cloud_kill *x = a, *y = b;
+    if (x->time_ms != y->time_ms)
+        return x->time_ms < y->time_ms ? -1 : 1;
+    return str_cmp(x->id, y->id);
+}
+
+/* The newest of them, into the caller's arena. */
+static const struct cloud_kill *kills_settled(struct call *call, struct kubernetes_subject *subject,
+                                              size_t *ret_count) {
+    struct arena *arena = call->outer->arena;
+    size_t count = subject->kill_count < CLOUD_KILLS_MAX ? subject->kill_count : CLOUD_KILLS_MAX;
+    *ret_count = count;
+    if (count == 0)
+        return NULL;
+    qsort(subject->kills, subject->kill_count, sizeof(*subject->kills), kill_cmp);
+    struct cloud_kill *newest =
+        arena_memdup(arena, subject->kills + (subject->kill_count - count), count * sizeof(*newest));
+    for (size_t i = 0; i < count; i++)
+        newest[i].id = arena_strdup(arena, newest[i].id);
+    return newest;
+}
+
 /* ---- the reply ---- */
 
-static const struct cloud_sample *settled(struct call *call, struct kubernetes_track *track, size_t *ret_count) {
-    const struct kubernetes_usage_state *state = call->state;
-    *ret_count = samples_normalise(track->samples, track->count, state->query, call_host_now_ms(call->host));
+/* What is now is of the step that runs, which comes after the last one that is over. */
+static struct cloud_query range_of(const struct kubernetes_usage_state *state, int64_t now_ms) {
+    struct cloud_query range = *state->query;
+    bool is_present = state->world.self->prometheus_url == NULL && range.to_ms > now_ms - range.step_ms;
+    if (is_present && range.to_ms <= now_ms)
+        range.to_ms = now_ms + 1;
+    return range;
+}
+
+static const struct cloud_sample *settled(struct call *call, struct kubernetes_track *track, enum samples_rule rule,
+                                          size_t *ret_count) {
+    int64_t now_ms = call_host_now_ms(call->host);
+    const struct cloud_query range = range_of(call->state, now_ms);
+    *ret_count = samples_normalise(track->samples, track->count, &range, rule, now_ms);
     if (*ret_count == 0)
         return NULL;
     return arena_memdup(call->outer->arena, track->samples, *ret_count * sizeof(*track->samples));
@@ -103,10 +160,13 @@ static enum exchange_next reply_fill(struct call *call) {
     struct adapter_reply *reply = &call->outer->reply;
     struct cloud_series *all = arena_alloc_array(call->outer->arena, state->subject_count, sizeof(*all));
     for (size_t i = 0; i < state->subject_count; i++) {
-        struct cloud_series series = {.id = state->subjects[i].id};
-        series.utilization = settled(call, &state->subjects[i].utilization, &series.utilization_count);
-        series.serving = settled(call, &state->subjects[i].ready, &series.serving_count);
-        if (series.utilization_count + series.serving_count > 0)
+        struct cloud_series series = {.id = state->subjects[i].id,
+                                      .is_present = state->world.self->prometheus_url == NULL};
+        series.utilization = settled(call, &state->subjects[i].utilization, samples_rule_of(state->query->metric),
+                                     &series.utilization_count);
+        series.serving = settled(call, &state->subjects[i].ready, SAMPLES_LAST, &series.serving_count);
+        series.kills = kills_settled(call, &state->subjects[i], &series.kill_count);
+        if (series.utilization_count + series.serving_count + series.kill_count > 0)
             all[reply->count++] = series;
     }
     reply->as.series = all;
@@ -117,6 +177,7 @@ static enum exchange_next world_finish(struct call *call, struct kubernetes_worl
     struct kubernetes_usage_state *state = call->state;
     (void)err;
     subjects_find(state);
+    kills_join(state);
     if (world->self->prometheus_url == NULL)
         metrics_join(state);
     else if (kubernetes_prometheus_begin(state))
@@ -177,7 +238,10 @@ void kubernetes_usage(struct kubernetes *self, struct adapter_call *outer, const
     }
     if (self->prometheus_url == NULL)
         wanted |= SOURCE_BIT(SOURCE_PODS) | SOURCE_BIT(SOURCE_POD_METRICS);
+    if (query->metric == CLOUD_METRIC_MEMORY)
+        wanted |= SOURCE_BIT(SOURCE_PODS);
     kubernetes_world_init(&state->world, call, wanted, world_finish);
+    state->world.wants_kills = query->metric == CLOUD_METRIC_MEMORY;
     state->world.has_no_drift = true;
     call_start(call);
 }

@@ -60,6 +60,8 @@ struct kubernetes_pod {
     bool is_running;
     const char *const *claims; /* Ids of the volumes that it mounts. */
     size_t claim_count;
+    const struct cloud_kill *kills; /* Of its containers, as far as they are remembered; only where they are wanted. */
+    size_t kill_count;
 };
 
 enum kubernetes_scaler_kind { SCALER_AUTOSCALER, SCALER_SCALED_OBJECT, SCALER_VERTICAL };
@@ -105,6 +107,7 @@ struct kubernetes_world { /* The first member of the state of a verb that uses i
     size_t count_max;      /* Of resources; more are not read. */
     bool is_truncated;
     bool has_no_drift;            /* Drift is not asked for: annotations want no pods. */
+    bool wants_kills;             /* Of the pods. */
     kubernetes_finish_fn *finish; /* All is read. EXCHANGE_MORE: it has requests of its own. */
 
     enum kubernetes_source source;

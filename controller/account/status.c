@@ -162,6 +162,25 @@ static void put_plan(struct json_writer *w, const struct plan *plan) {
         put_why_not(w, plan);
 }
 
+static void put_raises(struct json_writer *w, const struct policy_status *status) {
+    char time[TIME_TEXT_MAX];
+    jw_key(w, "memoryRaises");
+    jw_open(w, '[');
+    for (size_t i = 0; i < status->raise_count && i < OBJECT_RAISES_MAX; i++) {
+        const struct object_raise *raise = &status->raises[i];
+        time_format_micro(raise->time_ms, time);
+        jw_open(w, '{');
+        jw_put_string(w, "id", raise->id);
+        jw_put_string(w, "kind", cloud_kind_name(raise->kind));
+        jw_put_int(w, "memoryMiB", raise->memory_mib);
+        jw_put_string(w, "provider", raise->provider);
+        jw_put_string(w, "region", raise->region);
+        jw_put_string(w, "time", time);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 void status_print_policy(const struct object *object, const struct policy_status *status, int64_t now_ms,
                          struct buf *out) {
     struct json_writer w = {.out = out};
@@ -173,6 +192,8 @@ void status_print_policy(const struct object *object, const struct policy_status
         jw_key(&w, "forecast");
         jw_raw(&w, status->forecast_json);
     }
+    if (status->raise_count > 0)
+        put_raises(&w, status);
     jw_close(&w, '}');
 }
 

@@ -46,6 +46,9 @@ struct policy_status {
     /* NULL: not computed (yet); the fields are then left out. */
     const struct plan *plan;
     const char *forecast_json; /* As status_print_forecast writes it. */
+    /* Also without a plan: nobody else remembers them. At most OBJECT_RAISES_MAX. */
+    const struct object_raise *raises;
+    size_t raise_count;
 };
 
 /* Model, basis, losses and samples are of the resource with the largest demand: it is what the policy mostly pays for.

@@ -200,3 +200,10 @@ uint64_t str_hash(uint64_t seed, const void *data, size_t size) {
 uint64_t str_hash_text(uint64_t seed, const char *text) {
     return str_hash(seed, text, strlen(text) + 1);
 }
+
+bool str_is_visible(const char *text) {
+    for (const char *c = text; *c; c++)
+        if (*c <= ' ' || *c > '~')
+            return false;
+    return *text != '\0';
+}

@@ -16,6 +16,7 @@ bool str_has_prefix(const char *text, const char *prefix);
 bool str_has_suffix(const char *text, const char *suffix);
 bool str_glob(const char *pattern, const char *text); /* `*` any run, `?` one character; the whole text must match. */
 bool str_is_utf8(const char *text, size_t size);      /* Strict: no overlong forms, no surrogates, no NUL byte. */
+bool str_is_visible(const char *text);                /* Not empty, visible ASCII only: fit for a header. */
 /* Bytes of the first character of text, by the same rules; 0 if it is not one. */
 size_t str_utf8_size(const char *text, size_t size);
 bool str_copy(char *to, size_t to_size, const char *from); /* Always terminates; false if cut. */

@@ -1,6 +1,6 @@
 /*
  * `trimtab backtest`: what a policy would have cost, and when it would have fallen short, on a history of demand from a
- * file. The stages are the controller's own (backtest_replay.c); no cluster, no cloud, no clock.
+ * file or a server. The stages are the controller's own (backtest_replay.c); no cluster, no cloud, no clock.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,6 +16,7 @@
 #include "base/timefmt.h"
 #include "cli/cli.h"
 #include "cli/clouds.h"
+#include "cli/demand.h"
 #include "cli/options.h"
 #include "history/csv.h"
 
@@ -25,8 +26,10 @@
 #define MACHINE_TEXT_MAX 256
 
 struct verb {
-    const char *file, *namespace, *policy, *demand, *machine_text, *from, *plot, *output;
+    const char *file, *namespace, *policy, *machine_text, *from, *plot, *output;
     int64_t every;
+    struct cli_demand demand;
+    const char *demand_name;
     struct manifest_set set;
     struct history_csv csv;
     struct history_series series;
@@ -73,25 +76,18 @@ static int policy_find(struct verb *verb) {
 
 /* ---- demand ---- */
 
-static int demand_read(struct verb *verb) {
-    struct error err;
-    enum err_class class = history_csv_read(verb->demand, &verb->csv, &err);
-    if (class != ERR_NONE) {
-        fprintf(stderr, "trimtab: %s\n", err.message);
-        return class == ERR_PERMANENT ? CLI_FAULTS : CLI_FAILED;
-    }
+static int demand_read(struct verb *verb, const struct cli_syntax *syntax) {
+    int code = cli_demand_read(&verb->demand, syntax, &verb->csv);
+    if (code != CLI_GO_ON)
+        return code;
+    verb->demand_name = cli_demand_name(&verb->demand, &verb->arena);
     const struct history_csv *csv = &verb->csv;
     for (size_t i = 0; i < csv->count; i++)
         if (csv->values[i] < 0)
-            return fault(verb->demand, arena_printf(&verb->arena, "row %zu: the demand is negative", i + 1));
-    if (csv->sorted_count < csv->count)
-        fprintf(stderr,
-                "trimtab: %s: row %zu is not later than the one before it: rows are sorted, and of equal times "
-                "the last one counts\n",
-                verb->demand, csv->sorted_count + 1);
+            return fault(verb->demand_name, arena_printf(&verb->arena, "row %zu: the demand is negative", i + 1));
     verb->series = history_csv_grid(csv, csv->count, &verb->arena);
     if (verb->series.count < 2)
-        return fault(verb->demand, "one step of demand: at least one to learn from and one to replay are needed");
+        return fault(verb->demand_name, "one step of demand: at least one to learn from and one to replay are needed");
     return CLI_GO_ON;
 }
 
@@ -279,12 +275,9 @@ static int replay(struct verb *verb, size_t first) {
                                        .progress = isatty(STDERR_FILENO) ? progress : NULL};
     struct replay replay;
     replay_run(&input, &verb->arena, &replay);
-    const char *slash = strrchr(verb->demand, '/');
     const struct backtest backtest = {
         .policy = arena_printf(&verb->arena, "%s/%s", verb->object->namespace, verb->object->name),
-        .file = str_eq(verb->demand, "-") ? "standard input"
-                : slash                   ? slash + 1
-                                          : verb->demand,
+        .demand = cli_demand_title(&verb->demand, &verb->arena),
         .input = &input,
         .replay = &replay,
         .machine = verb->machine};
@@ -295,11 +288,11 @@ static int run(struct verb *verb, const struct cli_syntax *syntax) {
     size_t first = 0;
     int code = policy_find(verb);
     if (code == CLI_GO_ON)
-        code = demand_read(verb);
+        code = demand_read(verb, syntax);
     if (code == CLI_GO_ON)
         code = first_find(verb, syntax, &first);
     if (code == CLI_GO_ON && !has_demand(&verb->series, first))
-        code = fault(verb->demand, "no row with a value in the part to replay; see --from");
+        code = fault(verb->demand_name, "no row with a value in the part to replay; see --from");
     if (code == CLI_GO_ON)
         code = machine_find(verb, syntax, first);
     return code == CLI_GO_ON ? replay(verb, first) : code;
@@ -315,7 +308,8 @@ int cli_backtest(int argc, char **argv) {
         {"policy", 0, "NAMESPACE/NAME", "Which one, where there are several.", CLI_OPTION_TEXT, &verb.policy, NULL, 0,
          0},
         {"demand", 0, "SERIES.csv", "The history: timestamp,value rows (RFC 3339); \"-\" is standard\ninput.",
-         CLI_OPTION_TEXT, &verb.demand, NULL, 0, 0},
+         CLI_OPTION_TEXT, &verb.demand.path, NULL, 0, 0},
+        CLI_DEMAND_OPTIONS(&verb.demand),
         {"machine", 0, "MACHINE",
          "What is counted: vcpu=4,memory=16384,price=0.20, or units=N in\nthe series' own unit, or a type of the "
          "catalogue:\naws/us-east-1/m5.large. Else a size is assumed, and said.",
@@ -330,7 +324,7 @@ int cli_backtest(int argc, char **argv) {
         {0},
     };
     const struct cli_syntax syntax = {
-        .usage = "trimtab backtest -f POLICY.yaml --demand SERIES.csv [--plot F.svg]",
+        .usage = "trimtab backtest -f POLICY.yaml [--plot F.svg] --demand SERIES.csv | --history URL --query PROMQL",
         .summary =
             "Replays a history of demand: what the policy would have cost, when demand would have been above\n"
             "capacity, and how much capacity would have stood idle; next to a reactive autoscaler, the best constant\n"
@@ -340,8 +334,10 @@ int cli_backtest(int argc, char **argv) {
     };
     size_t count;
     int code = cli_options_parse(&syntax, argc, argv, &count);
-    if (code == CLI_GO_ON && (!verb.file || !verb.demand))
-        code = cli_usage_error(&syntax, "%s is missing", verb.file ? "--demand" : "--file");
+    if (code == CLI_GO_ON && !verb.file)
+        code = cli_usage_error(&syntax, "--file is missing");
+    if (code == CLI_GO_ON && !verb.demand.path && !verb.demand.history)
+        code = cli_usage_error(&syntax, "--demand is missing, or --history and --query");
     if (code == CLI_GO_ON)
         code = run(&verb, &syntax);
     manifest_set_release(&verb.set);

@@ -20,7 +20,7 @@ struct backtest_machine {
 
 struct backtest {
     const char *policy; /* "namespace/name" */
-    const char *file;   /* Without its folder. */
+    const char *demand; /* Where it is from, as a title says it. */
     const struct replay_input *input;
     const struct replay *replay;
     struct backtest_machine machine;

@@ -87,7 +87,7 @@ static void print_head(const struct backtest *b, const struct replay_score *scor
     time_format(slot_ms(b, b->replay->count), to);
     duration_format(b->input->series->step_ms, step, sizeof(step));
     duration_format(policy->sla.lead_time_ms, lead, sizeof(lead));
-    buf_printf(out, "policy %s on %s: %s to %s, %zu steps of %s", b->policy, b->file, from, to, score->steps, step);
+    buf_printf(out, "policy %s on %s: %s to %s, %zu steps of %s", b->policy, b->demand, from, to, score->steps, step);
     if (score->steps < b->replay->count)
         buf_printf(out, ", %zu more without a value", b->replay->count - score->steps);
     buf_printf(out, "\nlead time %s, target utilisation %lld %%, at most %.1f %% of steps with demand above capacity\n",
@@ -316,7 +316,7 @@ enum err_class backtest_plot(const struct backtest *b, const char *path, struct 
     lines_fill(b, share, before, points, lines);
     int64_t step_ms = b->input->series->step_ms;
     struct plot plot = {
-        .title = arena_printf(&arena, "Backtest: %s on %s", b->policy, b->file),
+        .title = arena_printf(&arena, "Backtest: %s on %s", b->policy, b->demand),
         .subtitle = subtitle(b, share, &arena),
         .start_ms = slot_ms(b, 0) - (int64_t)(before * share) * step_ms,
         .step_ms = step_ms * (int64_t)share,

@@ -14,7 +14,7 @@
 
 #define DAY_MS INT64_C(86400000)
 #define HOUR_MS 3600000.0
-#define ROUNDING 1e-9                    /* As in plan: 3.0000000001 machines are 3. */
+#define ROUNDING 1e-9                    /* Of a size: 3.0000000001 machines are 3, but any demand is one. */
 #define HPA_TOLERANCE 0.1                /* Of a HorizontalPodAutoscaler: no change within 10 % of the target, */
 #define HPA_DOWN_MS (INT64_C(5) * 60000) /* and down only to the most it wanted within five minutes. */
 #define HPA_TARGET_STEP 5                /* Per cent: the targets that are tried. */
@@ -24,7 +24,7 @@ int64_t replay_need(double demand, double each) {
     double machines = demand / each;
     if (!(machines < (double)REPLAY_COUNT_MAX))
         return REPLAY_COUNT_MAX;
-    return (int64_t)ceil(fmax(0, machines - ROUNDING));
+    return (int64_t)ceil(fmax(0, machines / (1 + ROUNDING)));
 }
 
 bool replay_is_violated(double demand, double capacity) {
@@ -51,6 +51,7 @@ struct group {
     size_t ready_slot;   /* When the growth under way serves; 0: none. */
     int64_t finished_ms; /* Of the last change; 0: none. */
     size_t gap;          /* Slots without a demand up to now. */
+    struct recall recall;
 };
 
 /* What the engine may know at this slot: the policy's length of history, up to the slot before. */
@@ -143,7 +144,7 @@ static void decide(struct group *group, size_t slot, size_t ready_slot, struct a
     const struct snapshot snapshot = {now_ms, &source, 1, &resource, 1};
     struct plan_input input = {.policy = policy, .snapshot = &snapshot};
     struct plan plan;
-    evaluate_policy(&input, arena, &plan);
+    evaluate_policy(&input, &group->recall, arena, &plan);
     ret->decisions++;
     ret->bound += str_eq(plan.binding, "capacity.max");
     model_count(ret, input.forecasts[0].model);
@@ -164,7 +165,7 @@ static int model_cmp(const void *a, const void *b) {
  * so the size there is one that the engine chose from what it could know. */
 static void run_ours(const struct replay_input *input, const float *demand, struct arena *arena, struct replay *ret) {
     struct replay_slot *slots = arena_alloc_array(arena, ret->count, sizeof(*slots));
-    struct group group = {.input = input, .policy = *input->policy, .demand = demand};
+    struct group group = {.input = input, .policy = *input->policy, .demand = demand, .recall.bytes_max = SIZE_MAX};
     struct arena cycle = {0};
     group.policy.mode = MODE_ENFORCE;
     group.count = group.serving = within(input->policy, 0);
@@ -187,6 +188,7 @@ static void run_ours(const struct replay_input *input, const float *demand, stru
         if (input->progress)
             input->progress(input->ctx, slot + 1 - start, end - start);
     }
+    recall_release(&group.recall);
     arena_release(&cycle);
     qsort(ret->models, ret->model_count, sizeof(*ret->models), model_cmp);
     ret->ours = slots;

@@ -1,10 +1,9 @@
 /*
- * `trimtab forecast`: demand history from a file -> quantiles as CSV. The same engine as in the cluster; no state, no
- * cloud. With --origins each forecast knows only the rows before its origin.
+ * `trimtab forecast`: demand history from a file or a server -> quantiles as CSV. The same engine as in the cluster; no
+ * state, no cloud. With --origins each forecast knows only the rows before its origin.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/clouds.h"
+#include "cli/demand.h"
 #include "cli/options.h"
 #include "cli/plot.h"
 #include "forecast/calendar.h"
@@ -21,21 +21,7 @@
 
 #define ORIGINS_MAX 100000
 #define DAY_MS INT64_C(86400000)
-
-static const char usage_text[] =
-    "Usage: trimtab forecast [-f POLICY.yaml] [--horizon STEPS] [--quantiles Q,...] [--origins I,...] [--plot F.svg]\n"
-    "                        SERIES.csv\n"
-    "\n"
-    "Reads timestamp,value rows (RFC 3339, header optional, \"-\": standard input) and prints quantiles of what comes\n"
-    "next as CSV: step,q0.5,... - or origin,step,q0.5,... where the forecast of origin I knows rows 0 to I-1 only.\n"
-    "\n"
-    "  -f, --file F.yaml  a ResourcePolicy: its forecast.events are taken off the past and put on the forecast\n"
-    "  --horizon STEPS    how many steps ahead, 1 to 4096 (default: a day)\n"
-    "  --quantiles Q,...  ascending, between 0 and 1 (default 0.5,0.9,0.95,0.99)\n"
-    "  --origins I,...    forecast from these rows instead of from the end\n"
-    "  --plot F.svg       also draw the newest history and the (last) forecast; F.png where rsvg-convert is installed\n"
-    "\n"
-    "Exit: 0 done, 1 fault in the data, 2 cannot read or write, 64 usage.\n";
+#define QUANTILES_DEFAULT "0.5,0.9,0.95,0.99"
 
 struct arguments {
     int64_t horizon; /* 0: a day */
@@ -44,10 +30,9 @@ struct arguments {
     size_t *origins;
     size_t origin_count;
     const char *plot;
-    const char *path;
+    struct cli_demand demand;
     const char *file;            /* NULL: no policy */
     const struct policy *policy; /* Read from it. */
-    bool help;
 };
 
 /* Calls back for each element between commas. False: an element is empty, too long, or refused. */
@@ -90,67 +75,15 @@ static bool origin_add(struct arguments *args, const char *text) {
     return true;
 }
 
-static bool option_read(struct arguments *args, int option) {
-    switch (option) {
-    case 'h':
-        if (str_to_int64(optarg, &args->horizon) && args->horizon >= 1 && args->horizon <= FORECAST_STEPS_MAX)
-            return true;
-        fprintf(stderr, "trimtab forecast: --horizon %s: a number of steps from 1 to %d expected\n", optarg,
-                FORECAST_STEPS_MAX);
-        return false;
-    case 'q':
-        args->quantile_count = 0;
-        if (list_each(optarg, quantile_add, args))
-            return true;
-        fprintf(stderr, "trimtab forecast: --quantiles %s: up to %d ascending numbers between 0 and 1 expected\n",
-                optarg, FORECAST_QUANTILES_MAX);
-        return false;
-    case 'o':
-        if (list_each(optarg, origin_add, args))
-            return true;
-        fprintf(stderr, "trimtab forecast: --origins %s: row numbers like 100,200 expected\n", optarg);
-        return false;
-    case 'p':
-        args->plot = optarg;
-        return true;
-    case 'f':
-        args->file = optarg;
-        return true;
-    case 'H':
-        args->help = true;
-        return true;
-    default:
-        return false; /* getopt has said why. */
-    }
-}
-
-static bool arguments_read(int argc, char **argv, struct arguments *args) {
-    static const struct option options[] = {
-        {"horizon", required_argument, NULL, 'h'},
-        {"quantiles", required_argument, NULL, 'q'},
-        {"origins", required_argument, NULL, 'o'},
-        {"plot", required_argument, NULL, 'p'},
-        {"file", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'H'},
-        {NULL, 0, NULL, 0},
-    };
-    static const double defaults[] = {0.5, 0.9, 0.95, 0.99};
-    memcpy(args->quantiles, defaults, sizeof(defaults));
-    args->quantile_count = ARRAY_LEN(defaults);
-    optind = 0; /* Starts over: the main program may have used it. */
-    int option;
-    while ((option = getopt_long(argc, argv, "f:", options, NULL)) != -1)
-        if (!option_read(args, option))
-            return false;
-    if (args->help)
-        return true;
-    if (optind + 1 != argc) {
-        fprintf(stderr, "trimtab forecast: %s; see trimtab forecast --help\n",
-                optind < argc ? "one file at a time" : "which SERIES.csv?");
-        return false;
-    }
-    args->path = argv[optind];
-    return true;
+/* quantiles, origins NULL: not given. */
+static int lists_read(struct arguments *args, const struct cli_syntax *syntax, const char *quantiles,
+                      const char *origins) {
+    if (!list_each(quantiles ? quantiles : QUANTILES_DEFAULT, quantile_add, args))
+        return cli_usage_error(syntax, "--quantiles %s: up to %d ascending numbers between 0 and 1 are expected",
+                               quantiles, FORECAST_QUANTILES_MAX);
+    if (origins && !list_each(origins, origin_add, args))
+        return cli_usage_error(syntax, "--origins %s: row numbers like 100,200 are expected", origins);
+    return CLI_GO_ON;
 }
 
 static void print_header(const struct arguments *args) {
@@ -200,9 +133,8 @@ static enum err_class draw(const struct arguments *args, const struct history_se
         lines[2][tail + s] = forecast_value(f, s, 0);
         lines[3][tail + s] = forecast_value(f, s, last);
     }
-    const char *slash = strrchr(args->path, '/');
     struct plot plot = {
-        .title = arena_printf(arena, "Demand forecast: %s", slash ? slash + 1 : args->path),
+        .title = arena_printf(arena, "Demand forecast: %s", cli_demand_title(&args->demand, arena)),
         .subtitle =
             arena_printf(arena, "model %s, basis %s, %zu samples", f->model, forecast_basis_name(f->basis), f->used),
         .start_ms = series->start_ms + (int64_t)first * series->step_ms,
@@ -245,21 +177,18 @@ static int forecast_one(const struct arguments *args, const struct history_csv *
     print_rows(&f, origin);
     int code = CLI_DONE;
     if (is_last && args->plot && draw(args, &series, &f, &arena, &err)) {
-        fprintf(stderr, "trimtab forecast: --plot: %s\n", err.message);
+        fprintf(stderr, "trimtab: --plot: %s\n", err.message);
         code = CLI_FAILED;
     }
     arena_release(&arena);
     return code;
 }
 
-static int forecast_all(struct arguments *args, const struct history_csv *csv) {
-    for (size_t i = 0; i < args->origin_count; i++) {
-        if (args->origins[i] > csv->count) {
-            fprintf(stderr, "trimtab forecast: --origins: row %zu is beyond the %zu rows of %s\n", args->origins[i],
-                    csv->count, args->path);
-            return CLI_USAGE;
-        }
-    }
+static int forecast_all(struct arguments *args, const struct cli_syntax *syntax, const struct history_csv *csv) {
+    for (size_t i = 0; i < args->origin_count; i++)
+        if (args->origins[i] > csv->count)
+            return cli_usage_error(syntax, "--origins: row %zu is beyond the %zu rows of the history", args->origins[i],
+                                   csv->count);
     if (!args->horizon)
         args->horizon = default_horizon(csv);
     print_header(args);
@@ -269,7 +198,7 @@ static int forecast_all(struct arguments *args, const struct history_csv *csv) {
     for (size_t i = 0; i < args->origin_count && code == CLI_DONE; i++)
         code = forecast_one(args, csv, args->origins[i], &args->origins[i], i + 1 == args->origin_count);
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "trimtab forecast: cannot write the result\n");
+        fprintf(stderr, "trimtab: cannot write the result\n");
         code = CLI_FAILED;
     }
     return code;
@@ -290,7 +219,7 @@ static int policy_find(struct arguments *args, struct manifest_set *set) {
     }
     if (code != CLI_GO_ON || found == 1)
         return code;
-    fprintf(stderr, "trimtab forecast: %s holds %zu ResourcePolicies; name a file with one\n", args->file, found);
+    fprintf(stderr, "trimtab: %s holds %zu ResourcePolicies; name a file with one\n", args->file, found);
     return CLI_FAULTS;
 }
 
@@ -298,21 +227,44 @@ int cli_forecast(int argc, char **argv) {
     struct arguments args = {0};
     struct history_csv csv = {0};
     struct manifest_set set = {0};
-    struct error err = {0};
-    int code = CLI_USAGE;
-    if (!arguments_read(argc, argv, &args)) {
-        code = CLI_USAGE;
-    } else if (args.help) {
-        fputs(usage_text, stdout);
-        code = CLI_DONE;
-    } else if ((code = policy_find(&args, &set)) != CLI_GO_ON) {
-        /* It is said. */
-    } else if (history_csv_read(args.path, &csv, &err)) {
-        fprintf(stderr, "trimtab forecast: %s\n", err.message);
-        code = err.class == ERR_PERMANENT ? CLI_FAULTS : CLI_FAILED;
-    } else {
-        code = forecast_all(&args, &csv);
-    }
+    const char *quantiles = NULL, *origins = NULL;
+    const struct cli_option options[] = {
+        {"file", 'f', "F.yaml",
+         "A ResourcePolicy: its forecast.events are taken off the past and put on\nthe forecast.", CLI_OPTION_TEXT,
+         &args.file, NULL, 0, 0},
+        {"horizon", 0, "STEPS", "How many steps ahead (a day of them).", CLI_OPTION_INT, &args.horizon, NULL, 1,
+         FORECAST_STEPS_MAX},
+        {"quantiles", 0, "Q,...", "Ascending, between 0 and 1 (" QUANTILES_DEFAULT ").", CLI_OPTION_TEXT, &quantiles,
+         NULL, 0, 0},
+        {"origins", 0, "I,...", "Forecast from these rows instead of from the end.", CLI_OPTION_TEXT, &origins, NULL, 0,
+         0},
+        {"plot", 0, "F.svg|F.png", "Also draw the newest history and the (last) forecast.", CLI_OPTION_TEXT, &args.plot,
+         NULL, 0, 0},
+        CLI_DEMAND_OPTIONS(&args.demand),
+        {0},
+    };
+    const struct cli_syntax syntax = {
+        .usage = "trimtab forecast [-f POLICY.yaml] [--horizon STEPS] [--quantiles Q,...] [--origins I,...]\n"
+                 "                        [--plot F.svg] SERIES.csv | --history URL --query PROMQL",
+        .summary =
+            "Reads timestamp,value rows (RFC 3339, header optional, \"-\": standard input), or what a server of\n"
+            "Prometheus' HTTP API answers, and prints quantiles of what comes next as CSV: step,q0.5,... - or\n"
+            "origin,step,q0.5,... where the forecast of origin I knows rows 0 to I-1 only.\n",
+        .options = options,
+        .operands_max = 1,
+        .epilogue = "Exit: 0 done, 1 fault in the data or the query, 2 cannot read or write, 64 usage.\n",
+    };
+    size_t count = 0;
+    int code = cli_options_parse(&syntax, argc, argv, &count);
+    args.demand.path = count > 0 ? argv[1] : NULL;
+    if (code == CLI_GO_ON)
+        code = lists_read(&args, &syntax, quantiles, origins);
+    if (code == CLI_GO_ON)
+        code = policy_find(&args, &set);
+    if (code == CLI_GO_ON)
+        code = cli_demand_read(&args.demand, &syntax, &csv);
+    if (code == CLI_GO_ON)
+        code = forecast_all(&args, &syntax, &csv);
     history_csv_release(&csv);
     manifest_set_release(&set);
     mem_free(args.origins);

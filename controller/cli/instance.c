@@ -359,6 +359,7 @@ static enum err_class start_loop(struct instance *self, struct error *err) {
                                                  .status_interval_ms = o->status_interval_ms,
                                                  .action_timeout_ms = o->action_timeout_ms,
                                                  .concurrency = 128,
+                                                 .recall_bytes_max = (size_t)o->forecast_memory_mib << 20,
                                                  .finished_max = 10,
                                                  .on_plan = o->record ? on_plan : NULL,
                                                  .plan_ctx = self});

@@ -36,6 +36,7 @@ struct instance_options {
     int64_t lease_duration_ms, renew_deadline_ms, retry_period_ms;
     int64_t list_period_ms, usage_step_ms, resync_period_ms, status_interval_ms;
     int64_t list_max; /* Resources of one listing. */
+    int64_t forecast_memory_mib;
     uint32_t action_timeout_ms;
 };
 

@@ -198,7 +198,7 @@ static void target_plan(struct plan_verb *verb, const struct target *target) {
     struct arena arena = {0};
     struct buf json = {0};
     struct plan plan = {0};
-    evaluate_policy(&input, &arena, &plan);
+    evaluate_policy(&input, NULL, &arena, &plan);
     plan_print_json(&plan, &json);
     if (verb->replay) {
         print_replay(verb, target, &plan, &json);

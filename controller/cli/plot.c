@@ -31,6 +31,8 @@
 #define BOTTOM 392.0
 #define CROWD 600 /* More points than these want thinner lines. */
 #define MARKER_ROOM 120
+#define DAY_LABEL_HALF 20.0  /* Half the width of "01-31", */
+#define TIME_LABEL_HALF 40.0 /* and of "01-31 09:00". */
 #define INK "#24303d"
 #define FAINT "#e3e7ec"
 #define MUTED "#66727f"
@@ -142,10 +144,16 @@ static void x_axis(const struct plot *plot, struct buf *out) {
         snprintf(label, sizeof(label), is_day ? "%.5s" : "%.5s %.5s", text + 5, text + 11);
         double x = x_of(plot, (double)(at - plot->start_ms) / (double)plot->step_ms);
         rule(out, x, BOTTOM, x, BOTTOM + 5, "stroke=\"" MUTED "\"");
-        text_at(out, x, BOTTOM + 20, "middle", 12, MUTED, label);
+        /* The last one would stand out of the frame. */
+        text_at(out, fmin(x, WIDTH - (is_day ? DAY_LABEL_HALF : TIME_LABEL_HALF)), BOTTOM + 20, "middle", 12, MUTED,
+                label);
     }
     rule(out, LEFT, BOTTOM, RIGHT, BOTTOM, "stroke=\"" MUTED "\"");
-    text_at(out, RIGHT, BOTTOM + 38, "end", 12, MUTED, "UTC");
+    char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], label[64];
+    time_format(plot->start_ms, from);
+    time_format(plot->start_ms + span, to);
+    snprintf(label, sizeof(label), "%.10s to %.10s, UTC", from, to); /* The ticks name no year. */
+    text_at(out, RIGHT, BOTTOM + 38, "end", 12, MUTED, label);
 }
 
 /* One polygon for each run without gaps: along the top, and back along the bottom. */

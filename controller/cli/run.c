@@ -42,6 +42,8 @@ static const char usage[] =
     "                            5 times, of snapshots and buckets 15 times that\n"
     "  --list-max COUNT          resources of one kind in a region that are held, of a Provider twice that (100000)\n"
     "  --usage-step D            grid of the demand history (5m)\n"
+    "  --forecast-memory MIB     for fits that new samples are added to; resources beyond it are fitted each time "
+    "(256)\n"
     "  --resync-period D         every object anew (10m)\n"
     "  --status-interval D       least time between two writes of figures alone (30s)\n"
     "  --log-level LEVEL         debug, info, warn, error (info)\n"
@@ -50,6 +52,7 @@ static const char usage[] =
     "Exit: 0 stopped when asked, 2 could not start or lost its lease, 64 usage.\n";
 
 #define LIST_MAX_MAX 10000000
+#define FORECAST_MEMORY_MAX 1048576
 
 enum run_flag {
     RUN_KUBECONFIG = 256,
@@ -76,6 +79,7 @@ enum run_flag {
     RUN_ACTION_TIMEOUT,
     RUN_LIST_PERIOD,
     RUN_LIST_MAX,
+    RUN_FORECAST_MEMORY,
     RUN_USAGE_STEP,
     RUN_RESYNC_PERIOD,
     RUN_STATUS_INTERVAL,
@@ -108,6 +112,7 @@ static const struct option long_options[] = {
     {"action-timeout", required_argument, NULL, RUN_ACTION_TIMEOUT},
     {"list-period", required_argument, NULL, RUN_LIST_PERIOD},
     {"list-max", required_argument, NULL, RUN_LIST_MAX},
+    {"forecast-memory", required_argument, NULL, RUN_FORECAST_MEMORY},
     {"usage-step", required_argument, NULL, RUN_USAGE_STEP},
     {"resync-period", required_argument, NULL, RUN_RESYNC_PERIOD},
     {"status-interval", required_argument, NULL, RUN_STATUS_INTERVAL},
@@ -254,6 +259,10 @@ static bool take(struct run_config *config, int flag, const char *value) {
     case RUN_LIST_MAX:
         return (str_to_int64(value, &o->list_max) && o->list_max >= 1 && o->list_max <= LIST_MAX_MAX) ||
                refuse(flag, value, "expected a whole number from 1 to 10000000");
+    case RUN_FORECAST_MEMORY:
+        return (str_to_int64(value, &o->forecast_memory_mib) && o->forecast_memory_mib >= 0 &&
+                o->forecast_memory_mib <= FORECAST_MEMORY_MAX) ||
+               refuse(flag, value, "expected a whole number of MiB from 0 to 1048576");
     case RUN_START:
         return time_parse(value, &o->start_ms) || refuse(flag, value, "expected a time like 2026-01-31T09:00:00Z");
     case RUN_ACTION_TIMEOUT:
@@ -291,6 +300,7 @@ int cli_run(int argc, char **argv) {
                                              .retry_period_ms = 2000,
                                              .list_period_ms = 60000,
                                              .list_max = 100000,
+                                             .forecast_memory_mib = 256,
                                              .usage_step_ms = 300000,
                                              .resync_period_ms = 600000,
                                              .status_interval_ms = 30000,

@@ -37,11 +37,11 @@
 struct history_sums {
     double *rough;      /* Sum over the slots before t of the absolute changes. Gaps add nothing. */
     double *smooth;     /* Mean around t. NaN unknown. */
-    double *profile;    /* Mean of `smooth` at t - 1, - 2, ... seasons; count + season elements. */
+    double *profile;    /* Mean of `smooth` at t - 1, - 2, ... seasons; count + room + season elements. */
     double *spread;     /* Mean absolute difference of them from it. */
     double *anomaly;    /* Sum over the slots before t of y - profile, */
     uint32_t *compared; /* and of how many. */
-    double *weekly;     /* Mean of `smooth` at t - 1, - 2, ... weeks; count + week elements. */
+    double *weekly;     /* Mean of `smooth` at t - 1, - 2, ... weeks; count + room + week elements. */
 };
 
 struct knot_fit {
@@ -78,9 +78,10 @@ static double recent_roughness(const struct history_sums *s, const struct foreca
     return used ? (s->rough[origin] - s->rough[from]) / (double)used : 0;
 }
 
-static void past_means(const double *smooth, size_t count, size_t season, size_t seasons, double *mean,
+/* From t = from + season on: what lies before is of older slots. */
+static void past_means(const double *smooth, size_t from, size_t count, size_t season, size_t seasons, double *mean,
                        double *spread) {
-    for (size_t t = 0; t < count + season; t++) {
+    for (size_t t = from ? from + season : 0; t < count + season; t++) {
         double values[SEASONS_BACK], sum = 0;
         size_t used = 0;
         for (size_t back = season; back <= t && back <= seasons * season; back += season) {
@@ -101,34 +102,44 @@ static void past_means(const double *smooth, size_t count, size_t season, size_t
 
 static void sums_make(struct direct *d, const struct forecast_data *data, struct arena *scratch) {
     struct history_sums *s = &d->sums;
-    size_t count = data->count;
-    s->rough = arena_alloc_array(scratch, count + 1, sizeof(double));
-    double previous = NAN;
-    for (size_t t = 0; t < count; t++) {
+    size_t slots = data->count + data->room;
+    s->rough = arena_alloc_array(scratch, slots + 1, sizeof(double));
+    s->smooth = arena_alloc_array(scratch, slots, sizeof(double));
+    s->profile = arena_alloc_array(scratch, slots + d->season, sizeof(double));
+    s->spread = arena_alloc_array(scratch, slots + d->season, sizeof(double));
+    s->anomaly = arena_alloc_array(scratch, slots + 1, sizeof(double));
+    s->compared = arena_alloc_array(scratch, slots + 1, sizeof(*s->compared));
+    if (d->week)
+        s->weekly = arena_alloc_array(scratch, slots + d->week, sizeof(double));
+}
+
+/* Of the slots from `from` on, and what the mean around earlier ones has of them. */
+static void sums_fill(struct direct *d, const struct forecast_data *data, size_t from) {
+    struct history_sums *s = &d->sums;
+    size_t count = data->count, touched = from > d->smooth ? from - d->smooth : 0;
+    double previous = data->last[from] ? data->y[data->last[from] - 1] : NAN;
+    for (size_t t = from; t < count; t++) {
         bool is_gap = isnan(data->y[t]);
         s->rough[t + 1] = s->rough[t] + (is_gap || isnan(previous) ? 0 : fabs(data->y[t] - previous));
         if (!is_gap)
             previous = data->y[t];
     }
-    s->smooth = arena_alloc_array(scratch, count, sizeof(double));
-    for (size_t t = 0; t < count; t++) {
+    for (size_t t = touched; t < count; t++) {
         size_t to = t + d->smooth + 1 < count ? t + d->smooth + 1 : count;
         s->smooth[t] = forecast_mean(data, t > d->smooth ? t - d->smooth : 0, to);
     }
-    s->profile = arena_alloc_array(scratch, count + d->season, sizeof(double));
-    s->spread = arena_alloc_array(scratch, count + d->season, sizeof(double));
-    past_means(s->smooth, count, d->season, SEASONS_BACK, s->profile, s->spread);
-    s->anomaly = arena_alloc_array(scratch, count + 1, sizeof(double));
-    s->compared = arena_alloc_array(scratch, count + 1, sizeof(*s->compared));
-    for (size_t t = 0; t < count; t++) {
+    past_means(s->smooth, touched, count, d->season, SEASONS_BACK, s->profile, s->spread);
+    for (size_t t = from; t < count; t++) {
         double anomaly = data->y[t] - s->profile[t];
         s->anomaly[t + 1] = s->anomaly[t] + (isnan(anomaly) ? 0 : anomaly);
         s->compared[t + 1] = s->compared[t] + (isnan(anomaly) ? 0u : 1u);
     }
-    if (d->week) {
-        s->weekly = arena_alloc_array(scratch, count + d->week, sizeof(double));
-        past_means(s->smooth, count, d->week, WEEKS_BACK, s->weekly, NULL);
-    }
+    if (d->week)
+        past_means(s->smooth, touched, count, d->week, WEEKS_BACK, s->weekly, NULL);
+}
+
+static void direct_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
+    sums_fill(model->state, data, from);
 }
 
 /* The moment that stands for `target`: whole seasons earlier, so that all that is looked up around one season before it
@@ -272,9 +283,10 @@ static void learn_point(struct learner *l, const struct example *e, double error
     if (fabs(error) > limit)
         w *= limit / fabs(error);
     for (size_t i = 0; i < l->features; i++) {
+        double wx = w * e->x[i], *row = l->xx[i];
         for (size_t j = 0; j <= i; j++)
-            l->xx[i][j] += w * e->x[i] * e->x[j];
-        l->xy[i] += w * e->x[i] * e->y;
+            row[j] += wx * e->x[j];
+        l->xy[i] += wx * e->y;
     }
 }
 
@@ -384,10 +396,11 @@ static double fit_point(const struct direct *d, const struct knot_fit *fit, size
         return NAN;
     double low = 0, high = 0;
     for (size_t i = 0; i < d->feature_count; i++) {
-        low = fmin(low, x[i]);
-        high = fmax(high, x[i]);
+        low = x[i] < low ? x[i] : low; /* fmin is a call. */
+        high = x[i] > high ? x[i] : high;
     }
-    return fmax(low, fmin(high, dot(fit->weights[b], x, d->feature_count)));
+    double point = dot(fit->weights[b], x, d->feature_count);
+    return point < low ? low : point > high ? high : point;
 }
 
 static double fit_scale(const struct knot_fit *fit, size_t origin, const double *v) {
@@ -427,13 +440,20 @@ bool forecast_direct(const struct forecast_data *data, const struct forecast_gri
     d->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
     d->feature_count = d->week ? 14 : 12;
     sums_make(d, data, scratch);
-    struct example *examples = arena_alloc_array(scratch, FORECAST_ORIGINS_MAX, sizeof(*examples));
+    sums_fill(d, data, 0);
+    struct arena own = {0};
+    struct example *examples = arena_alloc_array(&own, FORECAST_ORIGINS_MAX, sizeof(*examples));
     d->knot_count = grid->knot_count;
     for (size_t k = 0; k < grid->knot_count; k++) {
         d->knots[k].step = grid->knots[k];
         knot_learn(d, data, grid, &d->knots[k], examples);
     }
-    *ret = (struct forecast_model){
-        .name = "direct", .season = season, .has_scale = true, .point = direct_point, .state = d};
+    arena_release(&own);
+    *ret = (struct forecast_model){.name = "direct",
+                                   .season = season,
+                                   .has_scale = true,
+                                   .point = direct_point,
+                                   .extend = direct_extend,
+                                   .state = d};
     return true;
 }

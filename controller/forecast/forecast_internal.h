@@ -22,10 +22,16 @@
 
 #define FORECAST_KNOTS_MAX 24
 #define FORECAST_ORIGINS_MAX 480
-#define FORECAST_MODELS_MAX 9
+#define FORECAST_MODELS_MAX 12
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
+
+/* Seasons that show in a history. */
+struct forecast_seasons {
+    bool has_day, has_week; /* has_week: it tells more than the day does. */
+    size_t cycle;           /* Any other length from an hour to a week, in steps; 0: none. */
+};
 
 struct forecast_data {
     const double *y; /* NaN: a gap. */
@@ -34,8 +40,10 @@ struct forecast_data {
     const double *sum;    /* Of the samples before i, */
     const uint32_t *used; /* and how many they are. count + 1 elements each. */
     size_t count;
+    size_t room; /* Slots that may be added: what a model keeps by slot has room for them. */
     int64_t step_ms;
-    size_t day, week; /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    size_t day, week;                /* Seasons in steps; 0: shorter than two steps, or not twice in the history. */
+    struct forecast_seasons seasons; /* Of season.c. */
 };
 
 struct forecast_grid {
@@ -53,7 +61,11 @@ struct forecast_model {
      * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
-    const void *state;
+    /* The slots of data from `from` on, up to its count, are new, or not what they were: brings the state up to that. A
+     * season of two steps or more is the same, and so are all weights. `from` is never before the count at the fit.
+     * NULL: nothing is kept by slot. */
+    void (*extend)(const struct forecast_model *model, const struct forecast_data *data, size_t from);
+    void *state;
 };
 
 /* Models together: at each distance and quantile the weighted mean of their quantiles. */
@@ -61,6 +73,7 @@ struct forecast_mixture {
     struct forecast_model models[FORECAST_MODELS_MAX]; /* The first is the yardstick. */
     size_t count, last_value, season;                  /* Index of the last-value model; the season of the series. */
     size_t leader;                                     /* The model with the largest weight. */
+    bool is_demoted;                                   /* All weight is on the yardstick. */
     double weights[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX];
     double offsets[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX]; /* In units of the scale. */
     double scales_max[FORECAST_KNOTS_MAX][FORECAST_MODELS_MAX];
@@ -96,20 +109,36 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
-/* season.c: day, week, or 0 when neither shows. */
-size_t forecast_season(const struct forecast_data *data, struct arena *scratch);
+/* The same where a value is negative, or no season shows. */
+bool forecast_holt_winters_multiplicative(const struct forecast_data *data, const struct forecast_grid *grid,
+                                          struct arena *scratch, struct forecast_model *ret);
+/* decompose.c: false if the history is too short for a season. */
+bool forecast_decomposition(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
+                            struct forecast_model *ret);
+/* histogram.c: false if a value is negative, or all are 0. */
+bool forecast_histogram(const struct forecast_data *data, struct arena *scratch, struct forecast_model *ret);
+/* season.c: of data->seasons nothing is read. */
+struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch);
 
 /* direct.c: false if the history is too short or has no season. */
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                      struct forecast_model *ret);
 
-/* shift.c: how sure it is that the level has moved to where it never was before, 0 to 1. */
-double forecast_shift(const struct forecast_data *data, size_t season);
+/* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to
+ * where it never was before, 0 to 1. */
+struct forecast_shift {
+    size_t season;  /* 0: nothing is known. */
+    double largest; /* Distance so far. */
+};
+struct forecast_shift forecast_shift_learn(const struct forecast_data *data, size_t season);
+double forecast_shift_now(const struct forecast_shift *shift, const struct forecast_data *data);
 
 /* mixture.c: weighs the models of *mixture by what they did at the past origins. */
 void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
-                          const struct forecast_grid *grid, const struct forecast *f, double shift,
-                          struct arena *scratch);
+                          const struct forecast_grid *grid, const struct forecast *f, struct arena *scratch);
+/* Moves weight to the last value, as far as the level has shifted. */
+void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
+                            const struct forecast *f, double shift);
 /* Quantiles at a step from the origin data->count, into ret[f->quantile_count]; NaN where nothing is known. */
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
                          const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret);
@@ -118,5 +147,8 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
 void forecast_sort(double *values, size_t count);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
+/* The same of values in any order, which are moved about. It need not sort them. */
+double forecast_quantile_of(double *values, size_t count, double q);
+double forecast_nth(double *values, size_t count, size_t rank); /* values[rank], were they sorted; rank < count. */
 
 #endif

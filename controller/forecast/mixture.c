@@ -91,25 +91,34 @@ static void record_fill(struct record *record, const struct forecast_model *mode
         offsets[j] = forecast_quantile(merged, n, view->f->quantiles[j]);
 }
 
+/* No branch: which side it is on cannot be foreseen. */
 static double pinball(double above, double q) {
-    return above >= 0 ? q * above : (q - 1) * above;
+    double over = q * above, under = (q - 1) * above;
+    return over > under ? over : under;
 }
 
-/* By the quantiles of the half that origin i is not in. */
-static double said(const struct record *record, const struct knot_view *view, size_t i, size_t j) {
-    size_t other = 2 * i < view->count ? 1 : 0;
-    return record->point[i] + record->scale[i] * record->halves[other][j];
+/* What the quantiles of the half that an origin is not in say, of the origins [i, end): those of one half. NULL: done.
+ */
+static const double *half_next(const struct record *record, const struct knot_view *view, size_t *i, size_t *end) {
+    size_t middle = (view->count + 1) / 2;
+    *i = *end;
+    *end = *i < middle ? middle : view->count;
+    return *i == view->count ? NULL : record->halves[*i < middle];
 }
 
 static double record_loss(const struct record *record, const struct knot_view *view, size_t j) {
-    double sum = 0, weight = 0;
+    double sum = 0, weight = 0, q = view->f->quantiles[j];
     if (record->used < FORECAST_ERRORS_MIN)
         return NAN;
-    for (size_t i = 0; i < view->count; i++) {
-        if (isnan(record->point[i]))
-            continue;
-        sum += view->ages[i] * pinball(view->y[i] - said(record, view, i, j), view->f->quantiles[j]);
-        weight += view->ages[i];
+    const double *quantiles;
+    for (size_t i, end = 0; (quantiles = half_next(record, view, &i, &end));) {
+        for (double off = quantiles[j]; i < end; i++) {
+            if (isnan(record->point[i]))
+                continue;
+            double above = view->y[i] - (record->point[i] + record->scale[i] * off);
+            sum += view->ages[i] * pinball(above, q);
+            weight += view->ages[i];
+        }
     }
     return weight > 0 ? sum / weight : NAN;
 }
@@ -136,27 +145,35 @@ static bool weights_make(const double *losses, size_t count, double *ret) {
     return sum > 0;
 }
 
-/* The average at origin i, from the models that said something. */
-static double mixed(const struct record *records, const struct forecast_mixture *mixture, const struct knot_view *view,
-                    size_t k, size_t i, size_t j) {
-    double sum = 0, weight = 0;
+/* The average at each origin, from the models that said something. NaN: none did. */
+static void mixed(const struct record *records, const struct forecast_mixture *mixture, const struct knot_view *view,
+                  size_t k, size_t j, double *ret) {
+    double weight[FORECAST_ORIGINS_MAX] = {0};
+    memset(ret, 0, view->count * sizeof(*ret));
     for (size_t m = 0; m < mixture->count; m++) {
+        const struct record *record = &records[m];
         double w = mixture->weights[k][j][m];
-        if (w <= 0 || isnan(records[m].point[i]))
-            continue;
-        sum += w * said(&records[m], view, i, j);
-        weight += w;
+        const double *quantiles;
+        for (size_t i, end = 0; w > 0 && (quantiles = half_next(record, view, &i, &end));) {
+            for (double off = quantiles[j]; i < end; i++) {
+                bool is_said = !isnan(record->point[i]);
+                ret[i] += is_said ? w * (record->point[i] + record->scale[i] * off) : 0;
+                weight[i] += is_said ? w : 0;
+            }
+        }
     }
-    return weight > 0 ? sum / weight : NAN;
+    for (size_t i = 0; i < view->count; i++)
+        ret[i] = weight[i] > 0 ? ret[i] / weight[i] : NAN;
 }
 
 /* Calibrates one quantile of a knot; returns its loss. */
 static double calibrate(struct forecast_mixture *mixture, const struct record *records, const struct knot_view *view,
                         size_t k, size_t j) {
-    double off[FORECAST_ORIGINS_MAX], sum = 0, weight = 0, q = view->f->quantiles[j];
+    double off[FORECAST_ORIGINS_MAX], said[FORECAST_ORIGINS_MAX], sum = 0, weight = 0, q = view->f->quantiles[j];
     size_t used = 0, under = 0;
+    mixed(records, mixture, view, k, j, said);
     for (size_t i = 0; i < view->count; i++) {
-        double above = view->y[i] - mixed(records, mixture, view, k, i, j);
+        double above = view->y[i] - said[i];
         if (isnan(above) || isnan(view->unit[i]) || is_censored(view, i, above))
             continue;
         off[used++] = above / view->unit[i];
@@ -168,8 +185,7 @@ static double calibrate(struct forecast_mixture *mixture, const struct record *r
         return NAN;
     if (k == 0 && j + 1 == view->f->quantile_count)
         mixture->coverage_per_mille = (int64_t)(1000 * under / used);
-    forecast_sort(off, used);
-    mixture->shifts[k][j] = forecast_quantile(off, used, q);
+    mixture->shifts[k][j] = forecast_quantile_of(off, used, q);
     return weight > 0 ? sum / weight : NAN;
 }
 
@@ -183,8 +199,7 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     for (size_t i = 0; i < view->count; i++)
         if (!isnan(record->scale[i]))
             sorted[count++] = record->scale[i];
-    forecast_sort(sorted, count);
-    double usual = sorted[count / 2];
+    double usual = forecast_nth(sorted, count, count / 2);
     for (size_t i = 0; i < view->count; i++)
         view->unit[i] = isnan(record->scale[i]) ? NAN : fmin(record->scale[i], usual);
     return usual;
@@ -240,8 +255,7 @@ static void weights_move(struct forecast_mixture *mixture, size_t to, double sha
 }
 
 void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
-                          const struct forecast_grid *grid, const struct forecast *f, double shift,
-                          struct arena *scratch) {
+                          const struct forecast_grid *grid, const struct forecast *f, struct arena *scratch) {
     struct record *records = arena_alloc_array(scratch, mixture->count, sizeof(*records));
     struct knot_view *view = arena_alloc(scratch, sizeof(*view));
     *view = (struct knot_view){.data = data, .grid = grid, .f = f};
@@ -263,9 +277,14 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
         weights_move(mixture, 0, 1);
         mixture->loss = mixture->naive_loss;
-    } else if (shift > 0) {
-        weights_move(mixture, mixture->last_value, shift);
+        mixture->is_demoted = true;
     }
+    leader_find(mixture, grid, f->quantile_count);
+}
+
+void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
+                            const struct forecast *f, double shift) {
+    weights_move(mixture, mixture->last_value, shift);
     leader_find(mixture, grid, f->quantile_count);
 }
 

@@ -12,7 +12,7 @@
 #define SEASONS_MEAN 7
 
 struct profile {
-    const double *mean; /* mean[t]: over y[t - season], y[t - 2 season]...; count + season elements. NaN unknown. */
+    double *mean; /* mean[t]: over y[t - season], y[t - 2 season]...; count + room + season elements. NaN unknown. */
     size_t mean_count;
     size_t knots[FORECAST_KNOTS_MAX];
     double share[FORECAST_KNOTS_MAX]; /* In [0, 1]. */
@@ -56,11 +56,13 @@ static double profile_point(const struct forecast_model *model, const struct for
     return mean + share_at(profile, step) * deviation(profile, data, origin);
 }
 
-static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t mean_count) {
-    for (size_t t = 0; t < mean_count; t++) {
+static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t first, size_t mean_count) {
+    /* Short seasons: those of a day, since so many cost nothing and tell more. */
+    size_t most = data->day > SEASONS_MEAN * season ? data->day / season : SEASONS_MEAN;
+    for (size_t t = first; t < mean_count; t++) {
         double sum = 0;
         size_t used = 0;
-        for (size_t back = season; back <= t && back <= SEASONS_MEAN * season; back += season) {
+        for (size_t back = season; back <= t && back <= most * season; back += season) {
             if (t - back < data->count && !isnan(data->y[t - back])) {
                 sum += data->y[t - back];
                 used++;
@@ -70,13 +72,18 @@ static void means_fill(const struct forecast_data *data, size_t season, double *
     }
 }
 
+static void profile_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
+    struct profile *profile = model->state;
+    profile->mean_count = data->count + model->season;
+    means_fill(data, model->season, profile->mean, from + model->season, profile->mean_count);
+}
+
 struct forecast_model forecast_profile(const struct forecast_data *data, const struct forecast_grid *grid,
                                        size_t season, const char *name, struct arena *scratch) {
     struct profile *profile = arena_alloc(scratch, sizeof(*profile));
     profile->mean_count = data->count + season;
-    double *mean = arena_alloc_array(scratch, profile->mean_count, sizeof(*mean));
-    means_fill(data, season, mean, profile->mean_count);
-    profile->mean = mean;
+    profile->mean = arena_alloc_array(scratch, data->count + data->room + season, sizeof(*profile->mean));
+    means_fill(data, season, profile->mean, 0, profile->mean_count);
     profile->knot_count = grid->knot_count;
     for (size_t k = 0; k < grid->knot_count; k++) {
         size_t step = profile->knots[k] = grid->knots[k];
@@ -94,5 +101,6 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
         }
         profile->share[k] = square > 0 ? fmin(1, fmax(0, cross / square)) : 0;
     }
-    return (struct forecast_model){.name = name, .season = season, .point = profile_point, .state = profile};
+    return (struct forecast_model){
+        .name = name, .season = season, .point = profile_point, .extend = profile_extend, .state = profile};
 }

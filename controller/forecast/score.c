@@ -60,28 +60,62 @@ static double median_of_3(double a, double b, double c) {
     return fmax(fmin(a, b), fmin(fmax(a, b), c));
 }
 
+/* Three parts: what is below a pivot, what equals it, and the rest; values[low] to values[high - 1] are the second.
+ * Without a branch for each value: nobody could foresee it, and it cost more than all else. count >= 3. */
+static void partition(double *values, size_t count, size_t *low, size_t *high) {
+    double pivot = median_of_3(values[0], values[count / 2], values[count - 1]);
+    size_t below = 0, up_to;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i];
+        values[i] = values[below];
+        values[below] = value;
+        below += value < pivot;
+    }
+    up_to = below;
+    for (size_t i = below; i < count; i++) {
+        double value = values[i];
+        values[i] = values[up_to];
+        values[up_to] = value;
+        up_to += value <= pivot;
+    }
+    *low = below;
+    *high = up_to;
+}
+
 /* Quicksort (Hoare 1962). qsort was a third of a forecast's time: its comparisons are calls. The samples are bounded by
  * FORECAST_ORIGINS_MAX, and so is the worst case. */
 void forecast_sort(double *values, size_t count) {
     while (count > SORT_SMALL) {
-        double pivot = median_of_3(values[0], values[count / 2], values[count - 1]);
-        size_t i = 0, j = count - 1;
-        for (;; i++, j--) {
-            while (values[i] < pivot)
-                i++;
-            while (values[j] > pivot)
-                j--;
-            if (i >= j)
-                break;
-            double swap = values[i];
-            values[i] = values[j];
-            values[j] = swap;
-        }
-        forecast_sort(values, i);
-        values += i;
-        count -= i;
+        size_t low, high;
+        partition(values, count, &low, &high);
+        forecast_sort(values, low);
+        values += high;
+        count -= high;
     }
     insertion_sort(values, count);
+}
+
+/* Puts the value of this rank in its place, and none that is greater before it, nor smaller behind. */
+static void place(double *values, size_t count, size_t rank) {
+    while (count > SORT_SMALL) {
+        size_t low, high;
+        partition(values, count, &low, &high);
+        if (rank < low) {
+            count = low;
+        } else if (rank < high) {
+            return;
+        } else {
+            values += high;
+            count -= high;
+            rank -= high;
+        }
+    }
+    insertion_sort(values, count);
+}
+
+double forecast_nth(double *values, size_t count, size_t rank) {
+    place(values, count, rank);
+    return values[rank];
 }
 
 /* The value at rank q from above, as an exponential tail fitted to the largest values; at least the largest. `sign` -1
@@ -108,4 +142,16 @@ double forecast_quantile(const double *sorted, size_t count, double q) {
     if (low + 1 >= count)
         return sorted[count - 1];
     return sorted[low] + (position - (double)low) * (sorted[low + 1] - sorted[low]);
+}
+
+double forecast_quantile_of(double *values, size_t count, double q) {
+    double position = q * (double)(count + 1) - 1;
+    if (position >= 0 && position < (double)(count - 1)) {
+        size_t low = (size_t)position;
+        place(values, count, low);
+        place(values + low + 1, count - low - 1, 0);
+    } else {
+        forecast_sort(values, count);
+    }
+    return forecast_quantile(values, count, q);
 }

@@ -1,5 +1,13 @@
 /*
- * Which season a history has, if any: the autocorrelation of the detrended series at the lag of a day and of a week.
+ * Which seasons a history has, if any. Nothing is assumed: a day and a week are looked at first, since they are likely,
+ * and then every other length from an hour to a week, in what day and week leave unexplained. As in AutoPeriod
+ * (Vlachos, Yu & Castelli 2005) a cheap look proposes and the autocorrelation confirms; the cheap look is not the
+ * periodogram but the autocorrelation of ever coarser means, each without what is slower than it can see, so that
+ * neither a drift nor a slow cycle hides a quick one, and lengths need not be fractions of the history.
+ *
+ * What confirms is what tells a cycle from noise that wanders: without the mean over one length around each moment, the
+ * series must look like itself one, two and three lengths before (cf. SAZED, Toller, Santos & Kern 2019, who take the
+ * agreement of several looks for a season). A multiple of a cycle passes too; the shortest that is as good counts.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -7,51 +15,293 @@
 
 #include "forecast/forecast_internal.h"
 
-#define SEASON_CORRELATION_MIN 0.2
-#define WEEK_MARGIN 0.05 /* A week costs seven times the memory of a day: it must be worth it. */
+#define CORRELATION_MIN 0.2 /* Of a day and a week. */
+#define KNOWN_DOUBT 0.4     /* With few of them it must be more, by this over the number of comparisons. */
+#define WEEK_MARGIN 0.05    /* A week costs seven times the memory of a day: it must be worth it. */
+#define CYCLES_MIN 6        /* Of a length that nobody expects: fewer are found in anything that wanders. */
+#define CYCLE_MIN 0.25      /* The same of its correlation, with many cycles; */
+#define CYCLE_DOUBT 1.0     /* with fewer it must be stronger, by this over the root of their number. */
+#define FUNDAMENTAL 0.75    /* A cycle's correlation, as a share of that of its multiple; */
+#define SHAPE 0.9           /* and of that of a day and a week, of which it may be but a part. */
+#define NEAR 0.03           /* A cycle that differs by this share from a day or a week is one. */
+#define LAG_FIRST 12        /* In means of a level: from here to the last ones the next level takes over. */
+#define LEVEL_RATIO 4
+#define LAG_LAST (LEVEL_RATIO * LAG_FIRST)
+#define PROMINENCE_MIN 0.15 /* Of a hill above the deepest valley before it. */
+#define SMOOTH_PARTS 8      /* Of a length: what is quicker is smoothed away. */
+#define REPEATS 4           /* By so many a length is told from the ones beside it. */
+#define CLIP 4.0            /* In mean absolute deviations: a spike is no cycle. */
+#define HISTORY_WEEKS 4
+#define HISTORY_MIN 2048
 
-/* Takes the least-squares line off. */
-static void detrend(const struct forecast_data *data, double *to) {
-    double n = 0, sum_t = 0, sum_y = 0, sum_tt = 0, sum_ty = 0;
-    double middle = (double)data->count / 2;
-    for (size_t i = 0; i < data->count; i++) {
-        if (isnan(data->y[i]))
+/* The series of which seasons are taken off one after another. */
+struct rest {
+    double *y;   /* NaN: a gap. */
+    double *sum; /* As forecast_data's. */
+    uint32_t *used;
+    double *z; /* Without what is slower than the length that is looked at. */
+    size_t count;
+};
+
+static void sums_renew(struct rest *rest) {
+    for (size_t i = 0; i < rest->count; i++) {
+        bool is_gap = isnan(rest->y[i]);
+        rest->sum[i + 1] = rest->sum[i] + (is_gap ? 0 : rest->y[i]);
+        rest->used[i + 1] = rest->used[i] + (is_gap ? 0u : 1u);
+    }
+}
+
+static double rest_mean(const struct rest *rest, size_t from, size_t to) {
+    to = to < rest->count ? to : rest->count;
+    uint32_t used = rest->used[to] - rest->used[from];
+    return used ? (rest->sum[to] - rest->sum[from]) / (double)used : NAN;
+}
+
+static double rest_around(const struct rest *rest, size_t i, size_t length) {
+    size_t half = length / 2;
+    return rest_mean(rest, i > half ? i - half : 0, i + half + 1);
+}
+
+static size_t week_steps(const struct forecast_data *data) {
+    return (size_t)(7 * 24 * FORECAST_HOUR_MS / data->step_ms);
+}
+
+/* Without the straight line, and with spikes cut. */
+static struct rest rest_make(const struct forecast_data *data, struct arena *scratch) {
+    size_t week = week_steps(data);
+    size_t most = HISTORY_WEEKS * week > HISTORY_MIN ? HISTORY_WEEKS * week : HISTORY_MIN;
+    size_t from = data->count > most ? data->count - most : 0;
+    struct rest rest = {.count = data->count - from};
+    rest.y = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
+    rest.sum = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
+    rest.used = arena_alloc_array(scratch, rest.count + 1, sizeof(uint32_t));
+    rest.z = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
+    double n = 0, sum_t = 0, sum_y = 0, sum_tt = 0, sum_ty = 0, middle = (double)rest.count / 2;
+    for (size_t i = 0; i < rest.count; i++) {
+        double y = data->y[from + i], t = (double)i - middle;
+        if (isnan(y))
             continue;
-        double t = (double)i - middle;
         n++;
         sum_t += t;
-        sum_y += data->y[i];
+        sum_y += y;
         sum_tt += t * t;
-        sum_ty += t * data->y[i];
+        sum_ty += t * y;
     }
     double divisor = n * sum_tt - sum_t * sum_t;
     double slope = divisor > 0 ? (n * sum_ty - sum_t * sum_y) / divisor : 0;
-    double level = n > 0 ? (sum_y - slope * sum_t) / n : 0;
-    for (size_t i = 0; i < data->count; i++)
-        to[i] = data->y[i] - level - slope * ((double)i - middle);
+    double level = n > 0 ? (sum_y - slope * sum_t) / n : 0, deviation = 0;
+    for (size_t i = 0; i < rest.count; i++) {
+        rest.y[i] = data->y[from + i] - level - slope * ((double)i - middle);
+        deviation += isnan(rest.y[i]) ? 0 : fabs(rest.y[i]);
+    }
+    double limit = n > 0 ? CLIP * deviation / n : 0;
+    for (size_t i = 0; i < rest.count; i++)
+        if (!isnan(rest.y[i]))
+            rest.y[i] = fmax(-limit, fmin(limit, rest.y[i]));
+    sums_renew(&rest);
+    return rest;
 }
 
-/* Over the pairs that are both there. */
-static double correlation(const double *y, size_t count, size_t lag) {
+/* Of `values`, one for each slot, over the pairs that are both there. */
+static double correlation(const struct rest *rest, const double *values, size_t lag) {
     double cross = 0, left = 0, right = 0;
-    for (size_t i = lag; i < count; i++) {
-        if (isnan(y[i]) || isnan(y[i - lag]))
+    for (size_t i = lag; i < rest->count; i++) {
+        if (isnan(rest->y[i]) || isnan(rest->y[i - lag]))
             continue;
-        cross += y[i] * y[i - lag];
-        left += y[i] * y[i];
-        right += y[i - lag] * y[i - lag];
+        cross += values[i] * values[i - lag];
+        left += values[i] * values[i];
+        right += values[i - lag] * values[i - lag];
     }
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
 
-size_t forecast_season(const struct forecast_data *data, struct arena *scratch) {
-    if (!data->day && !data->week)
+static double square_sum(const double *y, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += y[i] * y[i];
+    return sum;
+}
+
+/* The same where gaps are 0, of `square` all in all: too small by the share of the gaps, and several times as fast. The
+ * sum is in four parts, since the compiler must not. */
+static double correlation_rough(const double *y, size_t count, size_t lag, double square) {
+    double cross[4] = {0};
+    size_t i = lag;
+    for (; i + 4 <= count; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            cross[k] += y[i + k] * y[i + k - lag];
+    double sum = cross[0] + cross[1] + cross[2] + cross[3];
+    return square > 0 ? sum / square * (double)count / (double)(count - lag) : 0;
+}
+
+/* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. */
+static void band_pass(struct rest *rest, size_t length) {
+    for (size_t i = 0; i < rest->count; i++)
+        rest->z[i] = isnan(rest->y[i]) ? 0 : rest_around(rest, i, length / SMOOTH_PARTS) - rest_around(rest, i, length);
+}
+
+/* How sure a length is a season of what is in z: the least of the correlations with one, two and three lengths before.
+ */
+static double agreement(const struct rest *rest, size_t length) {
+    double least = 1;
+    for (size_t k = 1; k <= 3 && (k + 1) * length <= rest->count && least > CORRELATION_MIN; k++)
+        least = fmin(least, correlation(rest, rest->z, k * length));
+    return least;
+}
+
+/* Takes the mean season off. */
+static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
+    double *sum = arena_alloc_array(scratch, length, sizeof(*sum));
+    uint32_t *used = arena_alloc_array(scratch, length, sizeof(*used));
+    for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0) {
+        double z = rest->y[i] - rest_around(rest, i, length);
+        sum[phase] += isnan(z) ? 0 : z;
+        used[phase] += isnan(z) ? 0u : 1u;
+    }
+    for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0)
+        rest->y[i] -= used[phase] ? sum[phase] / (double)used[phase] : 0;
+    sums_renew(rest);
+}
+
+/* The first of the most prominent hills of the autocorrelation of means over `width` steps, in steps; 0: none. */
+static size_t level_look(const struct rest *rest, size_t width, size_t first, size_t longest, double *means) {
+    size_t count = rest->count / width, last = longest / width < LAG_LAST ? longest / width : LAG_LAST;
+    for (size_t i = 0; i < count; i++) {
+        double mean = rest_mean(rest, i * width, (i + 1) * width);
+        means[i] = isnan(mean) ? 0 : mean - rest_around(rest, i * width + width / 2, (LAG_LAST + LAG_FIRST) * width);
+    }
+    double square = square_sum(means, count), r[LAG_LAST + 2] = {0}, hills[LAG_LAST + 1] = {0}, valley = 1,
+           highest = PROMINENCE_MIN;
+    size_t from = first > 1 ? first - 1 : 1;
+    for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last + 1; lag++)
+        r[lag] = lag < count ? correlation_rough(means, count, lag, square) : 0;
+    for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last; lag++) {
+        if (lag >= first && lag > 1 && r[lag] >= r[lag - 1] && r[lag] >= r[lag + 1])
+            hills[lag] = r[lag] - valley;
+        highest = fmax(highest, hills[lag]);
+        valley = fmin(valley, r[lag]);
+    }
+    for (size_t lag = first; lag <= last; lag++)
+        if (hills[lag] >= FUNDAMENTAL * highest)
+            return lag * width;
+    return 0;
+}
+
+/* The best of the lengths from `low`, `stride` apart; by how they agree over `lengths` of them. */
+static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t stride, size_t lengths) {
+    bool has_gaps =
+        rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
+    size_t best = low;
+    double highest = -INFINITY, square = has_gaps ? 0 : square_sum(rest->z, rest->count);
+    for (size_t length = low; length <= high; length += stride) {
+        double sum = 0;
+        for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
+            sum += has_gaps ? correlation(rest, rest->z, lag) : correlation_rough(rest->z, rest->count, lag, square);
+        if (sum > highest) {
+            highest = sum;
+            best = length;
+        }
+    }
+    return best;
+}
+
+/* To the step, by what is in z, from what is known to within `width`. */
+static size_t refine(const struct rest *rest, size_t length, size_t width) {
+    for (size_t stride = (width + LEVEL_RATIO - 1) / LEVEL_RATIO;; stride = (stride + LEVEL_RATIO - 1) / LEVEL_RATIO) {
+        size_t reach = LEVEL_RATIO * stride;
+        length = best_of(rest, length > reach + 1 ? length - reach : 2, length + reach, stride, 1);
+        if (stride == 1)
+            return best_of(rest, length > 3 ? length - 1 : 2, length + 1, 1, REPEATS);
+    }
+}
+
+/* How sure by z a length is a cycle of its own; 0: it is none. Fewer cycles must agree better, and a part of the day's
+ * or the week's shape is not a cycle: that comes again after a day, but not so well after its own length. */
+static double cycle_agreement(const struct forecast_data *data, const struct rest *rest, size_t length) {
+    double found = agreement(rest, length);
+    if (found < CYCLE_MIN + CYCLE_DOUBT / sqrt((double)rest->count / (double)length))
         return 0;
-    double *y = arena_alloc_array(scratch, data->count, sizeof(*y));
-    detrend(data, y);
-    double day = data->day ? correlation(y, data->count, data->day) : 0;
-    double week = data->week ? correlation(y, data->count, data->week) : 0;
-    if (week > SEASON_CORRELATION_MIN && week > day + (data->day ? WEEK_MARGIN : 0))
-        return data->week;
-    return day > SEASON_CORRELATION_MIN ? data->day : 0;
+    const size_t known[2] = {data->day, data->week};
+    for (size_t k = 0; k < 2; k++)
+        if (known[k] > length && found < SHAPE * correlation(rest, rest->z, known[k]))
+            return 0;
+    return found;
+}
+
+/* A day, or days: no cycle of its own. */
+static bool is_multiple(size_t length, size_t season) {
+    if (!length || !season)
+        return false;
+    double times = round((double)length / (double)season);
+    return times >= 1 && fabs((double)length - times * (double)season) <= NEAR * times * (double)season;
+}
+
+/* The shortest length that comes again as well as any. */
+static size_t cycle_find(const struct forecast_data *data, struct rest *rest, struct arena *scratch) {
+    size_t hour = forecast_hour(data), shortest = hour > 2 ? hour : 2, best = 0;
+    size_t width = hour > LAG_FIRST ? hour / LAG_FIRST : 1, longest = week_steps(data);
+    if (longest > rest->count / CYCLES_MIN)
+        longest = rest->count / CYCLES_MIN;
+    double *means = arena_alloc_array(scratch, rest->count / width + 1, sizeof(*means)), highest = 0;
+    for (size_t first = (shortest + width - 1) / width; first * width <= longest; width *= LEVEL_RATIO) {
+        size_t length = level_look(rest, width, first, longest, means);
+        first = LAG_FIRST;
+        if (!length)
+            continue;
+        band_pass(rest, length);
+        length = refine(rest, length, width);
+        double found = length < shortest || length > longest ? 0 : cycle_agreement(data, rest, length);
+        if (FUNDAMENTAL * found > highest) { /* What is longer may be a multiple, and smoother. */
+            best = length;
+            highest = found;
+        }
+    }
+    for (size_t parts = best / shortest; parts > 1; parts--) {
+        if (best % parts)
+            continue;
+        band_pass(rest, best / parts);
+        if (cycle_agreement(data, rest, best / parts) >= FUNDAMENTAL * highest)
+            return best / parts;
+    }
+    return best;
+}
+
+/* 0: it does not show. A slower wave looks like itself after a day too, but more so after a shorter time. */
+static double known_correlation(struct rest *rest, size_t season) {
+    double all = season ? correlation(rest, rest->y, season) : 0;
+    if (all <= CORRELATION_MIN)
+        return 0;
+    band_pass(rest, season);
+    double r = correlation(rest, rest->z, season);
+    bool is_hill = r > correlation(rest, rest->z, season - (season + 3) / 4) &&
+                   r > correlation(rest, rest->z, season + (season + 3) / 4);
+    double cycles = (double)rest->count / (double)season;
+    return is_hill && r > CORRELATION_MIN + KNOWN_DOUBT / fmax(1, cycles - 1) ? all : 0;
+}
+
+static struct forecast_seasons known_find(const struct forecast_data *data, struct rest *rest) {
+    double day = known_correlation(rest, data->day), week = known_correlation(rest, data->week);
+    return (struct forecast_seasons){.has_day = day > 0,
+                                     .has_week = week > 0 && week > day + (day > 0 ? WEEK_MARGIN : 0)};
+}
+
+struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch) {
+    struct rest rest = rest_make(data, scratch);
+    size_t cycle = cycle_find(data, &rest, scratch);
+    if (is_multiple(cycle, data->day) || is_multiple(cycle, data->week))
+        cycle = 0;
+    if (cycle)
+        season_remove(&rest, cycle, scratch);
+    struct forecast_seasons ret = known_find(data, &rest);
+    if (!cycle && (ret.has_day || ret.has_week)) { /* It may be hidden by them. */
+        if (ret.has_day)
+            season_remove(&rest, data->day, scratch);
+        if (ret.has_week)
+            season_remove(&rest, data->week, scratch);
+        cycle = cycle_find(data, &rest, scratch);
+        if (is_multiple(cycle, data->day) || is_multiple(cycle, data->week))
+            cycle = 0;
+    }
+    ret.cycle = cycle;
+    return ret;
 }

@@ -36,12 +36,12 @@ static double distance(const struct forecast_data *data, size_t t, size_t length
     return fabs(forecast_mean(data, t - length, t) - median);
 }
 
-double forecast_shift(const struct forecast_data *data, size_t season) {
+struct forecast_shift forecast_shift_learn(const struct forecast_data *data, size_t season) {
     size_t hour = forecast_hour(data);
     size_t length = HOURS * hour, stride = hour > 1 ? hour / 2 : 1;
     if (!season || data->count < 3 * season || data->count < 2 * season + length)
-        return 0;
-    double now = distance(data, data->count, length, season), largest = 0;
+        return (struct forecast_shift){0};
+    double largest = 0;
     size_t first = data->count > SPAN_SEASONS * season ? data->count - SPAN_SEASONS * season : 2 * season, seen = 0;
     for (size_t t = first > length + season ? first : length + season; t + season < data->count; t += stride) {
         double past = distance(data, t, length, season);
@@ -50,7 +50,12 @@ double forecast_shift(const struct forecast_data *data, size_t season) {
         largest = fmax(largest, past);
         seen++;
     }
-    if (isnan(now) || seen < SAMPLES_MIN || now <= 0)
+    return (struct forecast_shift){seen < SAMPLES_MIN ? 0 : season, largest};
+}
+
+double forecast_shift_now(const struct forecast_shift *shift, const struct forecast_data *data) {
+    double now = shift->season ? distance(data, data->count, HOURS * forecast_hour(data), shift->season) : 0;
+    if (isnan(now) || now <= 0)
         return 0;
-    return largest > 0 ? 1 / (1 + exp(-STEEPNESS * (now / largest - RATIO))) : 1;
+    return shift->largest > 0 ? 1 / (1 + exp(-STEEPNESS * (now / shift->largest - RATIO))) : 1;
 }

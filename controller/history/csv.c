@@ -62,7 +62,7 @@ static enum value_kind value_parse(const char *text, float *ret) {
     return isfinite(*ret) ? VALUE_NUMBER : VALUE_INFINITE;
 }
 
-static void row_add(struct history_csv *csv, int64_t time_ms, float value) {
+void history_csv_add(struct history_csv *csv, int64_t time_ms, float value) {
     if (csv->count == csv->capacity) {
         size_t capacity = csv->capacity ? csv->capacity * 2 : 1024;
         csv->times_ms = mem_grow(csv->times_ms, csv->capacity, capacity, sizeof(*csv->times_ms));
@@ -109,7 +109,7 @@ static enum err_class line_end(struct history_csv *csv, struct error *err) {
         return fault(csv, err, "the value is not a number; leave it empty if it is unknown");
     if (csv->count == HISTORY_CSV_ROWS_MAX)
         return fault(csv, err, "too many rows; cut the file to its newest part");
-    row_add(csv, time_ms, value);
+    history_csv_add(csv, time_ms, value);
     return ERR_NONE;
 }
 
@@ -256,7 +256,7 @@ struct history_series history_csv_grid(const struct history_csv *csv, size_t row
     ASSERT(row_count <= csv->count);
     struct arena scratch = {0};
     struct rows rows = rows_sort(csv, row_count, &scratch);
-    struct history_series series = {.step_ms = step_find(&rows, &scratch)};
+    struct history_series series = {.step_ms = csv->step_ms > 0 ? csv->step_ms : step_find(&rows, &scratch)};
     if (rows.count) {
         int64_t step = series.step_ms, last = rows.times_ms[rows.count - 1];
         /* Slots are counted back from the last row, so that rows that all stand off the grid alike stay one a slot. */

@@ -24,6 +24,7 @@ struct history_csv { /* Zeroed is empty. */
     size_t count, capacity;
     size_t value_count;  /* Rows that are not gaps. */
     size_t sorted_count; /* Leading rows with strictly ascending times. */
+    int64_t step_ms;     /* Of the grid, set by who knows it; 0: found from the rows. */
     /* private */
     char line[256];
     size_t line_size, line_number;
@@ -34,9 +35,11 @@ MUST_CHECK enum err_class history_csv_read(const char *path, struct history_csv 
 /* The same from memory, in any pieces. After an error only release. */
 MUST_CHECK enum err_class history_csv_feed(struct history_csv *csv, struct bytes chunk, struct error *err);
 MUST_CHECK enum err_class history_csv_finish(struct history_csv *csv, struct error *err);
+/* One row that is known by other means; value finite or NaN. */
+void history_csv_add(struct history_csv *csv, int64_t time_ms, float value);
 void history_csv_release(struct history_csv *csv);
 
-/* The first `rows` rows on a grid that is found from them alone; its last slot is the last row's. */
+/* The first `rows` rows on a grid that is found from them alone (but for step_ms); its last slot is the last row's. */
 struct history_series history_csv_grid(const struct history_csv *csv, size_t rows, struct arena *arena);
 
 #endif

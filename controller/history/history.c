@@ -22,6 +22,9 @@
 #define SERIES_MAX 100000
 #define SATURATION_PERCENT 99.5
 #define SERVING_AGE_STEPS 3 /* How long a serving count is taken to hold when the cloud skips samples. */
+#define KILL_RATIO 1.2      /* See history_add_kill. */
+#define KILL_MIB 100
+#define KILL_PEAK_MS INT64_C(86400000)
 #define TIME_MAX_MS (INT64_C(253402300800) * 1000) /* Year 10000. */
 
 struct history {
@@ -37,7 +40,8 @@ static enum err_class store_open(struct history *history, const char *url, struc
     if (!url)
         return ERR_NONE;
     if (!str_has_prefix(url, "sqlite:") || !url[strlen("sqlite:")])
-        return error_set(err, ERR_PERMANENT, "history \"%s\": only sqlite:PATH is supported", url);
+        return error_set(err, ERR_PERMANENT,
+                         "history \"%s\": only sqlite:PATH is supported; a Prometheus is named in a Provider", url);
     return history_store_open(url + strlen("sqlite:"), &history->store, err);
 }
 
@@ -72,7 +76,7 @@ void history_close(struct history *history) {
 /* ---- the records in memory ---- */
 
 static enum err_class record_save(struct history *history, struct history_record *record, struct error *err) {
-    if (!history->store || record->dirty_from >= record->dirty_to)
+    if (!history->store || !history_record_is_dirty(record))
         return ERR_NONE;
     enum err_class class = history_store_begin(history->store, err);
     if (!class)
@@ -114,6 +118,7 @@ static struct history_record *record_get(struct history *history, const char *ke
                 history->load_error = err;
         }
         record->dirty_from = record->dirty_to = 0;
+        record->raises_dirty = false;
         map_put(&history->records, key, record);
     }
     record->touched = ++history->clock;
@@ -137,17 +142,29 @@ static double serving_at(const struct cloud_series *series, int64_t time_ms, int
     return is_usable && isfinite(sample->value) && sample->value >= 0 ? sample->value : NAN;
 }
 
-/* Samples of one slot are averaged; any saturated one makes the slot a lower bound. */
+/* Of the samples of one slot the mean is taken, of memory the greatest (enum cloud_metric says why); any saturated one
+ * makes the slot a lower bound. */
 struct slot_sum {
     int64_t slot;
-    double sum;
+    double sum, greatest;
     size_t count;
     uint8_t flags;
 };
 
-static void slot_store(struct history *history, struct history_record *record, struct slot_sum *s) {
+/* NaN: a gap. */
+static float demand_at(const struct history_record *record, int64_t slot) {
+    bool is_inside = slot >= record->first && slot < record->first + (int64_t)record->count;
+    return is_inside ? record->demand[slot - record->first] : NAN;
+}
+
+/* Of a reading of the present that was higher nobody else knows: a later one of the same slot does not take it back. */
+static void slot_store(struct history *history, struct history_record *record, const struct cloud_series *series,
+                       bool is_memory, struct slot_sum *s) {
+    double value = is_memory ? s->greatest : s->sum / (double)s->count;
+    if (s->count && is_memory && series->is_present)
+        value = fmax(value, (double)demand_at(record, s->slot));
     if (s->count)
-        history_record_set(record, s->slot, (float)(s->sum / (double)s->count), s->flags, history->slots_max);
+        history_record_set(record, s->slot, (float)value, s->flags, history->slots_max);
     *s = (struct slot_sum){0};
 }
 
@@ -159,7 +176,8 @@ static bool sample_usable(const struct cloud_sample *sample, int64_t now_ms) {
 void history_add(struct history *history, const char *key, const struct cloud_series *series,
                  int64_t capacity_per_machine, int64_t assumed_serving, int64_t now_ms, size_t *ret_dropped) {
     struct history_record *record = record_get(history, key);
-    double capacity = (double)capacity_per_machine / (str_has_suffix(key, "/memory") ? 1 : 1000) / 100;
+    bool is_memory = str_has_suffix(key, "/memory");
+    double capacity = (double)capacity_per_machine / (is_memory ? 1 : 1000) / 100;
     int64_t age_ms = SERVING_AGE_STEPS * history->step_ms;
     struct slot_sum current = {0};
     size_t dropped = 0, cursor = 0;
@@ -182,17 +200,57 @@ void history_add(struct history *history, const char *key, const struct cloud_se
             continue;
         }
         if (current.count && current.slot != slot)
-            slot_store(history, record, &current);
+            slot_store(history, record, series, is_memory, &current);
         current.slot = slot;
         current.sum += demand;
+        current.greatest = fmax(current.greatest, demand);
         current.count++;
         current.flags |= flags | (sample->value >= SATURATION_PERCENT ? HISTORY_SATURATED : 0);
     }
-    slot_store(history, record, &current);
+    slot_store(history, record, series, is_memory, &current);
     *ret_dropped = dropped;
 }
 
+/* ---- kills ---- */
+
+static double peak_before(const struct history *history, const struct history_record *record, int64_t time_ms) {
+    double peak = 0;
+    int64_t last = time_ms / history->step_ms;
+    for (int64_t slot = (time_ms - KILL_PEAK_MS) / history->step_ms; slot <= last; slot++)
+        peak = fmax(peak, (double)demand_at(record, slot)); /* A gap is NaN, and no peak. */
+    return peak;
+}
+
+bool history_add_kill(struct history *history, const char *key, int64_t time_ms, int64_t memory_mib, int64_t machines,
+                      int64_t now_ms, struct history_raise *ret) {
+    struct history_record *record = record_get(history, key);
+    double pods = machines > 0 ? (double)machines : 1;
+    double used = fmax((double)memory_mib * pods, peak_before(history, record, time_ms));
+    /* A node's clock may be a little ahead of ours. */
+    struct history_raise raise = {time_ms < now_ms ? time_ms : now_ms, fmax(used * KILL_RATIO, used + KILL_MIB * pods)};
+    if (!(used > 0) || raise.time_ms <= now_ms - history->keep_ms || !history_record_raise(record, &raise))
+        return false;
+    *ret = raise;
+    return true;
+}
+
+void history_restore_raise(struct history *history, const char *key, const struct history_raise *raise,
+                           int64_t now_ms) {
+    if (raise->time_ms > now_ms - history->keep_ms && raise->time_ms <= now_ms && isfinite(raise->demand))
+        (void)history_record_raise(record_get(history, key), raise);
+}
+
 /* ---- reading ---- */
+
+static void view_raises(const struct history_record *record, int64_t from_ms, struct arena *arena,
+                        struct history_series *view) {
+    size_t first = 0;
+    while (first < record->raise_count && record->raises[first].time_ms < from_ms)
+        first++;
+    view->raise_count = record->raise_count - first;
+    if (view->raise_count > 0)
+        view->raises = arena_memdup(arena, record->raises + first, view->raise_count * sizeof(*view->raises));
+}
 
 struct history_series history_view(struct history *history, const char *key, int64_t now_ms, int64_t length_ms,
                                    struct arena *arena) {
@@ -204,6 +262,7 @@ struct history_series history_view(struct history *history, const char *key, int
         from = record->first;
     struct history_series view = {.start_ms = from * history->step_ms, .step_ms = history->step_ms};
     int64_t have = record->first + (int64_t)record->count;
+    view_raises(record, now_ms - length, arena, &view);
     if (record->count == 0 || from >= end || from >= have)
         return view;
     view.count = (size_t)(end - from);
@@ -242,7 +301,7 @@ static bool has_dirty(const struct history *history) {
     struct map_entry *entry;
     for (size_t i = 0; (entry = map_next(&history->records, &i));) {
         const struct history_record *record = entry->value;
-        if (record->dirty_from < record->dirty_to)
+        if (history_record_is_dirty(record))
             return true;
     }
     return false;
@@ -263,7 +322,7 @@ enum err_class history_flush(struct history *history, struct error *err) {
     struct map_entry *entry;
     for (size_t i = 0; !class && (entry = map_next(&history->records, &i));) {
         const struct history_record *record = entry->value;
-        if (record->dirty_from < record->dirty_to)
+        if (history_record_is_dirty(record))
             class = history_store_save(history->store, record, history->step_ms, err);
     }
     if (!class)
@@ -273,6 +332,7 @@ enum err_class history_flush(struct history *history, struct error *err) {
     for (size_t i = 0; (entry = map_next(&history->records, &i));) {
         struct history_record *record = entry->value;
         record->dirty_from = record->dirty_to = 0;
+        record->raises_dirty = false;
     }
     return load_error_take(history, err);
 }

@@ -20,10 +20,16 @@ struct history_record {
     uint8_t *flags;
     int64_t dirty_from, dirty_to; /* Slots not yet on disk; empty when from >= to. */
     uint64_t touched;             /* Of the clock of use. */
+    struct history_raise *raises; /* As in history_series; HISTORY_RAISES_MAX of them. NULL: none, as mostly. */
+    size_t raise_count;
+    bool raises_dirty; /* Not yet on disk. */
 };
 
 /* Writes one slot, growing at either end and dropping what is older than slots_max before the newest. */
 void history_record_set(struct history_record *record, int64_t slot, float demand, uint8_t flags, size_t slots_max);
+/* False: it is not later than the last one. */
+bool history_record_raise(struct history_record *record, const struct history_raise *raise);
+bool history_record_is_dirty(const struct history_record *record);
 void history_record_free(struct history_record *record);
 
 struct history_store;
@@ -35,7 +41,7 @@ MUST_CHECK enum err_class history_store_load(struct history_store *store, struct
                                              int64_t step_ms, int64_t from_ms, size_t slots_max, struct error *err);
 /* begin, any number of saves, commit: one transaction. After an error the transaction is rolled back. */
 MUST_CHECK enum err_class history_store_begin(struct history_store *store, struct error *err);
-/* Writes the dirty slots and deletes what is older than the first slot. */
+/* Writes the dirty slots and raises, and deletes what is older than the first slot. */
 MUST_CHECK enum err_class history_store_save(struct history_store *store, const struct history_record *record,
                                              int64_t step_ms, struct error *err);
 MUST_CHECK enum err_class history_store_commit(struct history_store *store, struct error *err);

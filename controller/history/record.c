@@ -88,11 +88,32 @@ void history_record_set(struct history_record *record, int64_t slot, float deman
         record->dirty_to = slot + 1;
 }
 
+bool history_record_raise(struct history_record *record, const struct history_raise *raise) {
+    size_t count = record->raise_count;
+    if (count > 0 && raise->time_ms <= record->raises[count - 1].time_ms)
+        return false;
+    while (count > 0 && record->raises[count - 1].demand <= raise->demand)
+        count--; /* The later one holds longer. */
+    if (count == HISTORY_RAISES_MAX)
+        count--; /* The least of those before gives way: the greater ones hold as long as it would have. */
+    if (!record->raises)
+        record->raises = mem_alloc_array(HISTORY_RAISES_MAX, sizeof(*record->raises));
+    record->raises[count] = *raise;
+    record->raise_count = count + 1;
+    record->raises_dirty = true;
+    return true;
+}
+
+bool history_record_is_dirty(const struct history_record *record) {
+    return record->dirty_from < record->dirty_to || record->raises_dirty;
+}
+
 void history_record_free(struct history_record *record) {
     if (!record)
         return;
     mem_free(record->key);
     mem_free(record->demand);
     mem_free(record->flags);
+    mem_free(record->raises);
     mem_free(record);
 }

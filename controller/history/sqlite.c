@@ -1,7 +1,8 @@
 /*
  * The SQLite back end of demand history: one file, write-ahead log, one row a slot.
  *
- *     series(id, key)                     demand(series, time_ms, value, flags)   user_version: the schema's
+ *     series(id, key)     demand(series, time_ms, value, flags)     raises(series, time_ms, value)
+ *     user_version: the schema's
  *
  * A damaged file is not repaired: history can be filled again from the cloud, so the message says to move it away.
  *
@@ -15,30 +16,53 @@
 #include "base/mem.h"
 #include "history/history_internal.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x5452494d /* "TRIM" */
 #define BUSY_TIMEOUT_MS 2000
 
-enum statement { SELECT_ID, INSERT_KEY, SELECT_ROWS, UPSERT, DELETE_OLD, DELETE_ROWS, DELETE_KEY, STATEMENT_COUNT };
+enum statement {
+    SELECT_ID,
+    INSERT_KEY,
+    SELECT_ROWS,
+    SELECT_RAISES,
+    UPSERT,
+    INSERT_RAISE,
+    DELETE_OLD,
+    DELETE_ROWS,
+    DELETE_RAISES,
+    DELETE_KEY,
+    STATEMENT_COUNT
+};
 
 static const char *const statement_text[STATEMENT_COUNT] = {
     [SELECT_ID] = "SELECT id FROM series WHERE key = ?1",
     [INSERT_KEY] = "INSERT INTO series(key) VALUES(?1)",
     [SELECT_ROWS] = "SELECT time_ms, value, flags FROM demand WHERE series = ?1 AND time_ms >= ?2 ORDER BY time_ms",
+    [SELECT_RAISES] = "SELECT time_ms, value FROM raises WHERE series = ?1 ORDER BY time_ms",
     [UPSERT] = "INSERT INTO demand(series, time_ms, value, flags) VALUES(?1, ?2, ?3, ?4) "
                "ON CONFLICT(series, time_ms) DO UPDATE SET value = excluded.value, flags = excluded.flags",
+    [INSERT_RAISE] = "INSERT INTO raises(series, time_ms, value) VALUES(?1, ?2, ?3)",
     [DELETE_OLD] = "DELETE FROM demand WHERE series = ?1 AND time_ms < ?2",
     [DELETE_ROWS] = "DELETE FROM demand WHERE series = ?1",
+    [DELETE_RAISES] = "DELETE FROM raises WHERE series = ?1",
     [DELETE_KEY] = "DELETE FROM series WHERE id = ?1",
 };
+
+#define RAISES_TABLE                                                                                                   \
+    "CREATE TABLE raises(series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL,"                      \
+    " PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;"
+
+/* A file of the first version gets what it lacks. */
+static const char from_first[] = "BEGIN IMMEDIATE;" RAISES_TABLE "PRAGMA user_version = 2;"
+                                 "COMMIT;";
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
     "CREATE TABLE series(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE demand(series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL,"
-    " flags INTEGER NOT NULL, PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;"
+    " flags INTEGER NOT NULL, PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;" RAISES_TABLE
     "PRAGMA application_id = 1414678861;"
-    "PRAGMA user_version = 1;"
+    "PRAGMA user_version = 2;"
     "COMMIT;";
 
 struct history_store {
@@ -130,12 +154,13 @@ static enum err_class migrate(struct history_store *store, struct error *err) {
     if (application != APPLICATION_ID)
         return error_set(err, ERR_PERMANENT, "history file %s is a database of another program; give another path",
                          store->path);
-    if (version != SCHEMA_VERSION)
+    if (version != 1 && version != SCHEMA_VERSION)
         return error_set(err, ERR_PERMANENT,
                          "history file %s has schema %lld, this version reads %d; use the version that wrote it, or "
                          "move the file away",
                          store->path, (long long)version, SCHEMA_VERSION);
-    return check_whole(store, err);
+    class = check_whole(store, err);
+    return !class && version == 1 ? execute(store, from_first, "cannot bring up to date", err) : class;
 }
 
 static enum err_class prepare_all(struct history_store *store, struct error *err) {
@@ -195,6 +220,20 @@ static enum err_class series_id(struct history_store *store, const char *key, in
     return code == SQLITE_ROW || code == SQLITE_DONE ? ERR_NONE : store_fault(store, "cannot read", err);
 }
 
+static enum err_class load_raises(struct history_store *store, struct history_record *record, int64_t id,
+                                  struct error *err) {
+    sqlite3_stmt *statement = store->statements[SELECT_RAISES];
+    sqlite3_bind_int64(statement, 1, id);
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        const struct history_raise raise = {sqlite3_column_int64(statement, 0), sqlite3_column_double(statement, 1)};
+        if (raise.time_ms >= 0 && isfinite(raise.demand))
+            (void)history_record_raise(record, &raise);
+    }
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE ? ERR_NONE : store_fault(store, "cannot read", err);
+}
+
 enum err_class history_store_load(struct history_store *store, struct history_record *record, int64_t step_ms,
                                   int64_t from_ms, size_t slots_max, struct error *err) {
     int64_t id = 0;
@@ -212,7 +251,7 @@ enum err_class history_store_load(struct history_store *store, struct history_re
             history_record_set(record, time_ms / step_ms, value, (uint8_t)sqlite3_column_int(statement, 2), slots_max);
     }
     sqlite3_reset(statement);
-    return code == SQLITE_DONE ? ERR_NONE : store_fault(store, "cannot read", err);
+    return code == SQLITE_DONE ? load_raises(store, record, id, err) : store_fault(store, "cannot read", err);
 }
 
 static enum err_class roll_back(struct history_store *store, enum err_class class) {
@@ -241,6 +280,22 @@ static enum err_class id_for_writing(struct history_store *store, const char *ke
     return ERR_NONE;
 }
 
+/* All of them anew: they are few, and one that a later one reaches is gone. */
+static bool save_raises(struct history_store *store, const struct history_record *record, int64_t id) {
+    sqlite3_stmt *insert = store->statements[INSERT_RAISE];
+    sqlite3_bind_int64(store->statements[DELETE_RAISES], 1, id);
+    if (!run(store->statements[DELETE_RAISES]))
+        return false;
+    for (size_t i = 0; i < record->raise_count; i++) {
+        sqlite3_bind_int64(insert, 1, id);
+        sqlite3_bind_int64(insert, 2, record->raises[i].time_ms);
+        sqlite3_bind_double(insert, 3, record->raises[i].demand);
+        if (!run(insert))
+            return false;
+    }
+    return true;
+}
+
 enum err_class history_store_save(struct history_store *store, const struct history_record *record, int64_t step_ms,
                                   struct error *err) {
     int64_t id = 0;
@@ -261,6 +316,8 @@ enum err_class history_store_save(struct history_store *store, const struct hist
         if (!run(upsert))
             return roll_back(store, store_fault(store, "cannot write", err));
     }
+    if (record->raises_dirty && !save_raises(store, record, id))
+        return roll_back(store, store_fault(store, "cannot write", err));
     sqlite3_stmt *old = store->statements[DELETE_OLD];
     sqlite3_bind_int64(old, 1, id);
     sqlite3_bind_int64(old, 2, record->first * step_ms);
@@ -278,8 +335,10 @@ enum err_class history_store_forget(struct history_store *store, const char *key
     if (class)
         return class;
     sqlite3_bind_int64(store->statements[DELETE_ROWS], 1, id);
+    sqlite3_bind_int64(store->statements[DELETE_RAISES], 1, id);
     sqlite3_bind_int64(store->statements[DELETE_KEY], 1, id);
-    if (!run(store->statements[DELETE_ROWS]) || !run(store->statements[DELETE_KEY]))
+    if (!run(store->statements[DELETE_ROWS]) || !run(store->statements[DELETE_RAISES]) ||
+        !run(store->statements[DELETE_KEY]))
         return roll_back(store, store_fault(store, "cannot delete", err));
     return history_store_commit(store, err);
 }

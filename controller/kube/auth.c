@@ -16,11 +16,11 @@
 #include <sys/stat.h>
 
 #include "base/arena.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "kube/auth_internal.h"
-#include "kube/config_internal.h"
 
 #define PLUGIN_TIMEOUT_MS 60000
 #define FILE_AGE_MAX_NS (60 * NS_PER_S)
@@ -189,11 +189,11 @@ static bool file_changed(const struct kube_auth *auth, const struct stat *now) {
 
 static enum err_class read_token(const char *path, char **ret, struct error *err) {
     struct buf text = {0};
-    enum err_class class = kube_file_read(path, &text, err);
+    enum err_class class = file_read_into(path, &text, err);
     if (class == ERR_NONE) {
         while (text.size > 0 && strchr(" \r\n\t", text.data[text.size - 1]))
             text.data[--text.size] = '\0';
-        if (strlen(buf_text(&text)) != text.size || !kube_token_is_valid(buf_text(&text)))
+        if (strlen(buf_text(&text)) != text.size || !str_is_visible(buf_text(&text)))
             class = error_set(err, ERR_PERMISSION, "%s: not a token", path);
         else
             *ret = mem_strdup(buf_text(&text));

@@ -17,7 +17,6 @@
 #include "base/str.h"
 #include "base/timefmt.h"
 #include "kube/auth_internal.h"
-#include "kube/config_internal.h"
 
 #define GRACE_MS 2000     /* For the end of the output after the plugin's own end: a child may hold the pipe. */
 #define COMPLAINT_MAX 120 /* Of standard error, in our message. */
@@ -68,7 +67,7 @@ static enum err_class parse_status(const struct json *status, struct kube_creden
         return error_set(err, ERR_PERMANENT, "its reply has no status");
     if (!cert != !key || (cert && (!strstr(cert, "-----BEGIN ") || !strstr(key, "-----BEGIN "))))
         return error_set(err, ERR_PERMANENT, "clientCertificateData and clientKeyData must both be PEM");
-    if (token && !kube_token_is_valid(token))
+    if (token && !str_is_visible(token))
         return error_set(err, ERR_PERMANENT, "its token is empty or contains what no header can carry");
     if (!token && !cert)
         return error_set(err, ERR_PERMANENT, "its reply has neither a token nor a client certificate");

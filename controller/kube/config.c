@@ -10,17 +10,16 @@
  */
 #include "kube/config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
 #include "base/base64.h"
+#include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "kube/config_internal.h"
 
 #define FILES_MAX 32
 #define DEPTH_MAX 64
@@ -63,38 +62,6 @@ static void fail(struct loader *l, struct place at, const char *format, ...) {
         l->class = error_set(l->err, ERR_PERMANENT, "kubeconfig%s%s: %s", at.source ? " " : "",
                              at.source ? at.source->origin : "", buf_text(&text));
     buf_release(&text);
-}
-
-/* ---- Files ---- */
-
-enum err_class kube_file_read(const char *path, struct buf *out, struct error *err) {
-    FILE *file = fopen(path, "re");
-    if (!file) {
-        bool is_missing = errno == ENOENT || errno == ENOTDIR;
-        error_set(err, ERR_PERMANENT, "%s: %s", path, strerror(errno));
-        str_copy(err->code, sizeof(err->code), is_missing ? "NotFound" : "");
-        return err->class;
-    }
-    setvbuf(file, NULL, _IONBF, 0); /* No copy of a secret stays behind in stdio's buffer. */
-    size_t size_before = out->size;
-    buf_reserve(out, KUBE_CONFIG_SIZE_MAX + 1);
-    size_t size = fread(out->data + size_before, 1, KUBE_CONFIG_SIZE_MAX + 1, file);
-    enum err_class class = ERR_NONE;
-    if (ferror(file))
-        class = error_set(err, ERR_PERMANENT, "%s: %s", path, strerror(errno));
-    else if (size > KUBE_CONFIG_SIZE_MAX)
-        class = error_set(err, ERR_PERMANENT, "%s: larger than 1 MiB", path);
-    (void)fclose(file);
-    out->size += class == ERR_NONE ? size : 0;
-    out->data[out->size] = '\0';
-    return class;
-}
-
-bool kube_token_is_valid(const char *token) {
-    for (const char *c = token; *c; c++)
-        if (*c <= ' ' || *c > '~')
-            return false;
-    return *token != '\0';
 }
 
 /* ---- A document ---- */
@@ -306,7 +273,7 @@ static const char *get_pem(struct loader *l, struct place object, const char *ke
     } else {
         struct error err;
         const char *path = get_path(l, object, key);
-        if (path && kube_file_read(path, &buf, &err) != ERR_NONE)
+        if (path && file_read_into(path, &buf, &err) != ERR_NONE)
             fail(l, get(l, object, key), "%s: %s", key, err.message);
         else if (path)
             pem = checked_pem(l, get(l, object, key), &buf, path);
@@ -337,7 +304,7 @@ static const char *get_server(struct loader *l, struct place cluster) {
         fail(l, at, "server must begin with https://");
     else if (is_plain && !is_loopback(server + strlen("http://")))
         fail(l, at, "server: plain http is taken for loopback only; use https");
-    else if (strpbrk(server, "?#@") || !kube_token_is_valid(server))
+    else if (strpbrk(server, "?#@") || !str_is_visible(server))
         fail(l, at, "server must be an address without user, query or blanks");
     size_t size = strlen(server);
     while (size > 0 && server[size - 1] == '/')
@@ -412,9 +379,9 @@ static void read_impersonation(struct loader *l, struct place user, struct kube_
     if (get_text(l, user, "as-uid") || get(l, user, "as-user-extra").node)
         fail(l, user, "as-uid and as-user-extra are not supported");
     for (size_t i = 0; l->class == ERR_NONE && config->impersonate_groups && config->impersonate_groups[i]; i++)
-        if (!kube_token_is_valid(config->impersonate_groups[i]))
+        if (!str_is_visible(config->impersonate_groups[i]))
             fail(l, user, "as-groups: a group must be visible ASCII");
-    if (l->class == ERR_NONE && config->impersonate_user && !kube_token_is_valid(config->impersonate_user))
+    if (l->class == ERR_NONE && config->impersonate_user && !str_is_visible(config->impersonate_user))
         fail(l, user, "as must be visible ASCII");
 }
 
@@ -424,7 +391,7 @@ static void read_user(struct loader *l, struct place user, struct place cluster,
     if (!config->cert_pem != !config->key_pem)
         fail(l, user, "client-certificate and client-key belong together; one is missing");
     config->token = get_text(l, user, "token");
-    if (config->token && !kube_token_is_valid(config->token))
+    if (config->token && !str_is_visible(config->token))
         fail(l, get(l, user, "token"), "token contains what no header can carry");
     config->token_file = get_path(l, user, "tokenFile");
     if (get_text(l, user, "username") || get_text(l, user, "password"))
@@ -496,7 +463,7 @@ static void add_file(struct loader *l, const char *path, bool may_be_missing) {
     struct buf text = {0};
     struct error err;
     const char *slash = strrchr(path, '/');
-    if (l->class == ERR_NONE && kube_file_read(path, &text, &err) != ERR_NONE) {
+    if (l->class == ERR_NONE && file_read_into(path, &text, &err) != ERR_NONE) {
         if (!may_be_missing || !str_eq(err.code, "NotFound"))
             fail(l, (struct place){0}, "%s", err.message);
     } else if (l->class == ERR_NONE) {
@@ -560,7 +527,7 @@ enum err_class kube_config_parse(const char *text, size_t size, const char *orig
 
 static enum err_class read_account_file(const char *path, struct arena *arena, const char **ret, struct error *err) {
     struct buf text = {0};
-    enum err_class class = kube_file_read(path, &text, err);
+    enum err_class class = file_read_into(path, &text, err);
     if (class == ERR_NONE) {
         while (text.size > 0 && strchr(" \r\n\t", text.data[text.size - 1]))
             text.size--;
@@ -587,7 +554,7 @@ enum err_class kube_config_in_cluster(const char *root, struct arena *arena, str
         return error_wrap(err, "in-cluster (is automountServiceAccountToken off?)");
     if (!strstr(config.ca_pem, "-----BEGIN "))
         return error_set(err, ERR_PERMANENT, "in-cluster: %s/ca.crt is not PEM", dir);
-    if (!kube_token_is_valid(token))
+    if (!str_is_visible(token))
         return error_set(err, ERR_PERMANENT, "in-cluster: %s is not a token", config.token_file);
     struct error ignored;
     if (read_account_file(arena_printf(arena, "%s/namespace", dir), arena, &config.namespace, &ignored) != ERR_NONE ||

@@ -12,8 +12,9 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/file.h"
 
-#define KUBE_CONFIG_SIZE_MAX ((size_t)1 << 20) /* Of a kubeconfig, and of each file that it names. */
+#define KUBE_CONFIG_SIZE_MAX FILE_READ_MAX /* Of a kubeconfig, and of each file that it names. */
 #define KUBE_IMPERSONATE_GROUPS_MAX 12
 
 struct kube_exec { /* client.authentication.k8s.io/v1 or v1beta1, as EKS, GKE and AKS use. */

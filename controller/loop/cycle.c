@@ -25,6 +25,35 @@ static const struct metric metric_demand = {"trimtab_policy_demand",
 static const struct metric metric_cost = {"trimtab_policy_hourly_cost", "Cost per hour now, USD.", METRIC_GAUGE,
                                           policy_names, NULL};
 
+/* ---- what a policy recalls: the job has it while it runs ---- */
+
+/* A half of what is left at most, so that jobs side by side stay below the bound together. */
+static void recall_lend(struct loop *loop, struct policy_state *state, struct policy_job *job) {
+    size_t others = loop->recall_bytes - state->recall.bytes, max = loop->options.recall_bytes_max;
+    size_t left = max > loop->recall_bytes ? max - loop->recall_bytes : 0;
+    job->recall = state->recall;
+    state->recall = (struct recall){0};
+    job->recall.bytes_max = job->recall.bytes + left / 2;
+    loop->recall_bytes = others + job->recall.bytes_max;
+}
+
+/* state NULL: the policy is gone. */
+static void recall_return(struct loop *loop, struct policy_state *state, struct policy_job *job) {
+    loop->recall_bytes -= job->recall.bytes_max;
+    if (!state || state->recall.bytes) {
+        recall_release(&job->recall);
+        return;
+    }
+    loop->recall_bytes += job->recall.bytes;
+    state->recall = job->recall;
+    job->recall = (struct recall){0};
+}
+
+void policy_recall_forget(struct loop *loop, struct policy_state *state) {
+    loop->recall_bytes -= state->recall.bytes;
+    recall_release(&state->recall);
+}
+
 void policy_job_free(struct policy_job *job) {
     if (job->object)
         store_drop(job->object);
@@ -41,7 +70,7 @@ static void stop_at(struct loop *loop, struct workqueue_item *item, const struct
 
 static void job_run(struct work *work) {
     struct policy_job *job = work->ctx;
-    evaluate_policy(&job->input, &job->arena, &job->plan);
+    evaluate_policy(&job->input, &job->recall, &job->arena, &job->plan);
     if (!job->wants_doubts)
         return;
     struct arena scratch = {0};
@@ -162,6 +191,7 @@ static void job_done(struct work *work) {
     struct loop *loop = job->loop;
     struct workqueue_item *item = job->item;
     loop->in_flight--;
+    recall_return(loop, policy_state_get(loop, item->namespace, item->name, false), job);
     const struct object *object = store_get(loop->store, OBJECT_POLICY, item->namespace, item->name);
     if (object != job->object || loop->stopping) {
         /* The policy changed meanwhile: this plan is of the past. Not every change queues the key. */
@@ -177,6 +207,7 @@ static void job_done(struct work *work) {
     upkeep_policy(loop, object, job->snapshot);
     struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
     struct policy_status status = {.summary = summary_of(loop, object, job), .plan = &job->plan};
+    raises_take(state, job->snapshot);
     reckon_job(loop, state, job, largest_forecast(job), &status.summary);
     publish(loop, job);
     status.forecast_json = state->reckoning.shown;
@@ -238,6 +269,7 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
     policy_select(loop, object); /* Also without permission: then nothing is claimed any more. */
     if (!policy_scopes(loop, object, &job->arena, scopes, &scope_count, ret_summary))
         return false;
+    raises_restore(loop, object, policy_state_get(loop, object->namespace, object->name, false));
     job->snapshot = observe_snapshot(loop->observe, policy, scopes, scope_count, &job->arena);
     if (job->snapshot->resource_count == 0) {
         *ret_summary = (struct status_summary){
@@ -288,7 +320,9 @@ void cycle_policy(struct loop *loop, struct workqueue_item *item) {
     job->item = item;
     job->object = store_hold(object);
     job->input = (struct plan_input){.policy = object->as.policy, .snapshot = job->snapshot};
-    job->wants_doubts = reckon_wants_doubts(loop, policy_state_get(loop, object->namespace, object->name, true));
+    struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
+    job->wants_doubts = reckon_wants_doubts(loop, state);
+    recall_lend(loop, state, job);
     job->work = (struct work){.run = job_run, .done = job_done, .ctx = job};
     loop->in_flight++;
     runtime_work(loop->runtime, &job->work);

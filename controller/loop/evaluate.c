@@ -7,7 +7,6 @@
 
 #include "base/str.h"
 #include "forecast/calendar.h"
-#include "forecast/compute.h"
 #include "forecast/pool.h"
 
 static bool refuse(struct status_summary *ret, const char *reason, const char *message) {
@@ -51,6 +50,13 @@ static const float *factors_of(const struct policy *policy, const struct history
     return last->factors;
 }
 
+/* Apart from what the pool of it is called. */
+static const char *recall_key(const struct snapshot_resource *entry, const char *of, struct arena *arena) {
+    const struct cloud_resource *resource = &entry->resource;
+    return arena_printf(arena, "%s %s/%s/%s/%s", of, entry->provider, resource->region, cloud_kind_name(resource->kind),
+                        resource->id);
+}
+
 /* ---- cold start ---- */
 
 /* What speaks for two resources being of one kind: each tag that they share, and a common provider. -1: they cannot be
@@ -87,7 +93,7 @@ static size_t donors_find(const struct snapshot *snapshot, const struct forecast
 }
 
 /* In place of a forecast that knows no season. */
-static void borrow(const struct plan_input *input, const struct forecast *own, size_t young,
+static void borrow(const struct plan_input *input, struct recall *recall, const struct forecast *own, size_t young,
                    struct forecast_options *options, struct span *span, struct arena *arena, struct forecast *ret) {
     const struct snapshot *snapshot = input->snapshot;
     struct history_series donors[FORECAST_DONORS_MAX];
@@ -97,31 +103,34 @@ static void borrow(const struct plan_input *input, const struct forecast *own, s
     if (!forecast_pool(&snapshot->resources[young].history, donors, count, arena, &pool))
         return;
     options->factors = factors_of(input->policy, &pool.series, options->steps, span, arena);
-    forecast_compute(&pool.series, options, arena, &borrowed);
+    const char *key = recall_key(&snapshot->resources[young], "pool", arena);
+    recall_forecast(recall, key, &pool.series, options, arena, &borrowed);
     if (forecast_pool_finish(&pool, arena, &borrowed))
         *ret = borrowed;
 }
 
-void evaluate_policy(struct plan_input *input, struct arena *arena, struct plan *ret) {
+void evaluate_policy(struct plan_input *input, struct recall *recall, struct arena *arena, struct plan *ret) {
     const struct snapshot *snapshot = input->snapshot;
     double quantiles[FORECAST_QUANTILES_MAX];
     struct forecast_options options = {.quantile_count = plan_quantiles(input->policy, quantiles),
                                        .quantiles = quantiles};
     struct forecast *own = arena_alloc_array(arena, snapshot->resource_count, sizeof(*own));
     struct span span = {0};
+    recall_begin(recall);
     for (size_t i = 0; i < snapshot->resource_count; i++) {
         const struct history_series *history = &snapshot->resources[i].history;
         options.steps = plan_steps(input->policy, history->step_ms);
         options.factors = factors_of(input->policy, history, options.steps, &span, arena);
-        forecast_compute(history, &options, arena, &own[i]);
+        recall_forecast(recall, recall_key(&snapshot->resources[i], "own", arena), history, &options, arena, &own[i]);
     }
     /* Apart from `own`: who has borrowed does not lend. */
     struct forecast *forecasts = arena_memdup(arena, own, snapshot->resource_count * sizeof(*own));
     for (size_t i = 0; i < snapshot->resource_count; i++) {
         options.steps = own[i].steps;
         if (own[i].basis == FORECAST_BASIS_PRIOR)
-            borrow(input, own, i, &options, &span, arena, &forecasts[i]);
+            borrow(input, recall, own, i, &options, &span, arena, &forecasts[i]);
     }
+    recall_end(recall);
     input->forecasts = forecasts;
     plan_compute(input, arena, ret);
 }

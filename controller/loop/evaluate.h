@@ -9,6 +9,7 @@
 #define TRIMTAB_LOOP_EVALUATE_H
 
 #include "account/status.h"
+#include "loop/recall.h"
 #include "observe/observe.h"
 #include "plan/compute.h"
 
@@ -24,7 +25,8 @@ struct evaluate_access { /* A policy asks for a Provider. */
 bool evaluate_scope(const struct evaluate_access *access, struct arena *arena, struct observe_scope *ret,
                     struct status_summary *ret_summary);
 
-/* input->forecasts is made here; the rest of the input is the caller's. */
-void evaluate_policy(struct plan_input *input, struct arena *arena, struct plan *ret);
+/* input->forecasts is made here; the rest of the input is the caller's. recall: of evaluations of this policy before;
+ * NULL gives the same. */
+void evaluate_policy(struct plan_input *input, struct recall *recall, struct arena *arena, struct plan *ret);
 
 #endif

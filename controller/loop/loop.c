@@ -259,6 +259,7 @@ struct loop *loop_new(const struct loop_options *options) {
                                                           .on_provider = on_provider,
                                                           .on_usage = on_usage,
                                                           .recorded_sizes = admit_recorded_sizes,
+                                                          .on_kills = raises_on_kills,
                                                           .ctx = loop});
     return loop;
 }

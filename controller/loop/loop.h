@@ -42,6 +42,7 @@ struct loop_options {
     int64_t status_interval_ms;    /* Least time between two writes of figures alone: 30 s */
     uint32_t action_timeout_ms;    /* Longest request of an effect: 8 s; below the lease's duration. */
     size_t concurrency;            /* Reconciles in flight: 128 */
+    size_t recall_bytes_max;       /* Of fits kept to go on with (recall.h): 256 MiB; 0: each time anew. */
     size_t finished_max;           /* Finished Recommendations kept for a policy: 10 */
     /* Each plan as it is made, with what it was made from, before anything is done about it. NULL: nobody asks. */
     void (*on_plan)(void *ctx, const struct object *policy, const struct plan_input *input, const struct plan *plan);

@@ -27,6 +27,7 @@ struct policy_job {
     struct snapshot *snapshot;
     struct plan_input input;
     struct plan plan;
+    struct recall recall; /* The policy's, which lends it for the time. */
     bool wants_doubts;
     enum forecast_doubt *doubts; /* One for each resource; NULL: not asked for. */
 };
@@ -46,6 +47,14 @@ struct policy_reckoning {
     int64_t doubt_ms; /* When that was looked at; 0: never. */
 };
 
+/* What its status remembers of OOM kills; see raises.c. */
+struct policy_raises {
+    bool is_known; /* As of the last plan of this process. */
+    struct arena arena;
+    const struct object_raise *items;
+    size_t count;
+};
+
 /* Kept for a policy whose providers can be resolved. */
 struct policy_state {
     struct state id;
@@ -55,6 +64,8 @@ struct policy_state {
     bool has_view;
     char model[48];
     struct policy_reckoning reckoning;
+    struct policy_raises raises;
+    struct recall recall;
     int64_t status_written_ms;
     char reason[48]; /* Of the last summary. */
     char plan_hash[17];
@@ -105,6 +116,7 @@ struct loop {
     bool leading, stopping, synced;
     uint64_t act_from_ns; /* Monotonic: no effect before. */
     size_t in_flight;     /* Writes, jobs, calls that must end before stopped. */
+    size_t recall_bytes;  /* That policies hold, and jobs may come to hold. */
     size_t effects;       /* Of these, calls that change a cloud or ask how far a change is. */
     bool observe_closing, observe_closed;
     struct timer stop_check;
@@ -127,6 +139,7 @@ int64_t loop_now_ms(const struct loop *loop);
 /* cycle.c: the policy's cycle */
 void cycle_policy(struct loop *loop, struct workqueue_item *item);
 void policy_job_free(struct policy_job *job);
+void policy_recall_forget(struct loop *loop, struct policy_state *state);
 
 /* reckon.c: forecasts against what came */
 /* On the loop's thread, before the job: whether its resources' doubts are due. */
@@ -137,6 +150,16 @@ void reckon_job(struct loop *loop, struct policy_state *state, const struct poli
 /* The condition Forecasted; its message until the reckoning's next turn. */
 struct status_condition reckon_condition(const struct policy_reckoning *reckoning, struct policy_job *job);
 void reckon_release(struct policy_reckoning *reckoning);
+
+/* raises.c: what OOM kills have raised */
+/* Gives the history what the status remembers of the resources that the policy claims. Before they are tracked. */
+void raises_restore(struct loop *loop, const struct object *object, const struct policy_state *state);
+void raises_take(struct policy_state *state, const struct snapshot *snapshot); /* After a plan. */
+/* state NULL: none. */
+void raises_show(const struct object *object, const struct policy_state *state, struct policy_status *status);
+/* For observe: counts them, and tells the policies. */
+void raises_on_kills(void *ctx, const char *provider, const struct cloud_resource *resource, size_t count,
+                     const struct history_raise *raise);
 
 /* policy.c */
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make);
@@ -149,7 +172,7 @@ void policy_select(struct loop *loop, const struct object *policy); /* Renews it
 /* What the policy selects beside a Recommendation's target, into in->selected and in->others_*. */
 void policy_survey(struct loop *loop, const struct object *policy, const struct object *recommendation,
                    struct act_input *in);
-/* Writes the status if it differs, then finishes the item. */
+/* Writes the status, with what it remembers of OOM kills, if it differs; then finishes the item. */
 void policy_write_status(struct loop *loop, struct workqueue_item *item, const struct object *object,
                          const struct policy_status *status);
 

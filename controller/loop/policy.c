@@ -19,6 +19,8 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
         return;
     claims_set(loop, state, NULL, 0);
     reckon_release(&state->reckoning);
+    arena_release(&state->raises.arena);
+    policy_recall_forget(loop, state);
     state_remove(&loop->policies, &state->id);
 }
 
@@ -243,7 +245,9 @@ void policy_write_status(struct loop *loop, struct workqueue_item *item, const s
             (void)str_copy(state->plan_hash, sizeof(state->plan_hash), status->plan->hash);
     }
     struct buf body = {0};
-    status_print_policy(object, status, now_ms, &body);
+    struct policy_status whole = *status;
+    raises_show(object, state, &whole);
+    status_print_policy(object, &whole, now_ms, &body);
     write_status_and_finish(loop, item, object, &body);
     buf_release(&body);
 }

@@ -144,6 +144,26 @@ static void take_forecast(const struct json *status, struct arena *arena, struct
     buf_release(&text);
 }
 
+/* What cannot be read is left out. */
+static void take_raises(const struct json *status, struct arena *arena, struct object *object) {
+    const struct json *raises = json_get(status, "memoryRaises");
+    size_t count = json_array_count(raises);
+    if (object->kind != OBJECT_POLICY || count == 0 || count > OBJECT_RAISES_MAX)
+        return;
+    struct object_raise *to = arena_alloc_array(arena, count, sizeof(*to));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *it = json_array_at(raises, i);
+        struct object_raise raise = {.provider = arena_strdup(arena, json_string(json_get(it, "provider"), "")),
+                                     .region = arena_strdup(arena, json_string(json_get(it, "region"), "")),
+                                     .id = arena_strdup(arena, json_string(json_get(it, "id"), "")),
+                                     .memory_mib = json_int(json_get(it, "memoryMiB"), 0)};
+        if (cloud_kind_parse(json_string(json_get(it, "kind"), ""), &raise.kind) &&
+            time_parse(json_string(json_get(it, "time"), ""), &raise.time_ms) && raise.memory_mib > 0)
+            to[object->raise_count++] = raise;
+    }
+    object->raises = to;
+}
+
 static const char *faults_summary(struct decoder *d) {
     const struct manifest_faults *faults = d->faults;
     if (faults->count == 0)
@@ -210,6 +230,7 @@ enum err_class object_decode(const struct json *json, const struct decode_option
         object_take_status(status, object);
         take_apis(status, arena, object);
         take_forecast(status, arena, object);
+        take_raises(status, arena, object);
     }
     object->fault = faults_summary(&d);
     *ret = object;

@@ -69,6 +69,17 @@ struct object_api { /* An API of a Provider's cloud, and how hard it is asked. *
     bool is_open; /* Its circuit: nothing is sent but a probe now and then. */
 };
 
+#define OBJECT_RAISES_MAX 100
+
+struct object_raise {     /* What an OOM kill has raised; see history/series.h. */
+    const char *provider; /* "namespace/name" */
+    const char *region;
+    enum cloud_kind kind;
+    const char *id;
+    int64_t time_ms;
+    int64_t memory_mib;
+};
+
 struct object {
     enum object_kind kind;
     const char *namespace; /* "" for namespaces. */
@@ -103,6 +114,9 @@ struct object {
 
     /* Policies: status.forecast as it was when the object was read; NULL: none. */
     const char *forecast_json;
+    /* Policies: status.memoryRaises, likewise. By resource, then ascending by time. */
+    const struct object_raise *raises;
+    size_t raise_count;
 
     void *owner; /* The store's. */
 };

@@ -44,6 +44,10 @@ struct observe_options {
      * the first change. Returns how many (0: no record). NULL: none. */
     size_t (*recorded_sizes)(void *ctx, const char *provider, const struct cloud_resource *resource,
                              struct cloud_sample *ret, size_t ret_max);
+    /* So many containers of the resource were killed for want of memory, each told once as far as is known. raise: the
+     * newest that the history now holds against it; NULL: they raised nothing anew. on_kills NULL: nobody asks. */
+    void (*on_kills)(void *ctx, const char *provider, const struct cloud_resource *resource, size_t count,
+                     const struct history_raise *raise);
     void *ctx;
 };
 
@@ -143,6 +147,11 @@ void observe_track(struct observe *observe, const char *provider, const struct c
 /* Whether the first fetch of its usage has ended. err: the last failure that still holds, class NONE: none. */
 bool observe_is_tracked(const struct observe *observe, const char *provider, const struct cloud_resource *resource,
                         enum cloud_metric metric, struct error *ret_error);
+
+/* What a process before this one raised after a kill, of a resource that need not be listed yet; before it is tracked.
+ */
+void observe_restore_raise(struct observe *observe, const char *provider, const struct cloud_resource *resource,
+                           const struct history_raise *raise);
 
 /* One resource as last listed. False: not in the listing (or none yet). */
 bool observe_find(const struct observe *observe, const char *provider, const char *region, enum cloud_kind kind,

@@ -70,6 +70,7 @@ struct observe_region {
     struct observe_track **usage_batch; /* In usage_arena. */
     size_t usage_batch_count;
     bool usage_busy;
+    bool usage_is_again; /* All of the batch has been asked for in this slot already. */
     struct timer usage_timer;
     uint32_t usage_failures;
 };
@@ -102,10 +103,15 @@ struct observe_track { /* One resource's metric that somebody wants. */
     uint64_t touched_ns;
     bool fetched; /* A first fetch has ended well. */
     bool in_batch;
-    int64_t asked_until_ms; /* The end of the last range asked for. */
+    bool is_present;        /* As cloud_series tells. */
+    int64_t asked_until_ms; /* The end of the last range asked for, */
+    int64_t asked_at_ms;    /* and when that was. */
     /* A sample of the slot that still runs, with the size at its time: where the cloud tells only what is now, it is
      * gone when the slot has ended. time_ms 0: none. */
     struct cloud_sample held, held_serving;
+    /* Kills that were told already, by the hash of their ids; the oldest go. NULL: none. */
+    uint64_t *kills;
+    size_t kill_count, kill_next;
     struct error error;
 };
 

@@ -182,6 +182,20 @@ static struct snapshot_source read_source(struct reader *r, const struct json *j
 
 /* ---- history ---- */
 
+/* Left out where there are none: mostly. */
+static void print_raises(const struct history_series *history, struct json_writer *w) {
+    jw_key(w, "raises");
+    jw_open(w, '[');
+    for (size_t i = 0; i < history->raise_count; i++) {
+        jw_open(w, '{');
+        put_time(w, "time", history->raises[i].time_ms);
+        jw_key(w, "demand");
+        print_float(w, (float)history->raises[i].demand);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 static void print_history(const struct history_series *history, struct json_writer *w) {
     jw_open(w, '{');
     put_time(w, "start", history->start_ms);
@@ -202,6 +216,8 @@ static void print_history(const struct history_series *history, struct json_writ
         if (history_is_saturated(history, i))
             jw_int(w, (int64_t)i);
     jw_close(w, ']');
+    if (history->raise_count > 0)
+        print_raises(history, w);
     jw_close(w, '}');
 }
 
@@ -235,6 +251,24 @@ static const uint8_t *read_saturated(struct reader *r, const struct json *json, 
     return bits;
 }
 
+static void read_raises(struct reader *r, const struct json *json, struct history_series *ret) {
+    const struct json *raises;
+    if (json_type(json_get(json, "raises")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "raises", HISTORY_RAISES_MAX, &raises);
+    struct history_raise *to = arena_alloc_array(r->arena, count, sizeof(*to));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *raise = json_array_at(raises, i);
+        to[i] = (struct history_raise){take_time(r, raise, "time"), json_double(json_get(raise, "demand"), -1)};
+        if (!(to[i].demand >= 0) || !isfinite((float)to[i].demand))
+            fault(r, "raises", "each has a demand of zero or more");
+        if (i > 0 && (to[i].time_ms <= to[i - 1].time_ms || to[i].demand >= to[i - 1].demand))
+            fault(r, "raises", "they are ascending by time, descending by demand");
+    }
+    ret->raises = to;
+    ret->raise_count = count;
+}
+
 static struct history_series read_history(struct reader *r, const struct json *json) {
     const struct json *samples;
     struct history_series history = {
@@ -244,6 +278,7 @@ static struct history_series read_history(struct reader *r, const struct json *j
     };
     if (history.start_ms % history.step_ms)
         fault(r, "start", "it is not a multiple of stepMs");
+    read_raises(r, json, &history);
     size_t count = take_array(r, json, "demand", JSON_SIZE_MAX, &samples);
     if (count == 0)
         return history;

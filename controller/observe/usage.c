@@ -14,6 +14,7 @@
 #define GATHER_MS 50    /* So that policies that appear together are asked for together. */
 #define SETTLE_MS 30000 /* Clouds publish a period's value a little after its end. */
 #define RETRY_MS 30000
+#define PEAK_MS 60000   /* How often a peak is looked for where the cloud tells only what is now. */
 #define RECORDED_MAX 64 /* Changes of one group's size that our record may tell. */
 #define UNTOUCHED_MAX_NS (UINT64_C(3600) * NS_PER_S)
 
@@ -56,6 +57,7 @@ static void track_free(struct observe *observe, struct observe_track *track) {
     (void)map_remove(&observe->tracks, track->key);
     mem_free(track->key);
     mem_free(track->id);
+    mem_free(track->kills);
     mem_free(track);
 }
 
@@ -116,13 +118,15 @@ static void give_held(struct observe_region *region, struct observe_track *track
                                         .utilization = &track->held,
                                         .utilization_count = 1,
                                         .serving = &track->held_serving,
-                                        .serving_count = 1};
+                                        .serving_count = 1,
+                                        .is_present = track->is_present};
     history_add(region->provider->observe->options.history, track->key, &series, capacity_of(resource, track->metric),
                 serving_of(resource), wall_ms(region), &dropped);
     track->held.time_ms = 0;
 }
 
-/* Where the cloud keeps a record, the slot is asked for again, and its word replaces this one. */
+/* Where the cloud keeps a record, the slot is asked for again, and its word replaces this one. Of memory the greatest
+ * of the slot is held, with the size at its time. */
 static void hold(struct observe_region *region, struct observe_track *track, const struct cloud_series *series,
                  const struct cloud_resource *resource) {
     const struct cloud_sample *last = series->utilization_count ? &series->utilization[series->utilization_count - 1]
@@ -130,10 +134,58 @@ static void hold(struct observe_region *region, struct observe_track *track, con
     if (last->time_ms < complete_until_ms(region) || last->time_ms > wall_ms(region) || !isfinite(last->value) ||
         last->value < 0)
         return;
+    int64_t step_ms = region->provider->observe->options.usage_step_ms;
+    bool is_same_slot = track->held.time_ms > 0 && track->held.time_ms / step_ms == last->time_ms / step_ms;
+    if (is_same_slot && track->metric == CLOUD_METRIC_MEMORY && track->held.value > last->value)
+        return;
     track->held = *last;
     track->held_serving = (struct cloud_sample){.time_ms = last->time_ms, .value = (double)serving_of(resource)};
     if (series->serving_count && series->serving[series->serving_count - 1].time_ms == last->time_ms)
         track->held_serving.value = series->serving[series->serving_count - 1].value;
+}
+
+#define KILLS_KNOWN_MAX (4 * CLOUD_KILLS_MAX) /* Of one resource: more than a cloud tells at once. */
+
+static bool kill_is_new(struct observe_track *track, const struct cloud_kill *kill) {
+    uint64_t hash = str_hash_text(STR_HASH_SEED, kill->id);
+    for (size_t i = 0; i < track->kill_count; i++)
+        if (track->kills[i] == hash)
+            return false;
+    if (!track->kills)
+        track->kills = mem_alloc_array(KILLS_KNOWN_MAX, sizeof(*track->kills));
+    track->kills[track->kill_next] = hash;
+    track->kill_next = (track->kill_next + 1) % KILLS_KNOWN_MAX;
+    track->kill_count += track->kill_count < KILLS_KNOWN_MAX;
+    return true;
+}
+
+/* Whether there was news. The pods that share the load are those that are wanted: just now fewer serve, since one was
+ * killed. */
+static bool take_kills(struct observe_region *region, struct observe_track *track, const struct cloud_series *series,
+                       const struct cloud_resource *resource) {
+    const struct observe_options *options = &region->provider->observe->options;
+    struct history_raise raise;
+    size_t told = 0, raised = 0;
+    for (size_t i = 0; i < series->kill_count; i++) {
+        const struct cloud_kill *kill = &series->kills[i];
+        if (!kill_is_new(track, kill))
+            continue;
+        bool is_raised = history_add_kill(options->history, track->key, kill->time_ms, kill->memory_mib,
+                                          resource->count, wall_ms(region), &raise);
+        /* At first, what raises nothing may have been told by the process before this one. */
+        told += is_raised || track->fetched;
+        raised += is_raised;
+    }
+    if (told > 0 && options->on_kills)
+        options->on_kills(options->ctx, region->provider->key, resource, told, raised > 0 ? &raise : NULL);
+    return told > 0;
+}
+
+void observe_restore_raise(struct observe *observe, const char *provider, const struct cloud_resource *resource,
+                           const struct history_raise *raise) {
+    char *key = observe_history_key(provider, resource, CLOUD_METRIC_MEMORY);
+    history_restore_raise(observe->options.history, key, raise, runtime_wall_ms(observe_runtime(observe)));
+    mem_free(key);
 }
 
 static void take_series(struct observe_region *region, struct observe_track *track, const struct cloud_series *series) {
@@ -143,6 +195,7 @@ static void take_series(struct observe_region *region, struct observe_track *tra
         return; /* Deleted meanwhile. */
     struct cloud_series whole = with_recorded_sizes(region, series, resource);
     size_t dropped = 0;
+    track->is_present = series->is_present;
     give_held(region, track, resource);
     hold(region, track, series, resource);
     history_add(options->history, track->key, &whole, capacity_of(resource, track->metric), serving_of(resource),
@@ -150,17 +203,19 @@ static void take_series(struct observe_region *region, struct observe_track *tra
     metrics_add(options->metrics, &metric_samples, METRIC_LABELS(region->provider->key),
                 (double)(series->utilization_count - dropped));
     metrics_add(options->metrics, &metric_dropped, METRIC_LABELS(region->provider->key), (double)dropped);
+    if (take_kills(region, track, series, resource))
+        region->usage_is_again = false; /* That is news. */
 }
 
 static void batch_succeeded(struct observe_region *region, const struct adapter_reply *reply) {
     region->usage_failures = 0;
     for (size_t i = 0; i < region->usage_batch_count; i++) {
         struct observe_track *track = region->usage_batch[i];
-        track->fetched = true;
         track->error = (struct error){0};
         for (size_t k = 0; k < reply->count; k++)
             if (str_eq(reply->as.series[k].id, track->id))
                 take_series(region, track, &reply->as.series[k]);
+        track->fetched = true;
     }
 }
 
@@ -201,13 +256,31 @@ static void usage_done(struct adapter_call *call) {
             delay_ms = call->reply.error.retry_after_ms;
     }
     observe_usage_schedule(region, delay_ms);
-    provider->observe->options.on_usage(provider->observe->options.ctx, provider->namespace, provider->name);
+    if (!region->usage_is_again || failed) /* What was asked again for a peak is held, and no news yet. */
+        provider->observe->options.on_usage(provider->observe->options.ctx, provider->namespace, provider->name);
+}
+
+/* When a peak is looked for again within the slot that runs; INT64_MAX: it is not, the cloud tells of it afterwards. */
+static int64_t next_peak_ms(const struct observe_track *track) {
+    return track->metric == CLOUD_METRIC_MEMORY && track->is_present ? track->asked_at_ms + PEAK_MS : INT64_MAX;
 }
 
 /* A track is due when a complete slot is missing and it was not asked for since that slot ended. */
 static bool is_due(const struct observe_region *region, const struct observe_track *track) {
     return !track->in_batch &&
-           (!track->fetched || track->error.class != ERR_NONE || track->asked_until_ms < complete_until_ms(region));
+           (!track->fetched || track->error.class != ERR_NONE || track->asked_until_ms < complete_until_ms(region) ||
+            next_peak_ms(track) <= wall_ms(region));
+}
+
+static int64_t until_next_peak_ms(const struct observe_region *region) {
+    int64_t next_ms = INT64_MAX, now_ms = wall_ms(region);
+    struct map_entry *entry;
+    for (size_t i = 0; (entry = map_next(&region->provider->observe->tracks, &i));) {
+        const struct observe_track *track = entry->value;
+        if (track->region == region && next_peak_ms(track) < next_ms)
+            next_ms = next_peak_ms(track);
+    }
+    return next_ms == INT64_MAX ? INT64_MAX : next_ms > now_ms ? next_ms - now_ms : 0;
 }
 
 static void drop_untouched(struct observe_region *region) {
@@ -228,6 +301,7 @@ static void gather(struct observe_region *region) {
     struct map_entry *entry;
     region->usage_batch = arena_alloc_array(&region->usage_arena, BATCH_MAX, sizeof(*region->usage_batch));
     region->usage_batch_count = 0;
+    region->usage_is_again = true;
     const char **ids = arena_alloc_array(&region->usage_arena, BATCH_MAX, sizeof(*ids));
     struct cloud_query *query = &region->usage_query;
     for (size_t i = 0; (entry = map_next(&observe->tracks, &i)) && region->usage_batch_count < BATCH_MAX;) {
@@ -245,7 +319,9 @@ static void gather(struct observe_region *region) {
         else if (start_ms != query->from_ms || track->metric != query->metric || track->kind != query->kind)
             continue;
         track->in_batch = true;
+        region->usage_is_again = region->usage_is_again && track->asked_until_ms == query->to_ms;
         track->asked_until_ms = query->to_ms;
+        track->asked_at_ms = wall_ms(region);
         ids[region->usage_batch_count] = track->id;
         region->usage_batch[region->usage_batch_count++] = track;
     }
@@ -262,7 +338,8 @@ static void usage_begin(struct timer *timer) {
     arena_release(&region->usage_arena);
     gather(region);
     if (region->usage_batch_count == 0) {
-        observe_usage_schedule(region, until_next_step_ms(region));
+        int64_t step_ms = until_next_step_ms(region), peak_ms = until_next_peak_ms(region);
+        observe_usage_schedule(region, peak_ms < step_ms ? peak_ms : step_ms);
         return;
     }
     region->usage_busy = true;

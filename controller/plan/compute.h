@@ -6,8 +6,9 @@
  * policy, within capacity min and max. The quantile of a step is 1 - maxViolationPerMille/1000; where sla.slots say
  * that serving demand is worth w times as much, 1 - maxViolationPerMille/1000/w. A shrink moves at most
  * maxChangePercent (rounded up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view
- * that is stale, truncated or missing, or on a forecast without basis. Where an autoscaler sets a workload's size, the
- * plan is for its minimum, if the policy says so; what anybody else sets is only advised upon.
+ * that is stale, truncated or missing, or on a forecast without basis. Of memory no less is covered than what an OOM
+ * kill in the history's window has raised (history/series.h). Where an autoscaler sets a workload's size, the plan is
+ * for its minimum, if the policy says so; what anybody else sets is only advised upon.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

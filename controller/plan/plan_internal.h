@@ -33,10 +33,12 @@ struct plan_row {
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
     int64_t need; /* The same inside low..high. */
     int64_t desired, to;
-    double demand, demand_p50;
-    int64_t weight;               /* The greatest of sla.slots in the steps that are read. */
-    size_t first_step, last_step; /* The steps of the forecast that are read, [first, last). */
-    money_micros price;           /* Of one machine; -1 unknown. */
+    double demand, demand_p50;         /* What is covered: of the forecast, and at least the raise. */
+    double forecast_demand;            /* The forecast's alone. */
+    const struct history_raise *raise; /* What covers more than the forecast; NULL: nothing does. */
+    int64_t weight;                    /* The greatest of sla.slots in the steps that are read. */
+    size_t first_step, last_step;      /* The steps of the forecast that are read, [first, last). */
+    money_micros price;                /* Of one machine; -1 unknown. */
 };
 
 /* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */

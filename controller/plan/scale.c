@@ -156,6 +156,18 @@ static int64_t hold_count(const struct plan_work *work, const struct plan_row *r
     return plan_count_for(work, row, demand);
 }
 
+/* What was killed for want of memory is not given less than what was held against that, as long as the kill is in the
+ * history's window. Raises descend, so the first is the greatest. */
+static void raise_demand(const struct plan_work *work, struct plan_row *row) {
+    const struct history_series *history = &row->resource->history;
+    row->forecast_demand = row->demand;
+    if (work->input->policy->forecast.metric != CLOUD_METRIC_MEMORY || history->raise_count == 0 ||
+        history->raises[0].demand <= row->demand)
+        return;
+    row->raise = &history->raises[0];
+    row->demand = row->raise->demand;
+}
+
 static void read_demand(struct plan_work *work, struct plan_row *row) {
     const struct forecast *f = row->forecast;
     if (f->basis == FORECAST_BASIS_NONE || f->steps == 0) {
@@ -175,6 +187,7 @@ static void read_demand(struct plan_work *work, struct plan_row *row) {
             row->demand_p50 = forecast_value(f, s, median);
         }
     }
+    raise_demand(work, row);
     row->raw = plan_count_for(work, row, row->demand);
     if (row->raw < row->now)
         row->raw = min64(row->now, max64(row->raw, hold_count(work, row)));

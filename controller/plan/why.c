@@ -9,7 +9,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 7
+#define SENTENCES_MAX 8
 #define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
@@ -54,8 +54,18 @@ static const char *demand_sentence(const struct plan_work *work, const struct pl
     duration_format((int64_t)(row->last_step - row->first_step) * f->step_ms, span, sizeof(span));
     return arena_printf(work->arena,
                         "demand stays under %.1f %s with %.6g %% for the next %s%s (median %.1f %s; %s, basis %s)",
-                        row->demand, unit, 100 * plan_policy_quantile(work->input->policy, 1), span,
+                        row->forecast_demand, unit, 100 * plan_policy_quantile(work->input->policy, 1), span,
                         weight_words(work, row), row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
+}
+
+/* What is covered beyond the forecast; NULL: nothing. */
+static const char *raise_sentence(const struct plan_work *work, const struct plan_row *row) {
+    char at[TIME_TEXT_MAX];
+    if (!row->raise)
+        return NULL;
+    time_format(row->raise->time_ms, at);
+    return arena_printf(work->arena, "raised after an OOM kill at %s: %.1f %s are needed, whatever the forecast says",
+                        at, row->demand, plan_metric_unit(work->input->policy));
 }
 
 /* The declared events that the demand of the window has put on; NULL: none. */
@@ -139,6 +149,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
     size_t count = 0;
     const char *sentence;
+    if ((sentence = raise_sentence(work, row)))
+        why[count++] = sentence;
     if (row->raw >= 0)
         why[count++] = demand_sentence(work, row);
     if (row->raw >= 0 && (sentence = events_sentence(work, row)))
@@ -160,7 +172,7 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
 
 /* desired == now: what keeps it there. */
 static void settled(const struct plan_work *work, const struct plan_row *row, struct plan_why_not *ret) {
-    const char *bound = bound_sentence(work, row);
+    const char *bound = bound_sentence(work, row), *raise = raise_sentence(work, row);
     ret->reason = "InTrim";
     if (row->desired < row->need || row->raw > row->high)
         ret->reason = "AtMaximum";
@@ -168,6 +180,8 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
         ret->reason = "AtMinimum";
     const char *serving = serving_sentence(work, row, row->now);
     ret->message = row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", demand_sentence(work, row), serving);
+    if (raise)
+        ret->message = arena_printf(work->arena, "%s; %s", raise, ret->message);
     if (bound)
         ret->message = arena_printf(work->arena, "%s; %s", bound, ret->message);
 }

@@ -346,6 +346,43 @@ void contract_timeout_of_an_apply_is_an_unknown_effect(const struct contract_fac
 
 /* ---- Usage ---- */
 
+static void check_kills(const struct cloud_series *series) {
+    cr_assert_leq(series->kill_count, (size_t)CLOUD_KILLS_MAX);
+    for (size_t i = 0; i < series->kill_count; i++) {
+        const struct cloud_kill *kill = &series->kills[i];
+        cr_assert(kill->id[0] != '\0' && kill->time_ms > 0 && kill->memory_mib >= 0);
+        cr_assert(i == 0 || kill->time_ms >= kill[-1].time_ms);
+        for (size_t k = 0; k < i; k++)
+            cr_assert_str_neq(kill->id, series->kills[k].id, "one death is told once");
+    }
+}
+
+/* Who has no memory to tell of says so with no series, and in time. */
+void contract_usage_of_memory_ends_well(const struct contract_factory *factory) {
+    struct contract_bed *bed = factory->open(false);
+    struct cloud_query query = {
+        .region = bed->region,
+        .kind = probe_group_kind(bed),
+        .metric = CLOUD_METRIC_MEMORY,
+        .ids = &bed->group,
+        .id_count = 1,
+        .from_ms = bed->now_ms - HOUR_MS,
+        .to_ms = bed->now_ms,
+        .step_ms = 300000,
+    };
+    struct probe probe;
+    probe_init(&probe);
+    bed->adapter->ops->usage(bed->adapter, &probe.call, &query);
+    probe_check(factory, bed, &probe, "usage of memory");
+    const struct adapter_reply *reply = &probe.call.reply;
+    cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
+    cr_assert_leq(reply->count, 1);
+    if (reply->count > 0)
+        check_kills(&reply->as.series[0]);
+    arena_release(&probe.arena);
+    factory->shut(bed);
+}
+
 void contract_usage_samples_ascend_within_the_range(const struct contract_factory *factory) {
     struct contract_bed *bed = factory->open(false);
     struct cloud_query query = {
@@ -374,6 +411,7 @@ void contract_usage_samples_ascend_within_the_range(const struct contract_factor
         cr_assert(sample->value >= 0 && sample->value <= 100);
         cr_assert(i == 0 || sample->time_ms > sample[-1].time_ms);
     }
+    cr_assert_eq(series->kill_count, 0, "kills are told with memory");
     arena_release(&probe.arena);
     factory->shut(bed);
 }

@@ -26,6 +26,7 @@ struct contract_bed {
     const char *region, *region_bad;
     const char *group;
     bool group_is_workload;    /* Else it is an InstanceGroup. */
+    bool moves_by_itself;      /* Others write to it meanwhile: after a conflict the test asks again. */
     const char *group_unknown; /* An id as a group might have it, of none; NULL: "no-such-group". */
     int64_t size, size_other;  /* The group's size at first, and another that it may have. */
     size_t resource_count;     /* In region, of the kinds that the adapter lists. */
@@ -111,7 +112,9 @@ extern const struct contract_factory contract_simulated;
 
 #define CONTRACT_TOKEN_CASES(CASE) CASE(one_token_scales_once)
 #define CONTRACT_TAKEOVER_CASES(CASE) CASE(another_adapter_goes_on_with_a_handle)
-#define CONTRACT_USAGE_CASES(CASE) CASE(usage_samples_ascend_within_the_range)
+#define CONTRACT_USAGE_CASES(CASE)                                                                                     \
+    CASE(usage_samples_ascend_within_the_range)                                                                        \
+    CASE(usage_of_memory_ends_well)
 #define CONTRACT_SCRIPT_CASES(CASE)                                                                                    \
     CASE(pages_are_followed_to_the_end)                                                                                \
     CASE(a_page_link_that_repeats_is_permanent)                                                                        \

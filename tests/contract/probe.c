@@ -10,6 +10,7 @@
 #include "base/str.h"
 
 #define ALL_KINDS ((1u << CLOUD_KIND_COUNT) - 1)
+#define ATTEMPTS_MAX 5
 
 static void on_done(struct adapter_call *call) {
     struct probe *probe = call->ctx;
@@ -55,9 +56,16 @@ void probe_list(const struct contract_factory *factory, struct contract_bed *bed
 
 void probe_apply(const struct contract_factory *factory, struct contract_bed *bed, struct probe *probe,
                  const struct cloud_action *action) {
-    probe_init(probe);
-    bed->adapter->ops->apply(bed->adapter, &probe->call, action);
-    probe_check(factory, bed, probe, cloud_verb_name(action->verb));
+    for (int attempts = 0;; attempts++) {
+        probe_init(probe);
+        bed->adapter->ops->apply(bed->adapter, &probe->call, action);
+        probe_check(factory, bed, probe, cloud_verb_name(action->verb));
+        const struct error *error = &probe->call.reply.error;
+        if (!bed->moves_by_itself || error->class != ERR_CONFLICT || error->effect != EFFECT_NONE ||
+            attempts == ATTEMPTS_MAX)
+            return;
+        arena_release(&probe->arena);
+    }
 }
 
 void probe_poll(const struct contract_factory *factory, struct contract_bed *bed, struct probe *probe,

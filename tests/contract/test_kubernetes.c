@@ -115,6 +115,7 @@ static struct contract_bed *rig_open(bool slow) {
                                      .region_bad = "us-east-1",
                                      .group = rig->group,
                                      .group_is_workload = true,
+                                     .moves_by_itself = true,
                                      .group_unknown = rig->group_unknown,
                                      .size = 2,
                                      .size_other = 3,

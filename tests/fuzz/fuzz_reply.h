@@ -339,7 +339,11 @@ static void fuzz_check_series(const struct fuzz_run *run, const struct adapter_r
         bool is_asked_for = false;
         for (size_t k = 0; k < run->query.id_count; k++)
             is_asked_for |= str_eq(run->query.ids[k], series->id);
-        ASSERT(is_asked_for && series->utilization_count + series->serving_count > 0);
+        ASSERT(is_asked_for && series->utilization_count + series->serving_count + series->kill_count > 0);
+        ASSERT(series->kill_count <= CLOUD_KILLS_MAX);
+        for (size_t k = 0; k < series->kill_count; k++)
+            ASSERT(series->kills[k].id[0] != '\0' && series->kills[k].time_ms > 0 && series->kills[k].memory_mib >= 0 &&
+                   (k == 0 || series->kills[k].time_ms >= series->kills[k - 1].time_ms));
         fuzz_check_samples(series->utilization, series->utilization_count);
         fuzz_check_samples(series->serving, series->serving_count);
     }

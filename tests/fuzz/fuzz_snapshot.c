@@ -25,7 +25,7 @@ static void print_plan(const struct snapshot *snapshot, const struct headroom *h
     struct plan_input input = {.policy = &policy, .snapshot = snapshot, .headroom = *headroom};
     struct arena arena = {0};
     struct plan plan = {0};
-    evaluate_policy(&input, &arena, &plan);
+    evaluate_policy(&input, NULL, &arena, &plan);
     plan_print_json(&plan, out);
     plan_print_text(&plan, out);
     arena_release(&arena);

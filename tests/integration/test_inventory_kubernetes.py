@@ -20,6 +20,7 @@ import procs
 import pytest
 from adapter_probe import Probe
 from kube_api import KubeApi
+from prometheus_server import PrometheusServer
 
 MANY = 1200  # More than two pages of 500.
 UNITS = {"": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"), "k": 10**3, "M": 10**6, "G": 10**9,
@@ -344,21 +345,13 @@ def test_usage_now_comes_from_the_metrics_api(shop, probe):
 DAY_S = 86400
 
 
-class Prometheus:
-    """A real one with a day of history, a sample a minute, of pods that are gone and one that is new."""
+class Prometheus(PrometheusServer):
+    """One with a day of history, a sample a minute, of pods that are gone and one that is new."""
 
     def __init__(self, folder):
         self.end = int(time.time()) // 3600 * 3600 - 3600
         self.start = self.end - DAY_S
-        (folder / "history.txt").write_text(self._history())
-        subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", "-q", folder / "history.txt", folder / "tsdb"],
-                       check=True, stdout=subprocess.DEVNULL)
-        (folder / "empty.yml").write_text("{}\n")
-        self.url = f"http://127.0.0.1:{ports.claim_port()}"
-        self.process = procs.Process(
-            ["prometheus", f"--config.file={folder / 'empty.yml'}", f"--storage.tsdb.path={folder / 'tsdb'}",
-             f"--web.listen-address={self.url[7:]}", "--query.max-samples=50000000"], folder / "prometheus.log")
-        self.process.wait_for("Prometheus is ready", lambda: procs.http_get(self.url + "/-/ready")[0] == 200)
+        super().__init__(folder, self._history())
 
     def _history(self):
         # (pod, cores in the first and the second half of the day); none of it from 06:00 to 08:00 of the day.
@@ -390,7 +383,7 @@ class Prometheus:
 def prometheus(tmp_path_factory):
     server = Prometheus(tmp_path_factory.mktemp("prometheus"))
     yield server
-    server.process.stop()
+    server.stop()
 
 
 def stamp(second):

@@ -15,8 +15,8 @@ import ports
 
 
 class Prometheus:
-    """add(namespace, name, end, demand, replicas): cores in use at each step of step_s, the last of which begins at `end`,
-    spread over that many pods."""
+    """add(namespace, name, end, demand, replicas): cores (of memory: bytes) in use at each step of step_s, the last of which
+    begins at `end`, spread over that many pods."""
 
     def __init__(self, step_s):
         self.step_s = step_s
@@ -38,7 +38,8 @@ class Prometheus:
         """(status, reply) to one request."""
         query = form.get("query", "")
         self.queries.append(query)
-        usage = re.search(r'rate\(container_cpu_usage_seconds_total\{namespace="([^"]+)",.*pod=~"\(([^)]*)\)', query)
+        metric = r"(?:avg by .*rate\(container_cpu_usage_seconds_total|max by .*max_over_time\(container_memory_working_set_bytes)"
+        usage = re.search(metric + r'\{namespace="([^"]+)",.*pod=~"\(([^)]*)\)', query)
         ready = re.search(r'kube_\w+_status_replicas_ready\{namespace="([^"]+)",\w+=~"\(([^)]*)\)', query)
         found = usage or ready
         if path != "/api/v1/query_range" or not found or int(form["step"]) != self.step_s:

@@ -52,7 +52,7 @@ struct flight { /* The cloud's side. */
     struct adapter_call call;
     struct arena arena;
     struct cloud_action action;
-    bool is_list;
+    bool is_list, is_memory;
     char token[24];
     struct timer way; /* An apply's, on the cloud's clock. */
     struct flight *next;
@@ -152,6 +152,17 @@ static void show_workloads(struct sim_cloud *cloud, const struct adapter_reply *
     }
 }
 
+static void show_kills(struct sim_cloud *cloud, const struct adapter_reply *reply) {
+    for (size_t i = 0; reply->error.class == ERR_NONE && i < reply->count; i++) {
+        struct cloud_series *series = (struct cloud_series *)(uintptr_t)&reply->as.series[i];
+        const struct sim_workload *workload = workload_of(cloud, series->id);
+        if (!workload || !workload->kill.id)
+            continue;
+        series->kills = &workload->kill;
+        series->kill_count = 1;
+    }
+}
+
 /* Which part of the change is one of a group. False: none, it is done. */
 static bool change_workload(struct sim_cloud *cloud, struct cloud_action *action) {
     struct sim_workload *workload = workload_of(cloud, action->id);
@@ -188,6 +199,8 @@ static void flight_done(struct adapter_call *inner) {
     struct sim_cloud *cloud = flight->provider->cloud;
     if (cloud->is_cluster && flight->is_list)
         show_workloads(cloud, &inner->reply);
+    if (cloud->is_cluster && flight->is_memory)
+        show_kills(cloud, &inner->reply);
     if (flight->action.id && inner->reply.error.class == ERR_NONE)
         inner->reply.as.operation = handle(cloud->poll_steps, flight->action.id, inner->arena);
     /* The effect is noted while the flight still tells whose it is. */
@@ -290,9 +303,13 @@ static void link_prices(struct adapter *self, struct adapter_call *call, const s
 
 static void link_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     struct flight *flight = flight_new(self, call);
-    if (flight)
-        flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call,
-                                              of_groups(flight->provider->cloud, query));
+    if (!flight)
+        return;
+    struct cloud_query *own = of_groups(flight->provider->cloud, query);
+    flight->is_memory = own->metric == CLOUD_METRIC_MEMORY;
+    if (flight->provider->cloud->is_cluster)
+        own->metric = CLOUD_METRIC_CPU;
+    flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call, own);
 }
 
 /* Blindly repeated: whoever had read before writing would have known, or should have waited. */

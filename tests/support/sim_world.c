@@ -41,6 +41,7 @@ static void boot(struct sim_world *world, int64_t lead_wait_ms) {
         .status_interval_ms = 30000,
         .action_timeout_ms = SIM_ACTION_TIMEOUT_MS,
         .concurrency = 16,
+        .recall_bytes_max = (size_t)64 << 20,
         .finished_max = 10,
     });
     struct store_callbacks callbacks = loop_store_callbacks(world->loop);

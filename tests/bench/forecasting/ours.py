@@ -19,6 +19,11 @@ def binary():
     return os.environ.get("TRIMTAB_BIN", str(REPO / "build" / "trimtab"))
 
 
+def tracker():
+    """The program beside the benchmark that forecasts a history as it grows."""
+    return os.environ.get("FORECAST_TRACK", str(REPO / "build" / "release" / "tests" / "bench" / "forecast_track"))
+
+
 def forecast(series, steps, origins, quantiles):
     """{origin: steps x quantiles}"""
     found = {int(origin): np.full((steps, len(quantiles)), np.nan) for origin in origins}

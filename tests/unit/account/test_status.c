@@ -96,6 +96,23 @@ Test(account_status, a_policy_in_full) {
     buf_release(&out);
 }
 
+/* Also without a plan: nobody else remembers them. */
+Test(account_status, raises_are_shown_with_or_without_a_plan) {
+    static const struct object_raise raises[] = {
+        {"shop/east", "cluster", CLOUD_WORKLOAD, "shop/Deployment/web", NOW_MS - 1500, 2458}};
+    struct object object = policy_object();
+    struct policy_status status = {
+        .summary = policy_status(PROGRESS_STALLED).summary, .raises = raises, .raise_count = 1};
+    struct buf out = {0};
+    status_print_policy(&object, &status, NOW_MS, &out);
+    cr_expect(strstr(buf_text(&out), "\"memoryRaises\":[{\"id\":\"shop/Deployment/web\",\"kind\":\"Workload\","
+                                     "\"memoryMiB\":2458,\"provider\":\"shop/east\",\"region\":\"cluster\","
+                                     "\"time\":\"2026-09-27T23:59:58.500000Z\"}]"),
+              "%s", buf_text(&out));
+    schema_check("resourcepolicies", "status", &out);
+    buf_release(&out);
+}
+
 static char *forecast_text(const struct coverage *coverage, double quantile) {
     struct buf out = {0};
     status_print_forecast(

@@ -264,6 +264,28 @@ Test(aws_observe, usage_is_ordered_whatever_the_cloud_sends) {
     cr_expect(strstr(script_request(&bench.server, 1), "&NextToken=n&") != NULL);
 }
 
+Test(aws_observe, of_memory_the_peak_is_asked_for_of_serving_machines_the_mean) {
+    static const char *const ids[] = {"web"};
+    script_reply(&bench.server, 200, "",
+                 METRICS(SERIES("u0", T("00:05:00") T("00:05:07"), V("80") V("60"))
+                             SERIES("s0", T("00:05:00") T("00:05:07"), V("3") V("2")),
+                         ""));
+    struct cloud_query query = usage_query(CLOUD_INSTANCE_GROUP, ids, 1, 1);
+    query.metric = CLOUD_METRIC_MEMORY;
+    const struct adapter_reply *reply = run_usage(&query);
+    cr_assert_eq(reply->error.class, ERR_NONE, "%s", reply->error.message);
+    cr_expect(reply->as.series[0].utilization_count == 1 && reply->as.series[0].utilization[0].value == 80);
+    cr_expect(reply->as.series[0].serving_count == 1 && reply->as.series[0].serving[0].value == 2);
+    const char *request = script_request(&bench.server, 0);
+    static const char *const parts[] = {
+        "member.1.MetricStat.Metric.MetricName=mem_used_percent",
+        "member.1.MetricStat.Period=300&MetricDataQueries.member.1.MetricStat.Stat=Maximum",
+        "member.2.MetricStat.Period=300&MetricDataQueries.member.2.MetricStat.Stat=Average",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        cr_expect(strstr(request, parts[i]) != NULL, "%s not in %s", parts[i], request);
+}
+
 static size_t occurrences(const char *text, const char *part) {
     size_t count = 0;
     for (const char *at = text; (at = strstr(at, part)) != NULL; at++)

@@ -219,3 +219,10 @@ Test(base_str, hash_is_stable_and_tells_borders_apart) {
     uint64_t a_b = str_hash_text(str_hash_text(STR_HASH_SEED, "a"), "b");
     cr_assert_neq(ab_empty, a_b);
 }
+
+Test(base_str, visible_text_is_fit_for_a_header) {
+    cr_expect(str_is_visible("a.B-~!"));
+    static const char *const not_visible[] = {"", "a b", "a\n", "\ta", "a\x7f", "\xc3\xbc"};
+    for (size_t i = 0; i < ARRAY_LEN(not_visible); i++)
+        cr_expect_not(str_is_visible(not_visible[i]), "%zu", i);
+}

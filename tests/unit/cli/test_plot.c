@@ -97,3 +97,19 @@ Test(plot, that_cannot_be_written_says_why) {
     cr_assert_eq(plot_write(&plot, "/nonexistent/plot.svg", &err), ERR_RETRYABLE);
     cr_assert_not_null(strstr(err.message, "/nonexistent/plot.svg: No such file"));
 }
+
+/* A day by the hour, from midnight to midnight: the last tick stands on the right edge. */
+Test(plot, labels_stay_inside_and_the_year_is_told) {
+    struct plot plot = plot_of(25);
+    struct buf out = {0};
+    plot.start_ms = INT64_C(1704067200000);
+    plot.step_ms = 3600000;
+    plot_print(&plot, &out);
+    cr_expect_not_null(strstr(buf_text(&out), ">2024-01-01 to 2024-01-02, UTC</text>"));
+    const char *label = strstr(buf_text(&out), "<line x1=\"984.0\" y1=\"392.0\"");
+    cr_assert_not_null(label);
+    label = strstr(label, "<text ");
+    cr_assert_not_null(label);
+    cr_expect_eq(strncmp(label, "<text x=\"960.0\"", strlen("<text x=\"960.0\"")), 0, "%.40s", label);
+    buf_release(&out);
+}

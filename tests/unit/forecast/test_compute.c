@@ -131,6 +131,25 @@ Test(forecast_compute, noise_around_a_wave_is_not_forecast_worse_than_by_the_nai
     arena_release(&arena);
 }
 
+/* 100 minutes are no part of a day: what repeats the day is wrong about it. */
+Test(forecast_compute, a_cycle_that_is_no_part_of_a_day_is_used) {
+    static float demand[15 * DAY];
+    static const size_t cycles[] = {18, 20, 72, 85};
+    for (size_t k = 0; k < sizeof(cycles) / sizeof(*cycles); k++) {
+        struct chance c = {4};
+        for (size_t i = 0; i < 15 * DAY; i++)
+            demand[i] = (float)(50 + 20 * sin(2 * M_PI * (double)i / (double)cycles[k]) + 8 * (chance_next(&c) - 0.5));
+        struct arena arena = {0};
+        struct forecast f = compute(demand, 14 * DAY, DAY, &arena);
+        double off = 0;
+        for (size_t s = 0; s < DAY; s++)
+            off += fabs((double)demand[14 * DAY + s] - forecast_value(&f, s, 0)) / DAY;
+        cr_expect_lt(off, 2.5, "%zu: %g, and noise alone has 2; %s", cycles[k], off, f.model);
+        cr_expect_lt(f.loss, 1.0, "%zu: its own estimate, %g", cycles[k], f.loss);
+        arena_release(&arena);
+    }
+}
+
 Test(forecast_compute, days_ahead_are_as_good_as_tomorrow) {
     static float demand[14 * DAY];
     wave_fill(demand, 14 * DAY, 4, 3);

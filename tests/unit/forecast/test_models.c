@@ -4,6 +4,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "forecast/forecast_internal.h"
 #include "series.h"
@@ -68,18 +70,104 @@ Test(forecast_naive, seasonal_naive_goes_further_back_over_gaps) {
     cr_assert_eq(model.point(&model, data, 5, 1, NULL), 4, "before the first season: the last value");
 }
 
-Test(forecast_season, is_found_by_autocorrelation) {
+static struct forecast_seasons seasons_of(struct forecast_data *data) {
+    struct arena arena = {0};
+    struct forecast_seasons seasons = forecast_seasons_find(data, &arena);
+    arena_release(&arena);
+    return seasons;
+}
+
+/* A cycle with noise, a trend, an outage and gaps, on a day if `daily` > 0. */
+static void bench_cycle(size_t count, size_t season, double daily, uint64_t seed) {
+    struct chance c = {seed};
+    for (size_t i = 0; i < count; i++) {
+        bench.y[i] = 50 + 0.005 * (double)i + 3 * sin(2 * M_PI * (double)i / (double)season) +
+                     daily * sin(2 * M_PI * (double)i / DAY) + 4 * chance_next(&c);
+        if (i % 50 > 44 || (i > 2 * DAY && i < 2 * DAY + 30))
+            bench.y[i] = NAN;
+    }
+    bench.y[4 * DAY] = 5000; /* One spike must not hide it. */
+}
+
+Test(forecast_season, cycles_from_an_hour_to_days_are_found_to_the_step) {
+    static const size_t lengths[] = {12, 18, 30, 50, 72, 100, 144, 200};
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+        bench_cycle(14 * DAY, lengths[i], 0, 3 + i);
+        struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+        cr_expect(found.cycle + 1 >= lengths[i] && found.cycle <= lengths[i] + 1, "%zu: %zu", lengths[i], found.cycle);
+        cr_expect_not(found.has_day, "what a day has in common with it is the cycle's, %zu", lengths[i]);
+        cr_expect_not(found.has_week);
+    }
+}
+
+Test(forecast_season, a_cycle_is_found_beside_a_day_that_is_stronger) {
+    bench_cycle(14 * DAY, 50, 8, 4);
+    struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+    cr_expect_eq(found.cycle, 50);
+    cr_expect(found.has_day);
+}
+
+Test(forecast_season, a_part_of_the_shape_of_a_day_or_a_multiple_of_it_is_no_cycle) {
+    struct chance c = {9};
+    for (size_t i = 0; i < 14 * DAY; i++) { /* A batch every four hours, but none at ten in the evening. */
+        double hour = fmod((double)(i % DAY) / 12, 4);
+        bench.y[i] = chance_next(&c) + (i % DAY < 20 * 12 ? 6 * exp(-pow(hour - 2, 2) / 0.5) : 0);
+    }
+    struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+    cr_expect_eq(found.cycle, 0, "%zu", found.cycle);
+    cr_expect(found.has_day);
+    cr_expect_not(found.has_week);
+}
+
+Test(forecast_season, none_is_found_in_noise_that_wanders) {
+    static const double memories[] = {0, 0.9, 0.99, 0.999, 1};
+    for (size_t m = 0; m < sizeof(memories) / sizeof(*memories); m++) {
+        for (uint64_t seed = 1; seed <= 40; seed++) {
+            struct chance c = {seed};
+            double level = 0;
+            for (size_t i = 0; i < 14 * DAY; i++) {
+                level = memories[m] * level + chance_next(&c) - 0.5;
+                bench.y[i] = level;
+            }
+            struct forecast_seasons found = seasons_of(bench_make(14 * DAY, DAY, 7 * DAY));
+            cr_expect_eq(found.cycle, 0, "memory %g, seed %llu: %zu", memories[m], (unsigned long long)seed,
+                         found.cycle);
+        }
+    }
+}
+
+Test(forecast_season, day_and_week_prove_themselves_at_any_step) {
     static const struct {
         const char *what;
-        size_t period, expected;
-    } rows[] = {{"day", 24, 24}, {"week", 168, 168}, {"neither", 31, 0}};
+        size_t count, period, day, week;
+        int64_t step_ms;
+        bool has_day, has_week;
+        size_t cycle;
+    } rows[] = {{"day", 1400, 24, 24, 168, 3600000, true, false, 0},
+                {"week", 1400, 168, 24, 168, 3600000, false, true, 0},
+                {"31 h", 1400, 31, 24, 168, 3600000, false, false, 31},
+                {"100 min", 4000, 100, 1440, 0, 60000, false, false, 100},
+                {"week of days", 300, 7, 0, 7, 86400000, false, true, 0},
+                {"three days", 300, 3, 0, 7, 86400000, false, false, 3}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-        struct arena arena = {0};
-        bench_wave(1400, rows[i].period);
-        for (size_t t = 0; t < 1400; t++)
+        bench_wave(rows[i].count, rows[i].period);
+        for (size_t t = 0; t < rows[i].count; t++)
             bench.y[t] += 0.02 * (double)t; /* A trend must not hide or fake it. */
-        cr_expect_eq(forecast_season(bench_make(1400, 24, 168), &arena), rows[i].expected, "%s", rows[i].what);
-        arena_release(&arena);
+        struct forecast_data *data = bench_make(rows[i].count, rows[i].day, rows[i].week);
+        data->step_ms = rows[i].step_ms;
+        struct forecast_seasons found = seasons_of(data);
+        cr_expect_eq(found.has_day, rows[i].has_day, "%s", rows[i].what);
+        cr_expect_eq(found.has_week, rows[i].has_week, "%s", rows[i].what);
+        cr_expect_eq(found.cycle, rows[i].cycle, "%s: %zu", rows[i].what, found.cycle);
+    }
+}
+
+Test(forecast_season, nothing_is_found_in_what_is_too_little_or_constant) {
+    for (size_t count = 1; count < 200; count++) {
+        for (size_t i = 0; i < count; i++)
+            bench.y[i] = count % 2 ? 7 : NAN;
+        struct forecast_seasons found = seasons_of(bench_make(count, 0, 0));
+        cr_expect(!found.cycle && !found.has_day && !found.has_week, "%zu", count);
     }
 }
 
@@ -89,6 +177,7 @@ Test(forecast_holt_winters, follows_a_season_and_a_level_shift) {
         bench.y[i] += 20;
     struct arena arena = {0};
     struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    data->seasons.has_day = true;
     struct forecast_grid grid = forecast_grid_make(data, 12);
     struct forecast_model model;
     cr_assert(forecast_holt_winters(data, &grid, &arena, &model));
@@ -108,6 +197,29 @@ Test(forecast_holt_winters, refuses_a_handful_of_samples) {
     arena_release(&arena);
 }
 
+#define MODELS 9
+
+/* Every model, on a history with a day, a week and a cycle. */
+static void models_all(struct forecast_data *data, const struct forecast_grid *grid, struct arena *arena,
+                       struct forecast_model *ret) {
+    ret[0] = forecast_last_value();
+    ret[1] = forecast_seasonal_naive(DAY, "naive");
+    ret[2] = forecast_profile(data, grid, DAY, "mean", arena);
+    ret[3] = forecast_profile(data, grid, 50, "mean-cycle", arena);
+    cr_assert(forecast_holt_winters(data, grid, arena, &ret[4]));
+    cr_assert_eq(ret[4].season, DAY);
+    cr_assert(forecast_direct(data, grid, arena, &ret[5]));
+    cr_assert(forecast_decomposition(data, grid, arena, &ret[6]));
+    cr_assert(forecast_holt_winters_multiplicative(data, grid, arena, &ret[7])); /* From here on not additive. */
+    cr_assert(forecast_histogram(data, arena, &ret[8]));
+}
+
+static struct forecast_data *bench_all(size_t count) {
+    struct forecast_data *data = bench_make(count, DAY, 0);
+    data->seasons = (struct forecast_seasons){.has_day = true, .cycle = 50};
+    return data;
+}
+
 /* Changing what comes at or after an origin must not change the point from it. The grid ends before the change, so that
  * fitting cannot see it either. */
 Test(forecast_models, look_only_at_what_is_before_the_origin) {
@@ -117,17 +229,14 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
     for (size_t i = 0; i < 10 * DAY; i++)
         bench.y[i] += chance_next(&c);
     struct arena arena = {0};
-    struct forecast_data *data = bench_make(10 * DAY, DAY, 0);
+    struct forecast_data *data = bench_all(10 * DAY);
     struct forecast_grid grid = {.knots = {1, 20, DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31};
     grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
-    double before[5][8];
+    double before[MODELS][8];
     for (int round = 0; round < 2; round++) {
-        struct forecast_model models[5] = {forecast_last_value(), forecast_seasonal_naive(DAY, "naive"),
-                                           forecast_profile(data, &grid, DAY, "mean", &arena)};
-        cr_assert(forecast_holt_winters(data, &grid, &arena, &models[3]));
-        cr_assert_eq(models[3].season, DAY);
-        cr_assert(forecast_direct(data, &grid, &arena, &models[4]));
-        for (size_t m = 0; m < 5; m++) {
+        struct forecast_model models[MODELS];
+        models_all(data, &grid, &arena, models);
+        for (size_t m = 0; m < MODELS; m++) {
             for (size_t k = 0; k < 8; k++) {
                 size_t origin = change - 100 * (k / 4), step = 1 + 70 * (k % 4);
                 double scale = 0, point = models[m].point(&models[m], data, origin, step, &scale);
@@ -139,7 +248,128 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
         }
         for (size_t i = change; i < 10 * DAY; i++)
             bench.y[i] += 1;
+        data = bench_all(10 * DAY);
     }
+    arena_release(&arena);
+}
+
+/* Demand in other units gets the same forecast in these; and for the additive ones, so does demand on top of a base. */
+Test(forecast_models, know_neither_the_unit_nor_the_additive_ones_the_zero) {
+    static const struct { double factor, shift; } rows[] = {{1, 0}, {1000, 0}, {1e-6, 0}, {1, 500}};
+    double before[MODELS][8];
+    for (size_t r = 0; r < sizeof(rows) / sizeof(*rows); r++) {
+        struct chance c = {12};
+        struct arena arena = {0};
+        bench_wave(10 * DAY, DAY);
+        for (size_t i = 0; i < 10 * DAY; i++)
+            bench.y[i] = rows[r].shift + rows[r].factor * (bench.y[i] + chance_next(&c) + (i % 50 < 5 ? 4 : 0));
+        struct forecast_data *data = bench_all(10 * DAY);
+        struct forecast_grid grid = forecast_grid_make(data, DAY);
+        struct forecast_model models[MODELS];
+        models_all(data, &grid, &arena, models);
+        for (size_t m = 0; m < (rows[r].shift > 0 ? 7 : MODELS); m++) {
+            for (size_t k = 0; k < 8; k++) {
+                size_t origin = 10 * DAY - 100 * (k / 4), step = 1 + 70 * (k % 4);
+                double point = models[m].point(&models[m], data, origin, step, NULL);
+                if (r == 0)
+                    before[m][k] = point;
+                else
+                    cr_expect_float_eq((point - rows[r].shift) / rows[r].factor, before[m][k], 1e-6, "%s, row %zu",
+                                       models[m].name, r);
+            }
+        }
+        arena_release(&arena);
+    }
+}
+
+Test(forecast_holt_winters, a_multiplicative_season_grows_with_the_level) {
+    const size_t count = 10 * DAY;
+    for (size_t i = 0; i < count + 12; i++) {
+        double y = (10 + 0.01 * (double)i) * (1 + 0.5 * sin(2 * M_PI * (double)i / DAY));
+        if (i < count)
+            bench.y[i] = y;
+    }
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(count, DAY, 0);
+    data->seasons.has_day = true;
+    struct forecast_grid grid = forecast_grid_make(data, DAY);
+    struct forecast_model times, plus;
+    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &arena, &times));
+    cr_assert(forecast_holt_winters(data, &grid, &arena, &plus));
+    cr_assert_str_eq(times.name, "holt-winters-multiplicative-day");
+    double off = 0, off_plus = 0;
+    for (size_t step = 1; step <= DAY; step++) {
+        double i = (double)(count + step - 1), y = (10 + 0.01 * i) * (1 + 0.5 * sin(2 * M_PI * i / DAY));
+        off += fabs(y - times.point(&times, data, count, step, NULL)) / DAY;
+        off_plus += fabs(y - plus.point(&plus, data, count, step, NULL)) / DAY;
+    }
+    cr_expect_lt(off, 0.75 * off_plus, "%g, additive %g", off, off_plus);
+    bench.y[5] = -1;
+    cr_expect_not(forecast_holt_winters_multiplicative(bench_make(count, DAY, 0), &grid, &arena, &times), "no season");
+    data->seasons.has_day = true;
+    cr_expect_not(forecast_holt_winters_multiplicative(data, &grid, &arena, &times), "a negative value");
+    arena_release(&arena);
+}
+
+Test(forecast_holt_winters, a_first_season_of_zeros_multiplies_nothing_to_infinity) {
+    for (size_t i = 0; i < 6 * DAY; i++)
+        bench.y[i] = i < DAY ? 0 : 10;
+    struct arena arena = {0};
+    struct forecast_data *data = bench_make(6 * DAY, DAY, 0);
+    data->seasons.has_day = true;
+    struct forecast_grid grid = forecast_grid_make(data, 12);
+    struct forecast_model model;
+    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &arena, &model));
+    for (size_t step = 1; step <= 12; step++)
+        cr_expect_float_eq(model.point(&model, data, 6 * DAY, step, NULL), 10, 1, "step %zu", step);
+    arena_release(&arena);
+}
+
+Test(forecast_decomposition, a_day_and_a_week_together_and_no_outage) {
+    const size_t day = 24, week = 168, count = 10 * 168;
+    for (size_t i = 0; i < count; i++)
+        bench.y[i] = 50 + 10 * sin(2 * M_PI * (double)(i % day) / 24) + (i % week >= 5 * day ? -20 : 0);
+    struct arena arena = {0};
+    double usual[48];
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = count - 40; i < count - 36 && round; i++)
+            bench.y[i] = 0; /* Hours without demand, which must not be what is expected from now on. */
+        struct forecast_data *data = bench_make(count, day, week);
+        data->step_ms = 3600000;
+        struct forecast_grid grid = forecast_grid_make(data, 48);
+        struct forecast_model model;
+        cr_assert(forecast_decomposition(data, &grid, &arena, &model));
+        for (size_t step = 1; step <= 48; step++) {
+            double point = model.point(&model, data, count, step, NULL);
+            if (round)
+                cr_expect_float_eq(point, usual[step - 1], 3, "step %zu", step);
+            else
+                cr_expect_float_eq(point, bench.y[step - 1], 2.5, "step %zu: %g for %g", step, point,
+                                   bench.y[step - 1]);
+            usual[step - 1] = point;
+        }
+    }
+    cr_expect_not(forecast_decomposition(bench_make(count, 0, 0), &(struct forecast_grid){.knot_count = 1}, &arena,
+                                         &(struct forecast_model){0}),
+                  "no season");
+    arena_release(&arena);
+}
+
+/* Half of the weight lies in the last day (24 h of half-life): what was usual for a day is, what was for an hour is
+ * not. */
+Test(forecast_histogram, is_the_median_that_forgets_half_in_a_day) {
+    struct arena arena = {0};
+    for (size_t i = 0; i < 8 * DAY; i++)
+        bench.y[i] = i < 4 * DAY ? 10 : 40;
+    struct forecast_data *data = bench_make(8 * DAY, 0, 0);
+    struct forecast_model model;
+    cr_assert(forecast_histogram(data, &arena, &model));
+    cr_expect_float_eq(model.point(&model, data, 4 * DAY + 12, 1, NULL), 10, 0.5, "an hour is no new level");
+    cr_expect_float_eq(model.point(&model, data, 4 * DAY + DAY / 2, 1, NULL), 10, 0.5, "half a day is none");
+    cr_expect_float_eq(model.point(&model, data, 5 * DAY + DAY / 2, 1, NULL), 40, 2);
+    cr_expect_eq(model.point(&model, data, 8 * DAY, 1, NULL), model.point(&model, data, 8 * DAY, 300, NULL));
+    bench.y[7] = -1;
+    cr_expect_not(forecast_histogram(bench_make(8 * DAY, 0, 0), &arena, &model), "no histogram of negative demand");
     arena_release(&arena);
 }
 
@@ -218,18 +448,23 @@ Test(forecast_direct, features_that_were_the_same_get_no_weights_that_explode) {
     arena_release(&arena);
 }
 
+static double shift_of(const struct forecast_data *data) {
+    const struct forecast_shift shift = forecast_shift_learn(data, DAY);
+    return forecast_shift_now(&shift, data);
+}
+
 Test(forecast_shift, only_a_level_never_seen_is_a_shift) {
     struct chance c = {8};
     for (size_t i = 0; i < 10 * DAY; i++)
         bench.y[i] = 10 + 5 * sin(2 * M_PI * (double)i / DAY) + chance_next(&c);
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.2);
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.2);
     for (size_t i = 10 * DAY - 40; i < 10 * DAY; i++)
         bench.y[i] += 20;
-    cr_expect_gt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.95);
+    cr_expect_gt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.95);
     for (size_t i = 6 * DAY; i < 6 * DAY + 60; i++) /* It has been there before, and went back. */
         bench.y[i] += 25;
-    cr_expect_lt(forecast_shift(bench_make(10 * DAY, DAY, 0), DAY), 0.6);
-    cr_expect_eq(forecast_shift(bench_make(2 * DAY, DAY, 0), DAY), 0, "too short to tell");
+    cr_expect_lt(shift_of(bench_make(10 * DAY, DAY, 0)), 0.6);
+    cr_expect_eq(shift_of(bench_make(2 * DAY, DAY, 0)), 0, "too short to tell");
 }
 
 Test(forecast_score, quantiles_of_a_sample) {
@@ -243,6 +478,33 @@ Test(forecast_score, quantiles_of_a_sample) {
     cr_expect_lt(forecast_quantile(sample, 99, 0.999), 200);
     cr_expect_lt(forecast_quantile(sample, 99, 0.001), 1);
     cr_expect_eq(forecast_quantile(sample, 1, 0.999), 1, "one sample is all there is");
+}
+
+static int rising_cmp(const void *a, const void *b) {
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Also of samples with many values alike, and in an order that suits no pivot. */
+Test(forecast_score, a_sample_is_sorted_and_selected_from_as_by_the_library) {
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        struct chance c = {seed};
+        double values[3][FORECAST_ORIGINS_MAX];
+        size_t count = 1 + (size_t)(chance_next(&c) * (FORECAST_ORIGINS_MAX - 1)), kinds = seed % 4 ? 3 + seed % 40 : 1;
+        for (size_t i = 0; i < count; i++)
+            values[0][i] = seed % 3 ? floor(chance_next(&c) * (double)kinds) : (double)(i < count / 2 ? i : count - i);
+        memcpy(values[1], values[0], sizeof(values[0]));
+        memcpy(values[2], values[0], sizeof(values[0]));
+        qsort(values[0], count, sizeof(double), rising_cmp);
+        for (double q = 0.002; q < 1; q += 0.0413)
+            cr_assert_eq(forecast_quantile_of(values[2], count, q), forecast_quantile(values[0], count, q),
+                         "seed %llu, q%g", (unsigned long long)seed, q);
+        for (size_t rank = 0; rank < count; rank += 7) {
+            cr_assert_eq(forecast_nth(values[1], count, rank), values[0][rank], "seed %llu", (unsigned long long)seed);
+        }
+        forecast_sort(values[1], count);
+        cr_assert_arr_eq(values[1], values[0], count * sizeof(double), "seed %llu", (unsigned long long)seed);
+    }
 }
 
 Test(forecast_score, quantiles_of_any_sample_are_monotone) {

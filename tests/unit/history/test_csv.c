@@ -179,3 +179,18 @@ Test(history_csv, the_grid_of_a_prefix_ignores_the_rest) {
         history_csv_release(&other);
     }
 }
+
+Test(history_csv, a_step_that_is_known_is_kept_whatever_the_rows_look_like) {
+    struct history_csv csv = {.step_ms = 600000};
+    struct arena arena = {0};
+    for (int64_t i = 0; i < 3; i++)
+        history_csv_add(&csv, i * 1800000, i == 1 ? NAN : 5);
+    cr_assert_eq(csv.count, 3);
+    cr_expect_eq(csv.value_count, 2);
+    struct history_series one = history_csv_grid(&csv, 1, &arena), all = history_csv_grid(&csv, 3, &arena);
+    cr_expect_eq(one.step_ms, 600000);
+    cr_expect_eq(all.step_ms, 600000);
+    cr_expect_eq(all.count, 7);
+    arena_release(&arena);
+    history_csv_release(&csv);
+}

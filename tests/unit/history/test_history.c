@@ -69,6 +69,26 @@ Test(history, demand_is_utilisation_times_serving_capacity) {
     history_close(history);
 }
 
+Test(history, of_memory_the_greatest_of_a_slot_is_kept_of_cpu_the_mean) {
+    static const struct {
+        const char *key;
+        float expected;
+    } rows[] = {{"p/a/r/InstanceGroup/g/cpu", 2.0F}, {"p/a/r/InstanceGroup/g/memory", 3000.0F}};
+    struct history *history = open_memory(0, 0);
+    struct arena arena = {0};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct cloud_sample use[] = {{T0, 25}, {T0 + STEP / 3, 75}, {T0 + STEP / 2, 50}};
+        const struct cloud_series series = {.utilization = use, .utilization_count = 3};
+        size_t dropped;
+        history_add(history, rows[i].key, &series, 2000, 2, T0 + STEP, &dropped);
+        struct history_series got = history_view(history, rows[i].key, T0 + STEP, 10 * STEP, &arena);
+        cr_assert_eq(got.count, 1, "%s", rows[i].key);
+        cr_expect_float_eq(got.demand[0], rows[i].expected, 1e-4, "%s: %g", rows[i].key, (double)got.demand[0]);
+    }
+    arena_release(&arena);
+    history_close(history);
+}
+
 Test(history, gaps_are_gaps_and_order_does_not_matter) {
     static const int64_t slots[] = {7, 2, 5, 3};
     struct history *history = open_memory(0, 0);
@@ -230,6 +250,112 @@ Test(history, unknown_and_forgotten_series_are_empty) {
     history_forget(history, KEY);
     history_forget(history, "never seen");
     cr_assert_eq(view(history, 5, &arena).count, 0);
+    arena_release(&arena);
+    history_close(history);
+}
+
+/* ---- kills ---- */
+
+#define MEMORY "p/k/cluster/Workload/shop/Deployment/web/memory"
+
+/* The slot's demand: so many pods of 1000 MiB at so many percent. */
+static void add_memory(struct history *history, int64_t slot, double percent) {
+    const struct cloud_sample sample = {T0 + slot * STEP, percent};
+    const struct cloud_series series = {.utilization = &sample, .utilization_count = 1};
+    size_t dropped;
+    history_add(history, MEMORY, &series, 1000, 2, T0 + 1000 * STEP, &dropped);
+}
+
+Test(history_kills, what_was_too_little_is_raised_by_a_fifth_or_100_mib_a_pod) {
+    static const struct {
+        int64_t allowed, machines;
+        double peak_percent; /* Of 2 pods of 1000 MiB, an hour before; 0: no sample. */
+        double expected;     /* 0: no raise */
+    } rows[] = {
+        {256, 4, 0, 4 * 356}, {1024, 4, 0, 4 * 1228.8}, {500, 1, 0, 600},
+        {1000, 2, 75, 2400},  {1000, 2, 150, 3600},     {0, 2, 150, 3600}, /* Allowed is not known: what was seen. */
+        {0, 2, 0, 0},         {512, 0, 0, 614.4},                          /* All are down: as if one was there. */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        struct history *history = open_memory(0, 0);
+        struct history_raise raise = {0};
+        if (rows[i].peak_percent > 0)
+            add_memory(history, 88, rows[i].peak_percent);
+        bool is_raised = history_add_kill(history, MEMORY, T0 + 100 * STEP, rows[i].allowed, rows[i].machines,
+                                          T0 + 101 * STEP, &raise);
+        cr_expect_eq(is_raised, rows[i].expected > 0, "row %zu", i);
+        cr_expect_float_eq(raise.demand, rows[i].expected, 1e-6, "row %zu: %g", i, raise.demand);
+        history_close(history);
+    }
+}
+
+Test(history_kills, peaks_of_the_day_before_count_and_raises_do_not) {
+    struct history *history = open_memory(0, 0);
+    struct history_raise raise;
+    add_memory(history, 0, 300);
+    add_memory(history, 10, 100);
+    cr_assert(history_add_kill(history, MEMORY, T0 + 290 * STEP, 500, 2, T0 + 300 * STEP, &raise));
+    cr_expect_float_eq(raise.demand, 2400, 1e-6, "the greater one was over a day before: %g", raise.demand);
+    cr_assert(history_add_kill(history, MEMORY, T0 + 295 * STEP, 500, 2, T0 + 300 * STEP, &raise));
+    cr_expect_float_eq(raise.demand, 2400, 1e-6, "kills in a row do not pile up: %g", raise.demand);
+    add_memory(history, 297, 200);
+    cr_assert(history_add_kill(history, MEMORY, T0 + 296 * STEP, 500, 2, T0 + 300 * STEP, &raise));
+    cr_expect_float_eq(raise.demand, 2400, 1e-6, "what came after it is no part of it: %g", raise.demand);
+    history_close(history);
+}
+
+Test(history_kills, one_is_raised_once_and_kept_while_it_is_in_the_window) {
+    struct history *history = open_memory(500 * STEP, 0);
+    struct arena arena = {0};
+    struct history_raise raise;
+    int64_t at = T0 + 100 * STEP;
+    cr_assert(history_add_kill(history, MEMORY, at, 1000, 2, at, &raise));
+    cr_expect_not(history_add_kill(history, MEMORY, at, 1000, 9, at + STEP, &raise), "the same");
+    cr_expect_not(history_add_kill(history, MEMORY, at - 1, 1000, 9, at + STEP, &raise), "an earlier one");
+    cr_assert(history_add_kill(history, MEMORY, at + STEP, 500, 2, at + STEP, &raise),
+              "a later one that asks for less");
+    struct history_series got = history_view(history, MEMORY, at + 2 * STEP, 100 * STEP, &arena);
+    cr_assert_eq(got.raise_count, 2);
+    cr_expect_eq(got.count, 0, "it is no sample");
+    cr_expect_eq(history_next_ms(history, MEMORY), 0, "nor is anything known that was seen");
+    cr_expect(got.raises[0].time_ms == at && got.raises[0].demand > got.raises[1].demand);
+    got = history_view(history, MEMORY, at + 101 * STEP, 101 * STEP, &arena);
+    cr_expect_eq(got.raise_count, 2, "at the window's edge");
+    got = history_view(history, MEMORY, at + 101 * STEP, 100 * STEP, &arena);
+    cr_expect_eq(got.raise_count, 1);
+    cr_expect_not(history_add_kill(history, MEMORY "x/memory", at, 1000, 2, at + 500 * STEP, &raise), "too old");
+    cr_assert(history_add_kill(history, MEMORY, at + 9 * STEP, 1000, 2, at + 5 * STEP, &raise));
+    cr_expect_eq(raise.time_ms, at + 5 * STEP, "of a clock that is ahead");
+    arena_release(&arena);
+    history_close(history);
+}
+
+Test(history_kills, are_bounded_and_the_newest_is_kept) {
+    struct history *history = open_memory(0, 0);
+    struct arena arena = {0};
+    struct history_raise raise;
+    for (int64_t i = 0; i < HISTORY_RAISES_MAX + 5; i++)
+        cr_assert(history_add_kill(history, MEMORY, T0 + i * STEP, 9000 - i, 1, T0 + 100 * STEP, &raise));
+    struct history_series got = history_view(history, MEMORY, T0 + 200 * STEP, 1000 * STEP, &arena);
+    cr_assert_eq(got.raise_count, (size_t)HISTORY_RAISES_MAX);
+    cr_expect_eq(got.raises[0].time_ms, T0);
+    cr_expect_eq(got.raises[HISTORY_RAISES_MAX - 1].time_ms, T0 + (HISTORY_RAISES_MAX + 4) * STEP);
+    arena_release(&arena);
+    history_close(history);
+}
+
+Test(history_kills, what_was_raised_before_is_restored_once) {
+    const struct history_raise raises[] = {{T0, 500}, {T0 + STEP, 400}, {T0 + 99 * STEP, 300}, {T0 + 2 * STEP, NAN}};
+    struct history *history = open_memory(0, 0);
+    struct arena arena = {0};
+    struct history_raise raise;
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < sizeof(raises) / sizeof(*raises); i++)
+            history_restore_raise(history, MEMORY, &raises[i], T0 + 50 * STEP);
+    struct history_series got = history_view(history, MEMORY, T0 + 60 * STEP, 1000 * STEP, &arena);
+    cr_assert_eq(got.raise_count, 2, "none of the future, none that is no number: %zu", got.raise_count);
+    cr_expect(got.raises[0].demand == 500 && got.raises[1].demand == 400);
+    cr_expect_not(history_add_kill(history, MEMORY, T0 + STEP, 1000, 9, T0 + 50 * STEP, &raise), "it is known");
     arena_release(&arena);
     history_close(history);
 }

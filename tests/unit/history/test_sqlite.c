@@ -227,10 +227,59 @@ Test(history_sqlite, a_damaged_file_is_refused) {
     refused(url, "move it away");
 }
 
+#define MEMORY "platform/k/cluster/Workload/shop/Deployment/web/memory"
+
+static struct history_series memory_of(struct history *history, struct arena *arena) {
+    return history_view(history, MEMORY, T0 + 60 * STEP, 50 * STEP, arena);
+}
+
+Test(history_sqlite, a_raise_is_there_after_a_restart) {
+    struct history *history = open_file();
+    struct arena arena = {0};
+    struct history_raise raise;
+    cr_assert(history_add_kill(history, MEMORY, T0 + 7, 1024, 4, T0 + STEP, &raise));
+    cr_assert(history_add_kill(history, MEMORY, T0 + 40 * STEP, 512, 4, T0 + 41 * STEP, &raise));
+    history_close(history);
+    history = open_file();
+    cr_expect_not(history_add_kill(history, MEMORY, T0 + 7, 1024, 8, T0 + STEP, &raise), "it is known");
+    struct history_series series = memory_of(history, &arena);
+    cr_assert_eq(series.raise_count, 1, "of the time that is asked for");
+    cr_expect_eq(series.raises[0].time_ms, T0 + 40 * STEP);
+    cr_expect_float_eq(series.raises[0].demand, 4 * 614.4, 1e-6);
+    cr_assert(history_add_kill(history, MEMORY, T0 + 50 * STEP, 2048, 4, T0 + 51 * STEP, &raise));
+    struct error err = {0};
+    cr_assert_eq(history_flush(history, &err), ERR_NONE, "%s", err.message);
+    cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 1, "what a later one reaches is gone");
+    history_close(history);
+    history = open_file();
+    history_forget(history, MEMORY);
+    history_close(history);
+    cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 0);
+    arena_release(&arena);
+}
+
+Test(history_sqlite, a_file_of_the_first_version_is_brought_up_to_date) {
+    struct history *history = open_file();
+    struct arena arena = {0};
+    struct history_raise raise;
+    add_one(history, MEMORY, 40, 50);
+    history_close(history);
+    execute("DROP TABLE raises; PRAGMA user_version = 1");
+    history = open_file();
+    cr_expect(history_add_kill(history, MEMORY, T0 + 45 * STEP, 512, 1, T0 + 46 * STEP, &raise));
+    history_close(history);
+    history = open_file();
+    struct history_series series = memory_of(history, &arena);
+    cr_expect_eq(series.raise_count, 1);
+    cr_expect_eq(series.count, 20, "from the one sample on, which is kept");
+    history_close(history);
+    arena_release(&arena);
+}
+
 Test(history_sqlite, a_newer_schema_is_refused) {
     history_close(open_file());
-    execute("PRAGMA user_version = 2");
-    refused(url, "schema 2");
+    execute("PRAGMA user_version = 3");
+    refused(url, "schema 3");
 }
 
 Test(history_sqlite, a_database_of_another_program_is_left_alone) {

@@ -62,7 +62,7 @@ static char *plan_text(const struct policy *policy, const struct snapshot *snaps
     struct arena arena = {0};
     struct plan plan = {0};
     struct buf out = {0};
-    evaluate_policy(&input, &arena, &plan);
+    evaluate_policy(&input, NULL, &arena, &plan);
     cr_assert_not_null(input.forecasts);
     plan_print_json(&plan, &out);
     arena_release(&arena);
@@ -137,7 +137,7 @@ static double demand_with(const struct policy_event *events, size_t count) {
     struct plan_input input = {.policy = &policy, .snapshot = &snapshot};
     struct arena arena = {0};
     struct plan plan;
-    evaluate_policy(&input, &arena, &plan);
+    evaluate_policy(&input, NULL, &arena, &plan);
     double web = plan.resources[0].demand, later = plan.resources[1].demand;
     if (plan.resources[0].id[0] != 'w')
         web = plan.resources[1].demand, later = plan.resources[0].demand;
@@ -173,7 +173,7 @@ static enum forecast_basis basis_of_young(struct snapshot_resource *resources, s
     struct plan_input input = {.policy = &policy, .snapshot = &snapshot};
     struct arena arena = {0};
     struct plan plan = {0};
-    evaluate_policy(&input, &arena, &plan);
+    evaluate_policy(&input, NULL, &arena, &plan);
     const struct forecast *f = &input.forecasts[count - 1];
     enum forecast_basis basis = f->basis;
     *ret_noon = forecast_value(f, 72, 0);

@@ -383,6 +383,30 @@ Test(decode, recommendation_spec) {
     "spec:\n  policyRef: {name: web}\n  action: Stop\n"                                                                \
     "  target: {provider: p, region: r, kind: Instance, id: i}\n"
 
+Test(decode, what_a_policys_status_remembers_of_oom_kills) {
+    struct rig rig;
+    rig_decode(
+        &rig,
+        "apiVersion: trimtab.dev/v1alpha1\nkind: ResourcePolicy\nmetadata: {name: x, namespace: shop, uid: u-1}\n"
+        "spec: {selector: {providers: [p], kinds: [Workload]}, mode: Observe, capacity: {max: 3}}\n"
+        "status:\n  memoryRaises:\n"
+        "  - {provider: shop/p, region: cluster, kind: Workload, id: shop/Deployment/web, memoryMiB: 2458,\n"
+        "     time: '2026-11-24T10:00:00.000000Z'}\n"
+        "  - {provider: shop/p, region: cluster, kind: Other, id: a, memoryMiB: 1, time: '2026-11-24T10:00:00Z'}\n"
+        "  - {provider: shop/p, region: cluster, kind: Workload, id: a, memoryMiB: 1, time: then}\n"
+        "  - {provider: shop/p, region: cluster, kind: Workload, id: a, time: '2026-11-24T10:00:00Z'}\n"
+        "  - 7\n",
+        &(struct decode_options){0});
+    cr_assert_eq(rig.object->raise_count, 1, "what cannot be read is left out");
+    const struct object_raise *raise = rig.object->raises;
+    cr_expect_str_eq(raise->provider, "shop/p");
+    cr_expect_str_eq(raise->region, "cluster");
+    cr_expect_str_eq(raise->id, "shop/Deployment/web");
+    cr_expect(raise->kind == CLOUD_WORKLOAD && raise->memory_mib == 2458);
+    cr_expect_eq(raise->time_ms, at("2026-11-24T10:00:00Z"));
+    rig_release(&rig);
+}
+
 Test(decode, recommendation_journal_and_frame) {
     struct rig rig;
     char *text = mem_printf(REC "status:\n  observedGeneration: 2\n  phase: Running\n  message: sent\n"

@@ -96,7 +96,12 @@ static void answer_usage(struct rig *rig, const struct rig_region *region, const
             samples = arena_push(call->arena, samples, count, sizeof(*samples));
             samples[count++] = (struct cloud_sample){t, region->utilization};
         }
-        series[i] = (struct cloud_series){.id = query->ids[i], .utilization = samples, .utilization_count = count};
+        series[i] = (struct cloud_series){.id = query->ids[i],
+                                          .utilization = samples,
+                                          .utilization_count = count,
+                                          .is_present = region->only_now,
+                                          .kills = region->kills,
+                                          .kill_count = region->kill_count};
     }
     call->reply.as.series = series;
     call->reply.count = query->id_count;
@@ -242,6 +247,14 @@ static void on_usage(void *ctx, const char *namespace, const char *name) {
     ((struct rig *)ctx)->usage_events++;
 }
 
+static void on_kills(void *ctx, const char *provider, const struct cloud_resource *resource, size_t count,
+                     const struct history_raise *raise) {
+    struct rig *rig = ctx;
+    cr_assert(provider && resource->id && count > 0);
+    rig->kills_told += count;
+    rig->raises_told += raise != NULL;
+}
+
 void rig_start(struct rig *rig) {
     rig_start_with(rig, 1u << CLOUD_INSTANCE | 1u << CLOUD_INSTANCE_GROUP, 1000, 100000);
 }
@@ -268,6 +281,7 @@ void rig_start_with(struct rig *rig, uint32_t kinds, size_t count_max, size_t to
                                                          .total_max = total_max,
                                                          .on_provider = on_provider,
                                                          .on_usage = on_usage,
+                                                         .on_kills = on_kills,
                                                          .ctx = rig});
 }
 

@@ -24,7 +24,9 @@ struct rig_region { /* What the cloud says. */
     struct error list_error, prices_error, usage_error; /* class NONE: it answers. */
     struct error kind_errors[CLOUD_KIND_COUNT];         /* Of the listings of one kind. */
     double utilization;                                 /* Of every id, at every step. */
-    bool only_now;                                      /* Usage is one sample: of now, whatever is asked for. */
+    const struct cloud_kill *kills;                     /* Of every id, with its usage. */
+    size_t kill_count;
+    bool only_now; /* Usage is one sample: of now, whatever is asked for. */
 };
 
 struct rig {
@@ -41,6 +43,7 @@ struct rig {
     size_t kind_lists[CLOUD_KIND_COUNT], in_flight, in_flight_max, in_flight_region_max[2], in_flight_region[2];
     size_t list_query_max; /* count_max of the last listing. */
     size_t list_count, prices_count, usage_count, usage_ids, open_count, close_count;
+    size_t kills_told, raises_told;
     size_t provider_events, changed_events, usage_events;
 };
 

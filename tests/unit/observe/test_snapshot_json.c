@@ -67,7 +67,13 @@ static struct history_series any_history(struct arena *arena) {
         if (one_in(3))
             saturated[i / 8] = (uint8_t)(saturated[i / 8] | 1u << i % 8);
     }
+    size_t raise_count = one_in(3) ? (size_t)below(HISTORY_RAISES_MAX) : 0;
+    struct history_raise *raises = arena_alloc_array(arena, raise_count, sizeof(*raises));
+    for (size_t i = 0; i < raise_count; i++)
+        raises[i] = (struct history_raise){(int64_t)(i + 1) * 1001, (double)(1000 - i) + 0.5};
     return (struct history_series){.start_ms = (1 + below(6000000)) * STEP_MS,
+                                   .raises = raises,
+                                   .raise_count = raise_count,
                                    .step_ms = STEP_MS,
                                    .count = count,
                                    .demand = demand,
@@ -164,6 +170,9 @@ static void check_history(const struct history_series *a, const struct history_s
                   "sample %zu: %.9g became %.9g", i, (double)a->demand[i], (double)b->demand[i]);
         cr_assert_eq(history_is_saturated(a, i), history_is_saturated(b, i));
     }
+    cr_assert_eq(a->raise_count, b->raise_count);
+    for (size_t i = 0; i < a->raise_count; i++)
+        cr_assert(a->raises[i].time_ms == b->raises[i].time_ms && a->raises[i].demand == b->raises[i].demand);
 }
 
 static void check_cloud_resource(const struct cloud_resource *a, const struct cloud_resource *b) {
@@ -339,6 +348,13 @@ static const struct fault faults[] = {
     {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
          ",\"stepMs\":300000,\"demand\":[\"1\"],\"saturated\":[]}"),
      "resources[0].history.demand[0]: a demand"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[],\"saturated\":[],\"raises\":[{\"time\":null,\"demand\":-1}]}"),
+     "resources[0].history.raises: each has a demand"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
+         ",\"stepMs\":300000,\"demand\":[],\"saturated\":[],\"raises\":[{\"time\":null,\"demand\":1},"
+         "{\"time\":\"2026-01-31T09:00:00Z\",\"demand\":2}]}"),
+     "resources[0].history.raises: they are ascending"},
     {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
          ",\"stepMs\":300000,\"demand\":[1],\"saturated\":[1]}"),
      "resources[0].history.saturated: the number of a sample"},

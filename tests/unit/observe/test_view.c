@@ -208,12 +208,16 @@ Test(observe_snapshot, measures_capacity_in_the_policys_metric) {
 
 /* ---- usage ---- */
 
-static struct history_series history_of(struct rig *rig, const char *id, struct arena *arena) {
-    char *key = mem_printf("platform/p/r1/InstanceGroup/%s/cpu", id);
+static struct history_series metric_of(struct rig *rig, const char *id, enum cloud_metric metric, struct arena *arena) {
+    char *key = mem_printf("platform/p/r1/InstanceGroup/%s/%s", id, cloud_metric_name(metric));
     struct history_series series =
         history_view(rig->history, key, runtime_wall_ms(&rig->runtime.base), 86400000, arena);
     mem_free(key);
     return series;
+}
+
+static struct history_series history_of(struct rig *rig, const char *id, struct arena *arena) {
+    return metric_of(rig, id, CLOUD_METRIC_CPU, arena);
 }
 
 static bool is_tracked(struct rig *rig, size_t index, struct error *error) {
@@ -341,6 +345,88 @@ Test(observe_usage, of_a_cloud_that_tells_only_what_is_now_becomes_a_history) {
     }
     cr_assert_geq(known, 10, "one a step");
     cr_assert_leq(rig.usage_count, 13);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+/* Two minutes of each step at 80 %, the rest at 50. */
+Test(observe_usage, of_memory_that_is_told_only_now_the_peak_of_a_step_is_kept) {
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].only_now = true;
+    observe_track(rig.observe, "platform/p", &rig.regions[0].resources[0], CLOUD_METRIC_MEMORY);
+    rig_run(&rig, 5 * MINUTE);
+    size_t events = rig.usage_events;
+    for (int i = 0; i < 6; i++) {
+        rig_run(&rig, 2 * MINUTE);
+        rig.regions[0].utilization = 80;
+        rig_run(&rig, 2 * MINUTE);
+        rig.regions[0].utilization = 50;
+        rig_run(&rig, MINUTE);
+    }
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_geq(series.count, 7);
+    for (size_t i = 2; i + 1 < series.count; i++) /* Before the first is over, and in it, it was 50. */
+        cr_expect_float_eq(series.demand[i], 0.8 * 4 * 16384, 1, "step %zu: %g", i, (double)series.demand[i]);
+    cr_expect_geq(rig.usage_count, 30, "once a minute");
+    cr_expect_leq(rig.usage_count, 40);
+    cr_expect_leq(rig.usage_events - events, 7, "nobody is woken for what is held: %zu", rig.usage_events - events);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+static void track_memory(struct rig *rig) {
+    observe_track(rig->observe, "platform/p", &rig->regions[0].resources[0], CLOUD_METRIC_MEMORY);
+}
+
+Test(observe_kills, each_is_told_once_and_raises_the_history) {
+    const struct cloud_kill first = {"pod/a", RIG_WALL_MS - 60000, 1000};
+    const struct cloud_kill both[] = {first, {"pod/b", RIG_WALL_MS + 1000, 1000}};
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].only_now = true;
+    rig.regions[0].kills = &first;
+    rig.regions[0].kill_count = 1;
+    track_memory(&rig);
+    rig_run(&rig, 3 * MINUTE);
+    cr_assert(rig.kills_told == 1 && rig.raises_told == 1, "%zu, %zu", rig.kills_told, rig.raises_told);
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_float_eq(series.raises[0].demand, 4 * 1200, 1e-6, "of the 4 machines that are wanted");
+    size_t events = rig.usage_events;
+    rig.regions[0].kills = both;
+    rig.regions[0].kill_count = 2;
+    rig_run(&rig, 65 * SECOND);
+    cr_expect_eq(rig.kills_told, 2);
+    cr_expect_gt(rig.usage_events, events, "it is news within the step too");
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+Test(observe_kills, what_the_process_before_has_raised_is_no_news) {
+    const struct cloud_kill kills[] = {{"pod/a", RIG_WALL_MS - 60000, 1000}, {"pod/b", RIG_WALL_MS - 30000, 1000}};
+    const struct cloud_kill older = {"pod/c", RIG_WALL_MS - 40000, 1000};
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].only_now = true;
+    rig.regions[0].kills = kills;
+    rig.regions[0].kill_count = 2;
+    observe_restore_raise(rig.observe, "platform/p", &rig.regions[0].resources[0],
+                          &(struct history_raise){RIG_WALL_MS - 30000, 2400});
+    track_memory(&rig);
+    rig_run(&rig, 3 * MINUTE);
+    cr_expect_eq(rig.kills_told, 0);
+    rig.regions[0].kills = &older; /* A node was out of reach: one that is told late is counted all the same. */
+    rig.regions[0].kill_count = 1;
+    rig_run(&rig, 2 * MINUTE);
+    cr_expect(rig.kills_told == 1 && rig.raises_told == 0, "%zu, %zu", rig.kills_told, rig.raises_told);
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_eq(series.raises[0].demand, 2400);
     arena_release(&arena);
     rig_stop(&rig);
 }

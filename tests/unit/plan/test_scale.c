@@ -33,6 +33,61 @@ Test(plan_scale, memory_is_counted_in_mebibytes) {
     arena_release(&w.arena);
 }
 
+/* 4096 x 0.65 serve 2662.4. */
+Test(plan_scale, what_was_killed_for_want_of_memory_is_not_given_less_than_was_held_against_it) {
+    static const struct history_raise raises[] = {{1790553600000, 20000}, {1790557200000, 15000}};
+    static const struct {
+        enum cloud_metric metric;
+        double demand;
+        size_t first, count; /* Of the raises. */
+        enum forecast_basis basis;
+        int64_t expected;
+        double covered;
+        const char *why;
+    } rows[] = {
+        {CLOUD_METRIC_MEMORY, 10000, 0, 0, FORECAST_BASIS_OWN, 4, 10000, NULL},
+        {CLOUD_METRIC_MEMORY, 10000, 0, 2, FORECAST_BASIS_OWN, 8, 20000, "2026-09-28T00:00:00Z: 20000.0 MiB"},
+        {CLOUD_METRIC_MEMORY, 10000, 1, 1, FORECAST_BASIS_OWN, 6, 15000, "2026-09-28T01:00:00Z: 15000.0 MiB"},
+        {CLOUD_METRIC_MEMORY, 30000, 0, 2, FORECAST_BASIS_OWN, 12, 30000, NULL},
+        {CLOUD_METRIC_CPU, 10, 0, 2, FORECAST_BASIS_OWN, 4, 10, NULL},
+        {CLOUD_METRIC_MEMORY, 0, 0, 2, FORECAST_BASIS_NONE, 7, 0, NULL},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.forecast.metric = rows[i].metric;
+        struct snapshot_resource *r = world_add(&w, 7, rows[i].demand);
+        r->capacity_per_machine = 4096;
+        r->history.raises = raises + rows[i].first;
+        r->history.raise_count = rows[i].count;
+        w.forecasts[0].basis = rows[i].basis;
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(plan.desired, rows[i].expected, "row %zu: %lld", i, (long long)plan.desired);
+        cr_expect_float_eq(plan.resources[0].demand, rows[i].covered, 1e-6, "row %zu", i);
+        const char *why = plan.action_count ? plan.actions[0].why[0] : plan.why_not[0].message;
+        cr_expect_eq(strstr(why, "raised after an OOM kill at ") != NULL, rows[i].why != NULL, "row %zu: %s", i, why);
+        cr_expect(!rows[i].why || strstr(why, rows[i].why), "row %zu: %s", i, why);
+        if (rows[i].why)
+            cr_expect(strstr(plan.actions[0].why[1], "demand stays under 10000.0 MiB"), "%s", plan.actions[0].why[1]);
+        arena_release(&w.arena);
+    }
+}
+
+Test(plan_scale, a_size_that_a_raise_keeps_says_so) {
+    static const struct history_raise raise = {1790553600000, 20000};
+    world_init(&w);
+    w.policy.forecast.metric = CLOUD_METRIC_MEMORY;
+    struct snapshot_resource *r = world_add(&w, 8, 10000);
+    r->capacity_per_machine = 4096;
+    r->history.raises = &raise;
+    r->history.raise_count = 1;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 0);
+    cr_expect_str_eq(plan.why_not[0].reason, "InTrim");
+    cr_expect(strstr(plan.why_not[0].message, "raised after an OOM kill at 2026-09-28T00:00:00Z"), "%s",
+              plan.why_not[0].message);
+    arena_release(&w.arena);
+}
+
 /* Now is in the step that starts with the forecast; lead time 2 steps: steps 0 to 3 are read, not more. */
 Test(plan_scale, the_window_is_the_lead_time_and_one_step) {
     static const struct {
