@@ -109,7 +109,7 @@ static enum err_class read_table(struct table *table, struct error *err) {
         class = error_set(err, ERR_PERMANENT, "%s: %s", table->path, strerror(errno));
     if (class == ERR_NONE)
         class = csv_stream_finish(&csv, err);
-    if (class == ERR_NONE && csv.row_number == 0)
+    if (class == ERR_NONE && !table->at[0])
         class = error_set(err, ERR_PERMANENT, "%s is empty", table->path);
     csv_stream_release(&csv);
     map_release(&table->seen);

@@ -79,6 +79,10 @@ static bool is_saturated_anywhere(const struct history_series *series) {
     return false;
 }
 
+static bool is_same(float a, float b) {
+    return a == b || (isnan(a) && isnan(b));
+}
+
 /* How many of the slots [from, to) of the series, beginning with the first, are what they were from slot `was` on. */
 static size_t slots_same(const struct inputs *inputs, size_t was, const struct history_series *series,
                          const float *factors, size_t from, size_t to) {
@@ -92,7 +96,7 @@ static size_t slots_same(const struct inputs *inputs, size_t was, const struct h
         return count;
     for (size_t i = 0; i < count; i++) {
         bool was_saturated = inputs->saturated && inputs->saturated[was + i];
-        if (memcmp(&inputs->demand[was + i], &series->demand[from + i], sizeof(float)) != 0 ||
+        if (!is_same(inputs->demand[was + i], series->demand[from + i]) ||
             was_saturated != history_is_saturated(series, from + i) ||
             (factors && inputs->factors[was + i] != factors[from + i]))
             return i;

@@ -198,7 +198,8 @@ Test(replay, a_known_level_is_served_from_the_first_slot) {
     cr_expect_eq(decisions, replay.decisions);
 }
 
-/* A jump that nothing foretells: seen one slot late; what is then decided is paid at once, and serves two slots later. */
+/* A jump that nothing foretells: seen one slot late; what is then decided is paid at once, and serves two slots later.
+ */
 Test(replay, growth_is_paid_at_once_and_serves_a_lead_time_later) {
     const size_t jump = 3 * DAY + 50;
     demand_hold(0, jump, 50);
