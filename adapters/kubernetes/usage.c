@@ -111,10 +111,13 @@ static void kills_join(struct kubernetes_usage_state *state) {
     }
 }
 
+/* Of one moment the larger first: the history takes one of a moment. */
 static int kill_cmp(const void *a, const void *b) {
     const struct cloud_kill *x = a, *y = b;
     if (x->time_ms != y->time_ms)
         return x->time_ms < y->time_ms ? -1 : 1;
+    if (x->memory_mib != y->memory_mib)
+        return x->memory_mib > y->memory_mib ? -1 : 1;
     return str_cmp(x->id, y->id);
 }
 

@@ -115,7 +115,7 @@ static bool options_are_same(const struct inputs *inputs, const struct history_s
 static bool inputs_are_same(const struct inputs *inputs, const struct history_series *series,
                             const struct forecast_options *options) {
     size_t count = series->count;
-    return inputs->start_ms == series->start_ms && inputs->count == count &&
+    return inputs->start_ms == series->start_ms && inputs->count == count && !options->factors == !inputs->factors &&
            slots_same(inputs, 0, series, options->factors, 0, count) == count &&
            (!options->factors ||
             memcmp(inputs->factors + count, options->factors + count, options->steps * sizeof(float)) == 0);
@@ -188,6 +188,12 @@ static bool is_at_a_loss(const struct forecast_track *track) {
     return false;
 }
 
+/* To where it was made: what was added since then is of inputs that are no longer kept. */
+static bool fit_back(struct forecast_track *track) {
+    forecast_history_cut(&track->fit->history, track->fit_count);
+    return false;
+}
+
 /* Brings the fit to the end of the series; false: it cannot be. */
 static bool fit_go_on(struct forecast_track *track, const struct history_series *series,
                       const struct forecast_options *options, const struct span *span, size_t known) {
@@ -199,7 +205,7 @@ static bool fit_go_on(struct forecast_track *track, const struct history_series 
     if (has_zeros(series, span->end, series->count))
         has_outages = forecast_zeros_are_outages(series, span->first, series->count);
     if (has_outages != track->fit_outages && has_zeros(series, span->first, span->end))
-        return false; /* What it learned from is now seen in another light. */
+        return fit_back(track); /* What it learned from is now seen in another light. */
     if (has_outages != history->has_outages) {
         history->has_outages = has_outages;
         known = track->fit_slots;
@@ -209,10 +215,7 @@ static bool fit_go_on(struct forecast_track *track, const struct history_series 
     forecast_history_cut(history, keep);
     forecast_history_append(history, series, options->factors, span->end + keep - track->fit_count, series->count);
     bool is_there = (history->data.count == have && keep == have) || forecast_fit_extend(fit, keep);
-    if (is_there && !is_at_a_loss(track))
-        return true;
-    forecast_history_cut(history, track->fit_count);
-    return false;
+    return (is_there && !is_at_a_loss(track)) || fit_back(track);
 }
 
 static void track_run(struct forecast_track *track, const struct history_series *series,

@@ -109,6 +109,7 @@ struct observe_track { /* One resource's metric that somebody wants. */
     /* A sample of the slot that still runs, with the size at its time: where the cloud tells only what is now, it is
      * gone when the slot has ended. time_ms 0: none. */
     struct cloud_sample held, held_serving;
+    int64_t held_capacity; /* Of a machine at its time: the sample is a share of that. */
     /* Kills that were told already, by the hash of their ids; the oldest go. NULL: none. */
     uint64_t *kills;
     size_t kill_count, kill_next;

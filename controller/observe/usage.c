@@ -120,7 +120,7 @@ static void give_held(struct observe_region *region, struct observe_track *track
                                         .serving = &track->held_serving,
                                         .serving_count = 1,
                                         .is_present = track->is_present};
-    history_add(region->provider->observe->options.history, track->key, &series, capacity_of(resource, track->metric),
+    history_add(region->provider->observe->options.history, track->key, &series, track->held_capacity,
                 serving_of(resource), wall_ms(region), &dropped);
     track->held.time_ms = 0;
 }
@@ -136,9 +136,12 @@ static void hold(struct observe_region *region, struct observe_track *track, con
         return;
     int64_t step_ms = region->provider->observe->options.usage_step_ms;
     bool is_same_slot = track->held.time_ms > 0 && track->held.time_ms / step_ms == last->time_ms / step_ms;
-    if (is_same_slot && track->metric == CLOUD_METRIC_MEMORY && track->held.value > last->value)
+    int64_t capacity = capacity_of(resource, track->metric);
+    if (is_same_slot && track->metric == CLOUD_METRIC_MEMORY &&
+        track->held.value * (double)track->held_capacity > last->value * (double)capacity)
         return;
     track->held = *last;
+    track->held_capacity = capacity;
     track->held_serving = (struct cloud_sample){.time_ms = last->time_ms, .value = (double)serving_of(resource)};
     if (series->serving_count && series->serving[series->serving_count - 1].time_ms == last->time_ms)
         track->held_serving.value = series->serving[series->serving_count - 1].value;
@@ -319,7 +322,8 @@ static void gather(struct observe_region *region) {
         else if (start_ms != query->from_ms || track->metric != query->metric || track->kind != query->kind)
             continue;
         track->in_batch = true;
-        region->usage_is_again = region->usage_is_again && track->asked_until_ms == query->to_ms;
+        region->usage_is_again = region->usage_is_again && track->fetched && track->error.class == ERR_NONE &&
+                                 track->asked_until_ms == query->to_ms;
         track->asked_until_ms = query->to_ms;
         track->asked_at_ms = wall_ms(region);
         ids[region->usage_batch_count] = track->id;

@@ -61,6 +61,46 @@ static void check(struct forecast_track **track, const struct history_series *se
     arena_release(&arena);
 }
 
+Test(forecast_track, an_event_for_a_series_without_samples_is_another_input) {
+    struct forecast_track *track = NULL;
+    struct arena arena = {0};
+    const float factors[STEPS] = {2, 2};
+    const struct forecast_options plain = options_of(NULL), with_event = options_of(factors);
+    struct history_series series = series_of(demand, 0);
+    struct forecast f;
+    forecast_track_compute(&track, &series, &plain, SIZE_MAX, &arena, &f);
+    forecast_track_compute(&track, &series, &with_event, SIZE_MAX, &arena, &f);
+    cr_assert_eq(f.basis, FORECAST_BASIS_NONE);
+    forecast_track_compute(&track, &series, &plain, SIZE_MAX, &arena, &f);
+    cr_assert_eq(f.basis, FORECAST_BASIS_NONE);
+    forecast_track_free(track);
+    arena_release(&arena);
+}
+
+/* A zero too many turns zeros into outages for one call; then it was none. */
+Test(forecast_track, what_was_seen_in_another_light_for_a_while_leaves_nothing_behind) {
+    struct forecast_track *track = NULL;
+    struct arena arena = {0};
+    for (size_t i = 0; i < SLOTS; i++)
+        demand[i] = 100 + 10 * (float)(i % HOUR);
+    size_t zeros = 51; /* Just under the share that is an outage. */
+    for (size_t i = 0; i < zeros; i++)
+        demand[BEFORE - WINDOW + 100 + 25 * i] = 0;
+    const size_t end = BEFORE - 6; /* All of one hour: one fit. */
+    demand[end - 2] = NAN;
+    struct history_series series = window_of(end, WINDOW);
+    check(&track, &series, NULL, "a gap", 0);
+    demand[end - 2] = 400;
+    demand[end] = 0;
+    series = window_of(end + 1, WINDOW + 1);
+    check(&track, &series, NULL, "a zero too many", 0);
+    demand[end] = 100;
+    series = window_of(end + 2, WINDOW + 2);
+    check(&track, &series, NULL, "corrected", 0);
+    forecast_track_free(track);
+    arena_release(&arena);
+}
+
 /* Weights that were found where nobody was ever wrong say nothing once the level moves. */
 Test(forecast_track, a_fit_to_a_flat_line_does_not_go_on_after_a_jump) {
     struct forecast_track *track = NULL;

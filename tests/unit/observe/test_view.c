@@ -279,6 +279,22 @@ Test(observe_usage, that_fails_backs_off_and_says_why) {
     rig_stop(&rig);
 }
 
+Test(observe_usage, that_comes_with_a_second_try_is_news) {
+    struct rig rig;
+    struct error error;
+    start_estate(&rig);
+    error_set(&rig.regions[0].usage_error, ERR_RETRYABLE, "unavailable");
+    track(&rig, 0);
+    rig_run(&rig, SECOND);
+    cr_assert_not(is_tracked(&rig, 0, &error));
+    size_t events = rig.usage_events;
+    rig.regions[0].usage_error = (struct error){0};
+    rig_run(&rig, 31 * SECOND);
+    cr_assert(is_tracked(&rig, 0, &error));
+    cr_assert_gt(rig.usage_events, events);
+    rig_stop(&rig);
+}
+
 Test(observe_usage, that_nobody_asks_for_is_dropped_after_an_hour) {
     struct rig rig;
     struct error error;
@@ -373,6 +389,28 @@ Test(observe_usage, of_memory_that_is_told_only_now_the_peak_of_a_step_is_kept) 
     cr_expect_geq(rig.usage_count, 30, "once a minute");
     cr_expect_leq(rig.usage_count, 40);
     cr_expect_leq(rig.usage_events - events, 7, "nobody is woken for what is held: %zu", rig.usage_events - events);
+    arena_release(&arena);
+    rig_stop(&rig);
+}
+
+/* 90 % of what it had is less than half of what it has now. */
+Test(observe_usage, a_peak_of_memory_is_a_share_of_what_there_was) {
+    struct rig rig;
+    struct arena arena = {0};
+    start_estate(&rig);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].only_now = true;
+    observe_track(rig.observe, "platform/p", &rig.regions[0].resources[0], CLOUD_METRIC_MEMORY);
+    rig_run(&rig, 10 * MINUTE + 10 * SECOND);
+    rig.regions[0].utilization = 90;
+    rig_run(&rig, 2 * MINUTE);
+    rig.regions[0].utilization = 50;
+    rig.regions[0].resources[0].memory_mib *= 2;
+    rig_run(&rig, 13 * MINUTE);
+    struct history_series series = metric_of(&rig, "a", CLOUD_METRIC_MEMORY, &arena);
+    for (size_t i = 0; i < series.count; i++) /* Half of twice as much is more than 90 % of it once. */
+        cr_expect(isnan(series.demand[i]) || series.demand[i] <= 4 * 16384 + 1, "step %zu: %g", i,
+                  (double)series.demand[i]);
     arena_release(&arena);
     rig_stop(&rig);
 }
