@@ -28,10 +28,10 @@ struct arguments {
     bool stats;
 };
 
-/* "200m", "0.2", "512Mi", "1Gi", "512": cpu in milli-vCPU, memory in MiB. */
+/* As Kubernetes writes them: "200m", "0.2"; "512Mi", "1Gi"; rounded up to milli-vCPU and MiB. */
 static bool quantity_read(const char *text, size_t size, bool is_cpu, int64_t *ret) {
     char copy[32];
-    double value, factor = is_cpu ? 1000 : 1.0 / (1 << 20);
+    double value, factor = 1000;
     if (size == 0 || size >= sizeof(copy))
         return false;
     memcpy(copy, text, size);
@@ -39,16 +39,16 @@ static bool quantity_read(const char *text, size_t size, bool is_cpu, int64_t *r
     if (is_cpu && copy[size - 1] == 'm') {
         copy[size - 1] = '\0';
         factor = 1;
-    } else if (!is_cpu && size > 2 && copy[size - 1] == 'i') {
-        const char *units = "MGT", *unit = strchr(units, copy[size - 2]);
+    } else if (!is_cpu) {
+        const char *units = "MGT", *unit = size > 2 && copy[size - 1] == 'i' ? strchr(units, copy[size - 2]) : NULL;
         if (!unit)
-            return false;
+            return false; /* Bytes, or a unit that nobody means. */
         factor = pow(1024, (double)(unit - units));
         copy[size - 2] = '\0';
     }
     if (!str_to_double(copy, &value) || value < 0 || value * factor > (double)PACK_AMOUNT_MAX)
         return false;
-    *ret = (int64_t)llround(value * factor);
+    *ret = (int64_t)ceil(value * factor - 1e-6);
     return true;
 }
 

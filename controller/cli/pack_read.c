@@ -16,7 +16,8 @@
 #include "base/str.h"
 
 #define COLUMNS_MAX 8
-#define ROWS_MAX 1000000
+#define ROWS_MAX 100000
+#define PRICE_MAX 5000 /* As many as there may be pieces of a demand cost a sum that is still money. */
 
 struct column {
     const char *name;
@@ -49,9 +50,11 @@ __attribute__((format(printf, 4, 5))) static bool fault(const struct table *tabl
     return false;
 }
 
-/* A number >= 0, times `factor`, as a whole. */
+enum rounding { ROUND_UP, ROUND_DOWN, WHOLE_ONLY };
+
+/* A number >= 0, times `factor`, as a whole: needs are rounded up, what is offered down. */
 static bool amount_read(const struct table *table, const struct csv_stream *csv, size_t column, double factor,
-                        int64_t most, int64_t *ret, struct error *err) {
+                        enum rounding rounding, int64_t most, int64_t *ret, struct error *err) {
     const char *text = field(table, csv, column);
     double value;
     if (!*text && table->columns[column].is_optional) {
@@ -63,7 +66,12 @@ static bool amount_read(const struct table *table, const struct csv_stream *csv,
     if (value < 0 || value * factor > (double)most)
         return fault(table, csv, err, "%s: %.40s is not between 0 and %.6g", table->columns[column].name, text,
                      (double)most / factor);
-    *ret = (int64_t)llround(value * factor);
+    if (rounding == WHOLE_ONLY && value != floor(value))
+        return fault(table, csv, err, "%s: %.40s is no whole number", table->columns[column].name, text);
+    /* What is whole in decimals may be a little off in binary. */
+    double exact = value * factor, near = round(exact);
+    bool is_near = fabs(exact - near) <= 1e-9 * (1 + near);
+    *ret = (int64_t)(is_near ? near : rounding == ROUND_UP ? ceil(exact) : floor(exact));
     return true;
 }
 
@@ -127,10 +135,10 @@ static bool demand_take(struct table *table, const struct csv_stream *csv, struc
     struct pack_demand demand = {.name = field(table, csv, DEMAND_NAME)};
     if (!*demand.name)
         return fault(table, csv, err, "name is empty");
-    if (!amount_read(table, csv, DEMAND_CPU, 1, PACK_AMOUNT_MAX, &demand.need[PACK_CPU], err) ||
-        !amount_read(table, csv, DEMAND_MEMORY, 1, PACK_AMOUNT_MAX, &demand.need[PACK_MEMORY], err) ||
-        !amount_read(table, csv, DEMAND_COUNT, 1, PACK_COUNT_MAX, &demand.count, err) ||
-        !amount_read(table, csv, DEMAND_GPU, 1, PACK_AMOUNT_MAX, &demand.need[PACK_GPU], err))
+    if (!amount_read(table, csv, DEMAND_CPU, 1, ROUND_UP, PACK_AMOUNT_MAX, &demand.need[PACK_CPU], err) ||
+        !amount_read(table, csv, DEMAND_MEMORY, 1, ROUND_UP, PACK_AMOUNT_MAX, &demand.need[PACK_MEMORY], err) ||
+        !amount_read(table, csv, DEMAND_COUNT, 1, WHOLE_ONLY, PACK_COUNT_MAX, &demand.count, err) ||
+        !amount_read(table, csv, DEMAND_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &demand.need[PACK_GPU], err))
         return false;
     if (!is_new(table, demand.name))
         return fault(table, csv, err, "name: \"%.80s\" is there twice", demand.name);
@@ -167,16 +175,16 @@ static bool offer_take(struct table *table, const struct csv_stream *csv, struct
                                .type = field(table, csv, OFFER_TYPE)};
     if (!*offer.type)
         return fault(table, csv, err, "instance_type is empty");
-    if (!amount_read(table, csv, OFFER_CPU, 1000, PACK_AMOUNT_MAX, &offer.has[PACK_CPU], err) ||
-        !amount_read(table, csv, OFFER_MEMORY, 1024, PACK_AMOUNT_MAX, &offer.has[PACK_MEMORY], err) ||
-        !amount_read(table, csv, OFFER_GPU, 1, PACK_AMOUNT_MAX, &offer.has[PACK_GPU], err))
+    if (!amount_read(table, csv, OFFER_CPU, 1000, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_CPU], err) ||
+        !amount_read(table, csv, OFFER_MEMORY, 1024, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_MEMORY], err) ||
+        !amount_read(table, csv, OFFER_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &offer.has[PACK_GPU], err))
         return false;
     if (offer.has[PACK_CPU] == 0 || offer.has[PACK_MEMORY] == 0)
         return fault(table, csv, err, "%.80s has no vCPU or no memory", offer.type);
     const char *price = field(table, csv, OFFER_PRICE);
     double value;
-    if (!str_to_double(price, &value) || value <= 0 || value > 1e6)
-        return fault(table, csv, err, "price_ondemand_usd_hr: \"%.40s\" is no price above 0 up to 1000000", price);
+    if (!str_to_double(price, &value) || value <= 0 || value > PRICE_MAX)
+        return fault(table, csv, err, "price_ondemand_usd_hr: \"%.40s\" is no price above 0 up to 5000", price);
     offer.price_hourly = money_from_double(value);
     if (offer.price_hourly == 0)
         return fault(table, csv, err, "price_ondemand_usd_hr: %.40s is less than a millionth", price);

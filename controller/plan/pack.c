@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/str.h"
 #include "plan/pack_internal.h"
 
@@ -54,10 +55,19 @@ static void worth_fluid(const struct pack_model *model, double *ret) {
     }
     struct exact_solution solution;
     bool solved = exact_lp_solve(lp, UINT64_MAX, &solution);
+    /* The library's tolerances are absolute: what they leave too high is taken off. */
+    double rate = 1;
+    for (size_t k = 0; k < model->machine_count && solved; k++) {
+        double worth = 0;
+        for (size_t d = 0; d < PACK_DIMENSIONS; d++)
+            worth += fmax(0, solution.duals[d]) * (double)model->machines[k].has[d];
+        rate = fmax(rate, worth / model->machines[k].price);
+    }
+    rate *= 1 + 1e-9;
     for (size_t i = 0; i < model->class_count; i++) {
         ret[i] = 0;
         for (size_t d = 0; d < PACK_DIMENSIONS && solved; d++)
-            ret[i] += fmax(0, solution.duals[d]) * (double)model->classes[i].need[d];
+            ret[i] += fmax(0, solution.duals[d]) / rate * (double)model->classes[i].need[d];
     }
     exact_lp_free(lp);
 }
@@ -111,6 +121,7 @@ static void place_one(struct result_work *w, const struct pack_filling *filling)
         for (int64_t wanted = filling->pieces[t]; wanted > 0;) {
             next_member(w, class);
             int64_t taken = wanted < w->left[class] ? wanted : w->left[class];
+            ASSERT(taken > 0);
             add_load(w, loads, &count, class, taken);
             w->left[class] -= taken;
             wanted -= taken;
@@ -233,6 +244,7 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < model.classes[i].member_count; t++)
             duals[model.classes[i].members[t]] = columns.center[i];
+    ASSERT(columns.bound <= best.cost * (1 + 1e-6));
     ret->bound_hourly = columns.bound;
     ret->column_count = columns.count;
     ret->round_count = columns.rounds;

@@ -47,7 +47,7 @@ struct pack_problem {
     size_t offer_count;
     int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
     int64_t pieces_max;               /* On one machine; 0: any number. */
-    uint64_t work_max; /* Elementary steps, roughly nanoseconds; 0: only the first plan, and its bound. */
+    uint64_t work_max;                /* Elementary steps, of about 8 ns; 0: only the first plan, and its bound. */
 };
 
 struct pack_load {
@@ -64,11 +64,11 @@ struct pack_purchase {
 
 struct pack_unplaced {
     size_t demand;
-    const char *why; /* "needs 300 vCPU; the largest machine has 128" */
+    const char *why; /* "a piece needs 9000m CPU, the largest machine has 4000m CPU free" */
 };
 
 struct pack_result {
-    const struct pack_purchase *purchases; /* By provider, region, type; then the fuller first. */
+    const struct pack_purchase *purchases; /* By provider, region, type; then what is bought most often. */
     size_t purchase_count;
     int64_t machine_count;
     money_micros cost_hourly;

@@ -101,8 +101,12 @@ static size_t price(struct pack_work *work, struct pack_columns *columns, const 
     for (size_t p = 0; p < model->machine_count; p++) {
         size_t k = promises[p].machine;
         double cost = model->machines[k].price, upper;
-        if (promises[p].rate <= rate && promises[p].rate <= 1)
+        if (promises[p].rate <= rate && (promises[p].rate <= 1 || work->done >= work->max))
             break;
+        if (work->done >= work->max) {
+            rate = promises[p].rate;
+            break;
+        }
         double found = pack_fill(work, k, worth, limit, fmin(rate, 0.95) * cost, nodes_max, &upper);
         rate = fmax(rate, fmin(promises[p].rate, upper / cost));
         if (found < 0 || worth_at(model, columns->duals, work->best) <= cost * (1 + MARGIN))

@@ -107,7 +107,7 @@ struct filling_task {
     size_t machine;
     const double *worth;
     const int64_t *limit;
-    double best;
+    double best, open; /* open: of what was closed without proof, no filling is worth more. */
     bool found;
 };
 
@@ -255,16 +255,22 @@ static uint32_t expand(struct pack_work *work, struct filling_task *task, uint32
     bool solved = exact_fill_solve(work->fill, has, task->worth, s->lower, s->upper, &solution);
     *ret_bound = s->nodes[at].bound;
     work->done += RELAX_WORK + 10 * model->class_count;
-    if (!solved)
+    if (!solved) { /* It fits, so that is a matter of numbers. */
+        task->open = fmax(task->open, *ret_bound);
         return 0;
+    }
     double bound = fmin(*ret_bound, bound_of(work, task, solution.weights));
     *ret_bound = bound;
     if (is_hopeless(task, bound))
         return 0;
     round_down(work, task, solution.pieces);
     size_t class = branching_class(model, solution.pieces);
-    if (class == model->class_count || is_hopeless(task, bound))
+    if (is_hopeless(task, bound))
         return 0;
+    if (class == model->class_count) { /* Nearly whole, and yet the whole is worth less. */
+        task->open = fmax(task->open, bound);
+        return 0;
+    }
     double part = solution.pieces[class], whole = floor(part);
     struct node less = {at + 1, (uint32_t) class, (int32_t)whole, false, bound}, more = less;
     more.pieces++;
@@ -302,7 +308,7 @@ double pack_fill(struct pack_work *work, size_t machine, const double *worth, co
             at = heap_pop(s) + 1;
         if (!at)
             break;
-        if (nodes == nodes_max) {
+        if (nodes == nodes_max || work->done >= work->max) {
             open = s->nodes[at - 1].bound;
             for (size_t h = 0; h < s->heap_count; h++)
                 open = fmax(open, s->nodes[s->heap[h]].bound);
@@ -310,7 +316,7 @@ double pack_fill(struct pack_work *work, size_t machine, const double *worth, co
         }
         at = expand(work, &task, at - 1, &bound);
     }
-    *ret_upper = fmax(task.best, open) * (1 + EPSILON);
+    *ret_upper = fmax(task.best, fmax(task.open, open)) * (1 + EPSILON);
     return task.found ? task.best : -1;
 }
 

@@ -5,7 +5,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
+#include <stdlib.h>
 
+#include "base/error.h"
 #include "plan/pack_internal.h"
 
 void pack_buy(struct pack_plan *plan, const struct pack_filling *filling, int64_t times, double price,
@@ -47,9 +49,7 @@ static void make(struct pack_work *work, size_t k, const double *worth, const in
         int64_t most = limit[i];
         const int64_t *need = model->classes[i].need;
         for (size_t d = 0; d < PACK_DIMENSIONS && most > 0; d++) {
-            if (need[d] > left[d])
-                most = 0;
-            else if (need[d] > 0 && need[d] * most > left[d])
+            if (need[d] > 0 && left[d] / need[d] < most)
                 most = left[d] / need[d];
         }
         if (most == 0)
@@ -67,19 +67,22 @@ static void make(struct pack_work *work, size_t k, const double *worth, const in
     work->done += 3 * work->order_count;
 }
 
-/* The largest for their worth's sake come first: by worth, which is what one alone would cost. */
+static int by_worth(const void *left, const void *right, void *ctx) {
+    const double *worth = ctx;
+    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    if (worth[a] != worth[b])
+        return worth[a] > worth[b] ? -1 : 1;
+    return (a > b) - (a < b);
+}
+
+/* What would cost most alone comes first. */
 static void order_by_worth(struct pack_work *work, const double *worth, const int64_t *limit) {
     work->order_count = 0;
     for (size_t i = 0; i < work->model->class_count; i++)
         if (limit[i] > 0)
             work->order[work->order_count++] = (uint32_t)i;
-    for (size_t t = 1; t < work->order_count; t++) { /* Nearly sorted: classes are by size. */
-        uint32_t i = work->order[t];
-        size_t at = t;
-        for (; at > 0 && worth[work->order[at - 1]] < worth[i]; at--)
-            work->order[at] = work->order[at - 1];
-        work->order[at] = i;
-    }
+    qsort_r(work->order, work->order_count, sizeof(*work->order), by_worth, (void *)(uintptr_t)worth);
+    work->done += 12 * work->order_count;
 }
 
 static struct pack_filling by_class(struct pack_work *work, const struct candidate *candidate) {
@@ -109,7 +112,8 @@ void pack_greedy(struct pack_work *work, const double *worth, int64_t *limit, st
             if (!candidates[k].is_made || times_in(&candidates[k].filling, limit) == 0)
                 make(work, k, worth, limit, &candidates[k]);
             work->done += candidates[k].filling.count;
-            if (candidates[k].rate > candidates[best].rate)
+            bool is_first = candidates[best].filling.count == 0;
+            if (candidates[k].filling.count > 0 && (is_first || candidates[k].rate > candidates[best].rate))
                 best = k;
         }
         if (model->machine_count == 0 || candidates[best].filling.count == 0)
@@ -121,4 +125,6 @@ void pack_greedy(struct pack_work *work, const double *worth, int64_t *limit, st
             limit[bought.classes[t]] -= times * bought.pieces[t];
     }
     arena_release(&scratch);
+    for (size_t i = 0; i < model->class_count; i++)
+        ASSERT(limit[i] == 0); /* Each class fits some machine. */
 }

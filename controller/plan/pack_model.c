@@ -82,8 +82,13 @@ static void take_machines(const struct pack_problem *problem, int64_t pieces, st
         const struct pack_offer *offer = &problem->offers[rows[i].index];
         ASSERT(offer->price_hourly > 0);
         struct pack_machine machine = {.price = (double)offer->price_hourly * 1e-6, .offer = rows[i].index};
-        for (size_t d = 0; d < PACK_RESOURCES; d++)
-            machine.has[d] = offer->has[d] > problem->overhead[d] ? offer->has[d] - problem->overhead[d] : 0;
+        bool is_enough = true;
+        for (size_t d = 0; d < PACK_RESOURCES; d++) {
+            machine.has[d] = offer->has[d] - problem->overhead[d];
+            is_enough &= machine.has[d] >= 0;
+        }
+        if (!is_enough)
+            continue; /* Less than what it must keep for itself. */
         machine.has[PACK_PIECES] = problem->pieces_max ? problem->pieces_max : pieces;
         if (!is_pointless(model, &machine))
             model->machines[model->machine_count++] = machine;
@@ -107,7 +112,7 @@ static const char *amount(enum pack_dimension dimension, int64_t value, struct a
 
 static const char *why_unplaced(const struct pack_model *model, const struct pack_demand *demand, struct arena *arena) {
     if (model->machine_count == 0)
-        return "there is no offer";
+        return "no offer has more than the overhead";
     for (size_t d = 0; d < PACK_RESOURCES; d++) {
         int64_t most = 0;
         for (size_t k = 0; k < model->machine_count; k++)
@@ -146,7 +151,9 @@ static void take_classes(const struct pack_problem *problem, struct arena *arena
                 (struct pack_unplaced){rows[i].index, why_unplaced(model, demand, arena)};
             continue;
         }
-        if (!last || compare_needs(last, demand) != 0) {
+        /* Several classes of one size are as good: pieces of a filling are counted in 32 bits. */
+        bool is_full = last && model->classes[model->class_count - 1].count + demand->count > INT32_MAX;
+        if (!last || is_full || compare_needs(last, demand) != 0) {
             struct pack_class *added = &model->classes[model->class_count++];
             memcpy(added->need, demand->need, sizeof(demand->need));
             added->need[PACK_PIECES] = 1;

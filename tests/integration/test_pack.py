@@ -121,6 +121,7 @@ GOOD = [("w", 100, 100, 1)], [("aws", "r", "t", 2, 4, 0.1)]
     ([("w", 1, 100, 2_000_000_000)], GOOD[1], "w.csv: row 2: count: 2000000000 is not between 0 and 1e+09"),
     ([("w", 1, 1, 1), ("w", 2, 2, 2)], GOOD[1], 'w.csv: row 3: name: "w" is there twice'),
     ([("", 1, 1, 1)], GOOD[1], "w.csv: row 2: name is empty"),
+    ([("w", 1, 1, 2.5)], GOOD[1], "w.csv: row 2: count: 2.5 is no whole number"),
     (GOOD[0], [("aws", "r", "t", 2, 4, 0)], 'p.csv: row 2: price_ondemand_usd_hr: "0" is no price above 0'),
     (GOOD[0], [("aws", "r", "t", 2, 4, "")], 'p.csv: row 2: price_ondemand_usd_hr: "" is no price above 0'),
     (GOOD[0], [("aws", "r", "t", 2, 4, "inf")], 'p.csv: row 2: price_ondemand_usd_hr: "inf" is no price above 0'),
@@ -141,7 +142,7 @@ def test_a_file_that_is_no_table(runner, tmp_path):
         assert done.returncode == 1 and message in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("overhead", ["cpu", "cpu=", "cpu=x", "disk=1", "cpu=1m,", "memory=5Xi"])
+@pytest.mark.parametrize("overhead", ["cpu", "cpu=", "cpu=x", "disk=1", "cpu=1m,", "memory=5Xi", "memory=512"])
 def test_an_overhead_that_is_none(runner, tmp_path, overhead):
     done = runner.call("pack", "--workloads", "w", "--prices", "p", "--overhead", overhead)
     assert done.returncode == 64 and f"--overhead {overhead}" in done.stderr

@@ -55,7 +55,7 @@ static void check(const struct pack_problem *problem, const struct pack_result *
         cr_assert_gt(pieces, 0, "an empty machine is bought");
         cr_assert(!problem->pieces_max || pieces <= problem->pieces_max);
         for (size_t d = 0; d < PACK_RESOURCES; d++)
-            cr_assert(used[d] <= bought->has[d] || used[d] == problem->overhead[d], "dimension %zu", d);
+            cr_assert_leq(used[d], bought->has[d], "dimension %zu", d);
         cost += bought->price_hourly * purchase->count;
         machines += purchase->count;
     }
@@ -148,6 +148,66 @@ Test(plan_pack, what_fits_nowhere_is_named_and_the_rest_is_served) {
     arena_release(&arena);
 }
 
+/* The programme gives no worth to what does not bind: such pieces need a machine all the same. */
+Test(plan_pack, what_is_worth_nothing_is_placed_too) {
+    const struct pack_demand demands[] = {demand(0, 1000, 512, 100), demand(1, 0, 8192, 1)};
+    const struct pack_offer offers[] = {offer(0, 1000, 1024, 0.01), offer(1, 1000, 16384, 0.02)};
+    const struct pack_problem problem = PROBLEM(demands, offers);
+    cr_assert_eq(solved(&problem).cost_hourly, 1010000);
+    arena_release(&arena);
+}
+
+/* 1 MiB too much for both in 2 TiB: less than the programme's tolerance. */
+Test(plan_pack, nearly_whole_is_not_whole) {
+    const struct pack_demand demands[] = {demand(0, 1000, 1048577, 1), demand(1, 1000, 1048576, 1)};
+    const struct pack_offer offers[] = {offer(0, 10000, 2097152, 1)};
+    const struct pack_problem problem = PROBLEM(demands, offers);
+    cr_assert_eq(solved(&problem).cost_hourly, 2000000);
+    arena_release(&arena);
+}
+
+Test(plan_pack, billions_of_pieces_of_one_size_on_one_machine) {
+    const struct pack_demand demands[] = {demand(0, 0, 0, PACK_COUNT_MAX), demand(1, 0, 0, PACK_COUNT_MAX),
+                                          demand(2, 0, 0, PACK_COUNT_MAX)};
+    const struct pack_offer offers[] = {offer(0, 1000, 1024, 1)};
+    const struct pack_problem problem = PROBLEM(demands, offers);
+    cr_assert_eq(solved(&problem).cost_hourly, 1000000);
+    arena_release(&arena);
+}
+
+Test(plan_pack, large_needs_times_large_counts_do_not_wrap) {
+    const struct pack_demand demands[] = {demand(0, 18446744074, 1, 1000000000)};
+    const struct pack_offer offers[] = {offer(0, 20000000000, 900000000, 1)};
+    const struct pack_problem problem = PROBLEM(demands, offers);
+    cr_assert_eq(solved(&problem).machine_count, 1000000000);
+    arena_release(&arena);
+}
+
+Test(plan_pack, duals_of_tiny_prices_prove_their_bound_too) {
+    const struct pack_demand demands[] = {demand(0, 1000, 0, 59), demand(1, 0, 1024, 271)};
+    const struct pack_offer offers[] = {offer(0, 16000, 65536, 7e-6), offer(1, 16000, 131072, 8e-6),
+                                        offer(2, 8000, 24576, 3e-6),  offer(3, 4000, 8192, 1e-6),
+                                        offer(4, 4000, 24576, 2e-6),  offer(5, 16000, 49152, 5e-6)};
+    struct pack_problem problem = PROBLEM(demands, offers);
+    problem.work_max = 0;
+    struct pack_result result = solved(&problem);
+    for (size_t k = 0; k < 6; k++) {
+        double worth = result.duals[0] * floor((double)offers[k].has[PACK_CPU] / 1000) +
+                       result.duals[1] * floor((double)offers[k].has[PACK_MEMORY] / 1024);
+        cr_expect_leq(worth, (double)offers[k].price_hourly * 1e-6 * (1 + 1e-8), "offer %zu", k);
+    }
+    arena_release(&arena);
+}
+
+Test(plan_pack, a_machine_smaller_than_its_overhead_is_none) {
+    const struct pack_demand demands[] = {demand(0, 0, 100, 3)};
+    const struct pack_offer offers[] = {offer(0, 100, 1024, 0.001), offer(1, 2000, 4096, 0.1)};
+    struct pack_problem problem = PROBLEM(demands, offers);
+    problem.overhead[PACK_CPU] = 200;
+    cr_assert_eq(solved(&problem).cost_hourly, 100000);
+    arena_release(&arena);
+}
+
 Test(plan_pack, a_billion_pieces_are_no_more_work_than_a_few) {
     const struct pack_demand demands[] = {demand(0, 1000, 1024, PACK_COUNT_MAX), demand(1, 3000, 1024, PACK_COUNT_MAX)};
     const struct pack_offer offers[] = {offer(0, 4000, 4096, 0.1)};
@@ -195,12 +255,15 @@ static uint64_t chance(uint64_t *state, uint64_t below) {
 static void random_make(uint64_t seed, struct random_case *ret) {
     size_t demand_count = 1 + chance(&seed, DEMANDS_MAX), offer_count = 1 + chance(&seed, OFFERS_MAX);
     for (size_t i = 0; i < demand_count; i++)
-        ret->demands[i] = demand(i, (int64_t)(50 * (1 + chance(&seed, 80))), (int64_t)(64 * (1 + chance(&seed, 100))),
+        ret->demands[i] = demand(i, (int64_t)(50 * chance(&seed, 80)), (int64_t)(64 * chance(&seed, 100)),
                                  (int64_t)chance(&seed, 30));
+    for (size_t i = 0; i < demand_count; i += 5)
+        ret->demands[i].need[PACK_GPU] = (int64_t)chance(&seed, 2);
     for (size_t k = 0; k < offer_count; k++) {
         uint64_t cpu = 1 + chance(&seed, 16), memory = 1 + chance(&seed, 32);
         ret->offers[k] = offer(k, (int64_t)(1000 * cpu), (int64_t)(1024 * memory),
                                0.04 * (double)cpu + 0.005 * (double)memory + 0.0001 * (double)chance(&seed, 100));
+        ret->offers[k].has[PACK_GPU] = chance(&seed, 4) == 0;
     }
     ret->problem = (struct pack_problem){.demands = ret->demands,
                                          .demand_count = demand_count,
