@@ -89,7 +89,7 @@ static size_t slots_same(const struct inputs *inputs, size_t was, const struct h
     size_t count = to - from;
     if (was + count > inputs->count)
         count = was < inputs->count ? inputs->count - was : 0;
-    if (!factors != !inputs->factors)
+    if (count == 0 || !factors != !inputs->factors)
         return 0;
     bool is_plain = !factors && !inputs->saturated && !is_saturated_anywhere(series);
     if (is_plain && memcmp(&inputs->demand[was], &series->demand[from], count * sizeof(float)) == 0)
