@@ -122,7 +122,7 @@ BENCH ?= runtime listing
 VENV_forecast := forecast
 BENCH_ARGS_runtime = --n $(or $(BENCH_N),10000)
 .PHONY: bench
-bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=forecast: that one (open models)
+bench: all ## Measure: runtime (controller-runtime, BENCH_N="10000 50000"), listing (boto3); BENCH=forecast (open models), BENCH=planning (Karpenter)
 	@$(MAKE) --no-print-directory -j$(JOBS) MODE=release $(HELPERS:$(OUT)/%=$(BUILD)/release/%)
 	@$(foreach b,$(BENCH),$(call PYTHON,$(b)) tests/bench/$(b).py $(BENCH_ARGS_$(b)) &&) true
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# cache.sh venv|ministack|forecast|go|cluster|bench|rootfs: builds that part of the test infrastructure once and prints its path.
+# cache.sh venv|ministack|forecast|go|cluster|bench|karpenter|rootfs: builds that part of the test infrastructure once and prints its path.
 # The results live outside the checkout, each under the hash of what it is made from, so two checkouts share them; a lock
 # for each keeps two runs apart, and a half-made result is never seen, since it is renamed into place when complete.
 # SPDX-License-Identifier: Apache-2.0
@@ -77,6 +77,10 @@ bench_build() {
     cd "$TESTS/bench/rival" &&
         CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' go build -trimpath -ldflags '-s -w' -o "$1/" ./controller ./loadgen
 }
+karpenter_build() {
+    cd "$TESTS/bench/karpenter" &&
+        CGO_ENABLED=0 GOTOOLCHAIN=local GOFLAGS='-buildvcs=false -modcacherw' go build -trimpath -ldflags '-s -w' -o "$1/karpenter" .
+}
 # The image's base, made from Debian's own packages: no container registry is asked.
 rootfs_build() { mmdebstrap --variant=minbase --components=main bookworm "$1/rootfs.tar"; }
 
@@ -93,9 +97,13 @@ bench)
     with_go
     make_once "bench-$(key "$TESTS"/bench/rival/go.* "$TESTS"/bench/rival/*/*.go)" bench_build
     ;;
+karpenter)
+    with_go
+    make_once "karpenter-$(key "$TESTS"/bench/karpenter/*)" karpenter_build
+    ;;
 rootfs) make_once "rootfs-bookworm-$(dpkg --print-architecture)" rootfs_build ;;
 *)
-    echo "usage: cache.sh venv|ministack|forecast|go|cluster|bench|rootfs" >&2
+    echo "usage: cache.sh venv|ministack|forecast|go|cluster|bench|karpenter|rootfs" >&2
     exit 64
     ;;
 esac
