@@ -114,6 +114,7 @@ static struct history_record *record_get(struct history *history, const char *ke
         struct error err = {0};
         if (history->store &&
             history_store_load(history->store, record, history->step_ms, 0, history->slots_max, &err)) {
+            record->is_unread = true;
             if (!history->load_error.class)
                 history->load_error = err;
         }

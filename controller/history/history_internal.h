@@ -23,6 +23,7 @@ struct history_record {
     struct history_raise *raises; /* As in history_series; HISTORY_RAISES_MAX of them. NULL: none, as mostly. */
     size_t raise_count;
     bool raises_dirty; /* Not yet on disk. */
+    bool is_unread;    /* What is on disk could not be read: it stays. */
 };
 
 /* Writes one slot, growing at either end and dropping what is older than slots_max before the newest. */

@@ -41,7 +41,7 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     [SELECT_RAISES] = "SELECT time_ms, value FROM raises WHERE series = ?1 ORDER BY time_ms",
     [UPSERT] = "INSERT INTO demand(series, time_ms, value, flags) VALUES(?1, ?2, ?3, ?4) "
                "ON CONFLICT(series, time_ms) DO UPDATE SET value = excluded.value, flags = excluded.flags",
-    [INSERT_RAISE] = "INSERT INTO raises(series, time_ms, value) VALUES(?1, ?2, ?3)",
+    [INSERT_RAISE] = "INSERT OR REPLACE INTO raises(series, time_ms, value) VALUES(?1, ?2, ?3)",
     [DELETE_OLD] = "DELETE FROM demand WHERE series = ?1 AND time_ms < ?2",
     [DELETE_ROWS] = "DELETE FROM demand WHERE series = ?1",
     [DELETE_RAISES] = "DELETE FROM raises WHERE series = ?1",
@@ -280,11 +280,12 @@ static enum err_class id_for_writing(struct history_store *store, const char *ke
     return ERR_NONE;
 }
 
-/* All of them anew: they are few, and one that a later one reaches is gone. */
+/* All of them anew: they are few, and one that a later one reaches is gone. Of those that could not be read nobody
+ * knows. */
 static bool save_raises(struct history_store *store, const struct history_record *record, int64_t id) {
     sqlite3_stmt *insert = store->statements[INSERT_RAISE];
     sqlite3_bind_int64(store->statements[DELETE_RAISES], 1, id);
-    if (!run(store->statements[DELETE_RAISES]))
+    if (!record->is_unread && !run(store->statements[DELETE_RAISES]))
         return false;
     for (size_t i = 0; i < record->raise_count; i++) {
         sqlite3_bind_int64(insert, 1, id);
@@ -318,6 +319,8 @@ enum err_class history_store_save(struct history_store *store, const struct hist
     }
     if (record->raises_dirty && !save_raises(store, record, id))
         return roll_back(store, store_fault(store, "cannot write", err));
+    if (record->is_unread)
+        return ERR_NONE;
     sqlite3_stmt *old = store->statements[DELETE_OLD];
     sqlite3_bind_int64(old, 1, id);
     sqlite3_bind_int64(old, 2, record->first * step_ms);

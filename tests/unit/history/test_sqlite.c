@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/mem.h"
 #include "history/history.h"
+#include "history/history_internal.h"
 
 #define STEP INT64_C(300000)
 #define T0 (STEP * 5900000)
@@ -256,6 +258,26 @@ Test(history_sqlite, a_raise_is_there_after_a_restart) {
     history_close(history);
     cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 0);
     arena_release(&arena);
+}
+
+Test(history_sqlite, what_could_not_be_read_is_not_deleted) {
+    struct history *history = open_file();
+    struct history_raise raise;
+    cr_assert(history_add_kill(history, MEMORY, T0 + 7, 1024, 4, T0 + STEP, &raise));
+    history_close(history);
+    struct history_store *store;
+    struct error err = {0};
+    struct history_record *record = mem_alloc(sizeof(*record));
+    record->key = mem_strdup(MEMORY);
+    record->is_unread = true;
+    cr_assert(history_record_raise(record, &(struct history_raise){T0 + 9 * STEP, 1}));
+    cr_assert_eq(history_store_open(path, &store, &err), ERR_NONE, "%s", err.message);
+    cr_assert_eq(history_store_begin(store, &err), ERR_NONE);
+    cr_assert_eq(history_store_save(store, record, STEP, &err), ERR_NONE, "%s", err.message);
+    cr_assert_eq(history_store_commit(store, &err), ERR_NONE);
+    history_store_close(store);
+    history_record_free(record);
+    cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 2);
 }
 
 Test(history_sqlite, a_file_of_the_first_version_is_brought_up_to_date) {
