@@ -336,13 +336,10 @@ static void put_target(struct json_writer *w, const struct plan_action *action) 
     jw_close(w, '}');
 }
 
-static void put_state(struct json_writer *w, const char *key, bool is_bounds, int64_t count, int64_t max) {
+static void put_state(struct json_writer *w, const char *key, const struct plan_action *action,
+                      const struct target_state *state) {
     jw_key(w, key);
-    jw_open(w, '{');
-    if (is_bounds)
-        jw_put_int(w, "maxCount", max);
-    jw_put_int(w, is_bounds ? "minCount" : "count", count);
-    jw_close(w, '}');
+    target_state_print(w, state, target_state_has_count((int)action->type, action->kind), action->is_bounds);
 }
 
 void status_print_recommendation_object(const struct object *policy, const char *name, const struct plan_action *action,
@@ -376,14 +373,14 @@ void status_print_recommendation_object(const struct object *policy, const char 
     jw_put_int(&w, "attempt", attempt);
     if (approved)
         jw_put_string(&w, "decision", recommendation_decision_name(DECISION_APPROVED));
-    put_state(&w, "from", action->is_bounds, action->from_count, action->from_max);
+    put_state(&w, "from", action, &action->from);
     jw_put_string(&w, "planHash", action->hash);
     jw_key(&w, "policyRef");
     jw_open(&w, '{');
     jw_put_string(&w, "name", policy->name);
     jw_close(&w, '}');
     put_target(&w, action);
-    put_state(&w, "to", action->is_bounds, action->to_count, action->to_max);
+    put_state(&w, "to", action, &action->to);
     jw_close(&w, '}');
     jw_close(&w, '}');
 }

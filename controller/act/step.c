@@ -52,11 +52,11 @@ static struct act_value value_seen(const struct act_input *in) {
 }
 
 static struct act_value value_from(const struct recommendation *r) {
-    return (struct act_value){r->from_count, r->is_bounds ? r->from_max : 0};
+    return (struct act_value){r->from.count, r->is_bounds ? r->from.count_max : 0};
 }
 
 static struct act_value value_to(const struct recommendation *r) {
-    return (struct act_value){r->to_count, r->is_bounds ? r->to_max : 0};
+    return (struct act_value){r->to.count, r->is_bounds ? r->to.count_max : 0};
 }
 
 static bool is_value(struct act_value a, struct act_value b) {
@@ -168,8 +168,8 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
         *ret = wait_until(in->now_ms + VERIFY_PERIOD_MS, "MaxConcurrent");
         return false;
     }
-    int64_t change_max = (r->from_count * in->policy->disruption.max_change_percent + 99) / 100;
-    if (r->from_count - r->to_count > (change_max > 1 ? change_max : 1)) {
+    int64_t change_max = (r->from.count * in->policy->disruption.max_change_percent + 99) / 100;
+    if (r->from.count - r->to.count > (change_max > 1 ? change_max : 1)) {
         *ret = record(PHASE_SUPERSEDED, "MaxChangePercent", "the policy's maxChangePercent no longer allows this step");
         return false;
     }
@@ -179,15 +179,15 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
 /* Within the target's own bounds, where these are not what is changed. */
 static bool within_group(const struct act_input *in) {
     const struct cloud_resource *group = in->resource;
-    int64_t to = in->recommendation->to_count, to_max = in->recommendation->to_max;
+    int64_t to = in->recommendation->to.count, max = in->recommendation->to.count_max;
     if (in->recommendation->is_bounds)
-        return to >= 0 && (to_max == 0 || to <= to_max);
+        return to >= 0 && (max == 0 || to <= max);
     return to >= group->count_min && to >= 0 && (group->count_max == 0 || to <= group->count_max);
 }
 
 /* The policy's bounds hold for the sum of its groups whatever becomes of what is begun. */
 static bool within_policy(const struct act_input *in) {
-    int64_t to = in->recommendation->to_count;
+    int64_t to = in->recommendation->to.count;
     return act_shrinks(in->recommendation) ? in->others_low + to >= in->policy->capacity.min
                                            : in->others_high + to <= in->policy->capacity.max;
 }
@@ -289,8 +289,8 @@ static struct act_step step_running(const struct act_input *in) {
 static bool is_serving(const struct act_input *in) {
     if (in->recommendation->is_bounds && act_shrinks(in->recommendation))
         return true;
-    return act_shrinks(in->recommendation) ? in->resource->serving <= in->recommendation->to_count
-                                           : in->resource->serving >= in->recommendation->to_count;
+    return act_shrinks(in->recommendation) ? in->resource->serving <= in->recommendation->to.count
+                                           : in->resource->serving >= in->recommendation->to.count;
 }
 
 static struct act_step step_verifying(const struct act_input *in) {

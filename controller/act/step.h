@@ -62,7 +62,7 @@ enum act_step_type {
     ACT_WAIT,    /* Nothing until until_ms. */
     ACT_REFRESH, /* List the target's region now, then ask again. */
     ACT_RECORD,  /* Write phase and message, fenced by the resourceVersion. */
-    ACT_SEND,    /* Send the effect: the size to_count, or the bounds to_count and to_max. */
+    ACT_SEND,    /* Send the effect: the size to.count, or the bounds to.count and to.count_max. */
     ACT_POLL,    /* Ask about recommendation->operation. */
 };
 
@@ -90,7 +90,7 @@ const char *act_refusal(const struct error *error);
 
 /* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */
 static inline bool act_shrinks(const struct recommendation *r) {
-    return r->to_count < r->from_count;
+    return r->to.count < r->from.count;
 }
 
 #endif

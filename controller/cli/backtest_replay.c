@@ -71,8 +71,8 @@ static bool is_let_through(const struct group *group, const struct cloud_resourc
                            const struct plan_action *action, int64_t now_ms) {
     const struct recommendation r = {.policy_name = GROUP_ID,
                                      .action = (int)action->type,
-                                     .from_count = action->from_count,
-                                     .to_count = action->to_count,
+                                     .from.count = action->from.count,
+                                     .to.count = action->to.count,
                                      .attempt = 1,
                                      .decision = DECISION_APPROVED,
                                      .phase = PHASE_APPROVED,
@@ -104,8 +104,8 @@ static void model_count(struct replay *ret, const char *name) {
 }
 
 static void carry_out(struct group *group, const struct plan_action *action, size_t slot, size_t ready_slot) {
-    bool is_growth = action->to_count > group->count;
-    group->count = action->to_count;
+    bool is_growth = action->to.count > group->count;
+    group->count = action->to.count;
     if (is_growth && ready_slot > slot) {
         group->ready_slot = ready_slot;
         return;

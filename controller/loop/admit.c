@@ -71,12 +71,12 @@ const struct name_set *admit_names(const struct loop *loop, const char *namespac
 
 /* ---- the record of sizes ---- */
 
-/* When the size became to_count; 0: it has not, as far as is known. One that is not final counts too: who takes over
+/* When the size became to.count; 0: it has not, as far as is known. One that is not final counts too: who takes over
  * between the effect and the end of its Recommendation must not read the past of the old size as that of the new. */
 static int64_t changed_at_ms(const struct recommendation *r, const struct cloud_resource *resource) {
     if (r->phase == PHASE_SUCCEEDED)
         return r->finished_at_ms;
-    if (r->phase == PHASE_VERIFYING || (r->phase == PHASE_RUNNING && resource->count == r->to_count))
+    if (r->phase == PHASE_VERIFYING || (r->phase == PHASE_RUNNING && resource->count == r->to.count))
         return r->phase_since_ms;
     return 0;
 }
@@ -109,7 +109,7 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
             continue;
         int64_t time_ms = changed_at_ms(r, resource);
         if (time_ms > 0)
-            done[done_count++] = (struct size_change){time_ms, r->from_count, r->to_count};
+            done[done_count++] = (struct size_change){time_ms, r->from.count, r->to.count};
     }
     if (done_count == 0 || ret_max < 2)
         return 0;
@@ -124,8 +124,8 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
 /* ---- what stands for a target ---- */
 
 static bool is_same_change(const struct recommendation *r, const struct plan_action *action) {
-    return r->is_bounds == action->is_bounds && r->from_count == action->from_count &&
-           r->to_count == action->to_count && r->from_max == action->from_max && r->to_max == action->to_max;
+    return r->is_bounds == action->is_bounds && target_state_is_equal(&r->from, &action->from) &&
+           target_state_is_equal(&r->to, &action->to);
 }
 
 struct standing {
@@ -183,11 +183,10 @@ static struct standing standing_of(struct loop *loop, const struct object *polic
 static void make_name(const struct object *policy, const struct plan_action *action, int64_t attempt, char *ret,
                       size_t size) {
     uint64_t hash = str_hash_text(STR_HASH_SEED, policy->uid);
-    const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, action->to_count, attempt};
+    const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, action->is_bounds, attempt};
     hash = str_hash_text(str_hash_text(str_hash_text(hash, action->provider), action->region), action->id);
     hash = str_hash(hash, numbers, sizeof(numbers));
-    if (action->is_bounds)
-        hash = str_hash(str_hash_text(hash, "bounds"), &action->to_max, sizeof(action->to_max));
+    hash = target_state_hash(hash, &action->to);
     (void)snprintf(ret, size, "%.*s-%016llx", NAME_PREFIX_MAX, policy->name, (unsigned long long)hash);
 }
 
@@ -274,7 +273,7 @@ static void create(struct loop *loop, const struct object *policy, const struct 
     journal_state(loop, policy->namespace, name, true)->writing = true;
     log_info("recommend", LOG_STR("policy", policy->name), LOG_STR("namespace", policy->namespace),
              LOG_STR("recommendation", name), LOG_STR("action", action_type_name(action->type)),
-             LOG_STR("target", action->id), LOG_INT("from", action->from_count), LOG_INT("to", action->to_count),
+             LOG_STR("target", action->id), LOG_INT("from", action->from.count), LOG_INT("to", action->to.count),
              LOG_STR("why", action->why_count ? action->why[0] : ""));
     write_create(loop, OBJECT_RECOMMENDATION, policy->namespace, name, &body, object_created, creation);
     buf_release(&body);
@@ -299,7 +298,7 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
         wait_ms = FAILED_WAIT_MS;
         for (int64_t i = 1; i < standing->failures && wait_ms < FAILED_WAIT_MAX_MS; i++)
             wait_ms *= 2;
-    } else if (last->phase == PHASE_SUCCEEDED && action->to_count < action->from_count) {
+    } else if (last->phase == PHASE_SUCCEEDED && action->to.count < action->from.count) {
         wait_ms = policy->as.policy->disruption.cooldown_ms;
     }
     int64_t left_ms = last->finished_at_ms + wait_ms - loop_now_ms(loop);

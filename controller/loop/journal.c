@@ -57,13 +57,13 @@ void journal_note(struct loop *loop, const struct object *object, enum recommend
     bool is_bad = phase == PHASE_FAILED;
     char note[512];
     (void)snprintf(note, sizeof(note), "%s %.200s %s%lld -> %lld: %s", action_type_name((enum action_type)r->action),
-                   r->target.id, r->is_bounds ? "minimum " : "", (long long)r->from_count, (long long)r->to_count,
+                   r->target.id, r->is_bounds ? "minimum " : "", (long long)r->from.count, (long long)r->to.count,
                    message);
     log_write(is_bad ? LOG_WARN : LOG_INFO, "recommendation",
               LOG_FIELDS(LOG_STR("namespace", object->namespace), LOG_STR("policy", r->policy_name),
                          LOG_STR("name", object->name), LOG_STR("phase", recommendation_phase_name(phase)),
                          LOG_STR("reason", reason), LOG_STR("provider", r->target.provider),
-                         LOG_STR("target", r->target.id), LOG_INT("from", r->from_count), LOG_INT("to", r->to_count),
+                         LOG_STR("target", r->target.id), LOG_INT("from", r->from.count), LOG_INT("to", r->to.count),
                          LOG_STR("message", message)));
     metrics_add(loop->options.metrics, &metric_phases, METRIC_LABELS(recommendation_phase_name(phase), reason), 1);
     store_note(loop->store, &(struct store_note){.regarding = object,
@@ -240,9 +240,9 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
                                           .kind = r->target.kind,
                                           .region = arena_strdup(&state->arena, r->target.region),
                                           .id = arena_strdup(&state->arena, r->target.id),
-                                          .count = r->is_bounds ? 0 : r->to_count,
-                                          .count_min = r->is_bounds ? r->to_count : 0,
-                                          .count_max = r->is_bounds ? r->to_max : 0,
+                                          .count = r->is_bounds ? 0 : r->to.count,
+                                          .count_min = r->is_bounds ? r->to.count : 0,
+                                          .count_max = r->is_bounds ? r->to.count_max : 0,
                                           .token = state->token};
     state->call = call_of(loop, state, send_done);
     state->tries++;
@@ -251,7 +251,7 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     loop->effects++;
     log_info("effect", LOG_STR("recommendation", state->id.key), LOG_STR("provider", r->target.provider),
              LOG_STR("target", r->target.id), LOG_STR("verb", cloud_verb_name(state->action.verb)),
-             LOG_INT("to", r->to_count), LOG_INT("try", state->tries));
+             LOG_INT("to", r->to.count), LOG_INT("try", state->tries));
     adapter->ops->apply(adapter, &state->call, &state->action);
 }
 

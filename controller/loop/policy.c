@@ -168,8 +168,8 @@ static void survey_one(void *ctx, const char *provider, const struct cloud_resou
         const struct recommendation *r = reserves(survey, names->names[i], provider, resource);
         if (!r || (recommendation_phase_is_final(r->phase) && r->attempt < newest))
             continue; /* What came after it began from what it had made: it has been seen. */
-        low = r->to_count < low ? r->to_count : low;
-        high = r->to_count > high ? r->to_count : high;
+        low = r->to.count < low ? r->to.count : low;
+        high = r->to.count > high ? r->to.count : high;
     }
     survey->in->others_low += low;
     survey->in->others_high += high;

@@ -5,6 +5,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <stdlib.h>
+
 #include "base/error.h"
 #include "base/str.h"
 #include "base/timefmt.h"
@@ -45,45 +47,69 @@ static void decode_target(struct decoder *d, const struct place *spec, struct re
     ret->target.id = decode_text(d, &at, "id", &text_id, true);
 }
 
-struct state {               /* from and to: a state of the target. */
-    int64_t count, min, max; /* -1: not given. */
-};
-
-static void check_requests(struct decoder *d, const struct place *state) {
-    static const char *const keys[] = {"cpu", "memory", NULL};
-    struct place at = decode_object(d, state, "requests", keys);
-    decode_text_borrowed(d, &at, "cpu", &text_cpu, false);
-    decode_text_borrowed(d, &at, "memory", &text_memory, false);
+/* Of a valid quantity: digits and a suffix, in units of 1/scale of its own unit. */
+static int64_t quantity_in(const char *text, const char *const *suffixes, const int64_t *numerators,
+                           int64_t denominator) {
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    size_t i = 0;
+    while (suffixes[i] && !str_eq(end, suffixes[i]))
+        i++;
+    __int128 scaled = suffixes[i] ? (__int128)value * numerators[i] / denominator : 0;
+    return scaled > INT64_MAX ? INT64_MAX : (int64_t)scaled;
 }
 
-static struct state decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_scale) {
+static void decode_requests(struct decoder *d, const struct place *state, struct target_state *ret) {
+    static const char *const keys[] = {"cpu", "memory", NULL};
+    static const char *const cpu_suffixes[] = {"", "m", NULL};
+    static const int64_t cpu_scales[] = {1000, 1};
+    static const char *const memory_suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", NULL};
+    static const int64_t memory_scales[] = {1, INT64_C(1) << 10, INT64_C(1) << 20, INT64_C(1) << 30, INT64_C(1) << 40};
+    struct place at = decode_object(d, state, "requests", keys);
+    const char *cpu = decode_text_borrowed(d, &at, "cpu", &text_cpu, false);
+    const char *memory = decode_text_borrowed(d, &at, "memory", &text_memory, false);
+    ret->vcpu_milli = cpu ? quantity_in(cpu, cpu_suffixes, cpu_scales, 1) : 0;
+    ret->memory_mib = memory ? quantity_in(memory, memory_suffixes, memory_scales, INT64_C(1) << 20) : 0;
+}
+
+struct sizes { /* -1: not given. */
+    int64_t count, min, max;
+};
+
+static struct sizes decode_sizes(struct decoder *d, const struct place *at, bool is_scale) {
+    bool has_bounds = json_get(at->json, "minCount") && json_get(at->json, "maxCount");
+    const struct int_rule rule = {.min = 0, .max = COUNT_MAX, .fallback = -1, .required = is_scale && !has_bounds};
+    struct sizes sizes = {
+        .count = decode_int(d, at, "count", rule),
+        .min = decode_int(d, at, "minCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1)),
+        .max = decode_int(d, at, "maxCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1)),
+    };
+    if (sizes.max > 0 && sizes.min > sizes.max) {
+        struct place min_at = place_key(at, "minCount");
+        decode_fault(d, &min_at, "%lld is above maxCount %lld", (long long)sizes.min, (long long)sizes.max);
+    }
+    return sizes;
+}
+
+static struct sizes decode_state(struct decoder *d, const struct place *spec, const char *key, bool is_scale,
+                                 struct target_state *ret) {
     static const char *const keys[] = {"count",    "minCount", "maxCount", "instanceType", "requests", "rollout",
                                        "provider", "region",   "template", "purchase",     "state",    NULL};
-    struct state state = {-1, -1, -1};
     struct place at = decode_object(d, spec, key, keys);
     if (!at.json) {
         if (is_scale && !json_get(spec->json, key))
             decode_fault(d, &at, "is required for action Scale");
-        return state;
+        return (struct sizes){-1, -1, -1};
     }
-    decode_text_borrowed(d, &at, "instanceType", &text_instance_type, false);
-    check_requests(d, &at);
+    ret->type = decode_text(d, &at, "instanceType", &text_instance_type, false);
+    decode_requests(d, &at, ret);
     decode_bool(d, &at, "rollout", false);
-    decode_text_borrowed(d, &at, "provider", &text_reference, false);
-    decode_text_borrowed(d, &at, "region", &text_region, false);
-    decode_text_borrowed(d, &at, "template", &text_template, false);
-    decode_text_borrowed(d, &at, "purchase", &text_reason, false);
-    decode_text_borrowed(d, &at, "state", &text_hash, false);
-    bool has_bounds = json_get(at.json, "minCount") && json_get(at.json, "maxCount");
-    const struct int_rule rule = {.min = 0, .max = COUNT_MAX, .fallback = -1, .required = is_scale && !has_bounds};
-    state.count = decode_int(d, &at, "count", rule);
-    state.min = decode_int(d, &at, "minCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1));
-    state.max = decode_int(d, &at, "maxCount", INT_RULE(.min = 0, .max = COUNT_MAX, .fallback = -1));
-    if (state.max > 0 && state.min > state.max) {
-        struct place min_at = place_key(&at, "minCount");
-        decode_fault(d, &min_at, "%lld is above maxCount %lld", (long long)state.min, (long long)state.max);
-    }
-    return state;
+    ret->provider = decode_text(d, &at, "provider", &text_reference, false);
+    ret->region = decode_text(d, &at, "region", &text_region, false);
+    ret->template = decode_text(d, &at, "template", &text_template, false);
+    ret->purchase = decode_text(d, &at, "purchase", &text_reason, false);
+    ret->state = decode_text(d, &at, "state", &text_hash, false);
+    return decode_sizes(d, &at, is_scale);
 }
 
 static int64_t or_zero(int64_t value) {
@@ -92,16 +118,17 @@ static int64_t or_zero(int64_t value) {
 
 /* Both speak of the size, or both of its bounds. */
 static void decode_change(struct decoder *d, const struct place *spec, bool is_scale, struct recommendation *ret) {
-    struct state from = decode_state(d, spec, "from", is_scale), to = decode_state(d, spec, "to", is_scale);
+    struct sizes from = decode_state(d, spec, "from", is_scale, &ret->from);
+    struct sizes to = decode_state(d, spec, "to", is_scale, &ret->to);
     struct place to_at = place_key(spec, "to");
     ret->is_bounds = is_scale && to.count < 0 && to.min >= 0 && to.max >= 0;
     bool from_bounds = is_scale && from.count < 0 && from.min >= 0 && from.max >= 0;
     if ((from_bounds && to.count >= 0) || (ret->is_bounds && from.count >= 0))
         decode_fault(d, &to_at, "must speak of what from does: count, or minCount and maxCount");
-    ret->from_count = or_zero(ret->is_bounds ? from.min : from.count);
-    ret->to_count = or_zero(ret->is_bounds ? to.min : to.count);
-    ret->from_max = or_zero(from.max);
-    ret->to_max = or_zero(to.max);
+    ret->from.count = or_zero(ret->is_bounds ? from.min : from.count);
+    ret->to.count = or_zero(ret->is_bounds ? to.min : to.count);
+    ret->from.count_max = or_zero(from.max);
+    ret->to.count_max = or_zero(to.max);
 }
 
 static void decode_decision(struct decoder *d, const struct place *spec, struct recommendation *ret) {

@@ -1,12 +1,16 @@
 /*
- * The names of a Recommendation's phases and decisions.
+ * The names of a Recommendation's phases and decisions, and the states of its target.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "manifest/recommendation.h"
 
+#include <stdio.h>
+
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/str.h"
+#include "manifest/spec.h"
 
 static const char *const phases[] = {
     [PHASE_NONE] = "",
@@ -46,4 +50,78 @@ bool recommendation_phase_is_final(enum recommendation_phase phase) {
 const char *recommendation_decision_name(enum recommendation_decision decision) {
     ASSERT((size_t)decision < ARRAY_LEN(decisions));
     return decisions[decision];
+}
+
+/* ---- states of a target ---- */
+
+bool target_state_has_count(int action, enum cloud_kind kind) {
+    bool is_sized = kind == CLOUD_INSTANCE_GROUP || kind == CLOUD_WORKLOAD;
+    return action == ACTION_SCALE || (is_sized && (action == ACTION_RIGHTSIZE || action == ACTION_MIGRATE));
+}
+
+#define TARGET_TEXTS 6
+
+static void texts_of(const struct target_state *state, const char *ret[static TARGET_TEXTS]) {
+    const char *const texts[TARGET_TEXTS] = {state->type,     state->provider, state->region,
+                                             state->template, state->purchase, state->state};
+    for (size_t i = 0; i < TARGET_TEXTS; i++)
+        ret[i] = texts[i] ? texts[i] : "";
+}
+
+bool target_state_is_equal(const struct target_state *a, const struct target_state *b) {
+    const char *left[TARGET_TEXTS], *right[TARGET_TEXTS];
+    texts_of(a, left);
+    texts_of(b, right);
+    for (size_t i = 0; i < TARGET_TEXTS; i++)
+        if (!str_eq(left[i], right[i]))
+            return false;
+    return a->count == b->count && a->count_max == b->count_max && a->vcpu_milli == b->vcpu_milli &&
+           a->memory_mib == b->memory_mib;
+}
+
+uint64_t target_state_hash(uint64_t hash, const struct target_state *state) {
+    const int64_t numbers[] = {state->count, state->count_max, state->vcpu_milli, state->memory_mib};
+    const char *texts[TARGET_TEXTS];
+    texts_of(state, texts);
+    hash = str_hash(hash, numbers, sizeof(numbers));
+    for (size_t i = 0; i < TARGET_TEXTS; i++)
+        hash = str_hash_text(hash, texts[i]);
+    return hash;
+}
+
+static void put_text(struct json_writer *w, const char *key, const char *text) {
+    if (text)
+        jw_put_string(w, key, text);
+}
+
+static void put_quantity(struct json_writer *w, const char *key, int64_t value, const char *suffix) {
+    char text[32];
+    if (value <= 0)
+        return;
+    (void)snprintf(text, sizeof(text), "%lld%s", (long long)value, suffix);
+    jw_put_string(w, key, text);
+}
+
+void target_state_print(struct json_writer *w, const struct target_state *state, bool has_count, bool is_bounds) {
+    jw_open(w, '{');
+    if (has_count && !is_bounds)
+        jw_put_int(w, "count", state->count);
+    put_text(w, "instanceType", state->type);
+    if (is_bounds) {
+        jw_put_int(w, "maxCount", state->count_max);
+        jw_put_int(w, "minCount", state->count);
+    }
+    put_text(w, "provider", state->provider);
+    put_text(w, "purchase", state->purchase);
+    put_text(w, "region", state->region);
+    if (state->vcpu_milli > 0 || state->memory_mib > 0) {
+        jw_key(w, "requests");
+        jw_open(w, '{');
+        put_quantity(w, "cpu", state->vcpu_milli, "m");
+        put_quantity(w, "memory", state->memory_mib, "Mi");
+        jw_close(w, '}');
+    }
+    put_text(w, "state", state->state);
+    put_text(w, "template", state->template);
+    jw_close(w, '}');
 }

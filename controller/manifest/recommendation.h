@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "adapters/cloud.h"
+#include "base/json.h"
 #include "base/money.h"
 
 enum recommendation_phase {
@@ -41,6 +42,28 @@ bool recommendation_phase_is_final(enum recommendation_phase phase);
 enum recommendation_decision { DECISION_NONE, DECISION_APPROVED, DECISION_REJECTED, DECISION_SNOOZED, DECISION_COUNT };
 const char *recommendation_decision_name(enum recommendation_decision decision); /* NONE gives "". */
 
+/* A state of an action's target: as the plan found it (from), or as it is wanted (to), absolute. What the action does
+ * not change is not said. In JSON the names of the API. */
+struct target_state {
+    int64_t count;                   /* Where target_state_has_count; of bounds the minimum. */
+    int64_t count_max;               /* Of bounds; 0: none. */
+    const char *type;                /* instanceType. Rightsize and Migrate of machines; NULL. */
+    int64_t vcpu_milli, memory_mib;  /* requests of a pod. Rightsize of workloads; 0: as they are. */
+    const char *provider, *region;   /* Migrate: where; "namespace/name". NULL. */
+    const char *template, *purchase; /* Migrate: from what, "OnDemand" or "Spot". NULL. */
+    const char *state;               /* Start, Stop, Delete, Snapshot to what. NULL. */
+};
+/* Words of `state` beside those of cloud_state_name: what Delete and Snapshot want. */
+#define TARGET_STATE_DELETED "deleted"
+#define TARGET_STATE_SNAPSHOTTED "snapshotted"
+
+/* Whether an action of this type says a size: Scale does, and what changes the machines or pods of a sized target. */
+bool target_state_has_count(int action /* enum action_type */, enum cloud_kind kind);
+bool target_state_is_equal(const struct target_state *a, const struct target_state *b);
+uint64_t target_state_hash(uint64_t hash, const struct target_state *state);
+/* As the value of a key, its own keys in order. */
+void target_state_print(struct json_writer *w, const struct target_state *state, bool has_count, bool is_bounds);
+
 struct recommendation {
     /* spec; immutable but for decision, snooze_until and feedback */
     const char *policy_name; /* policyRef.name, same namespace. */
@@ -51,11 +74,9 @@ struct recommendation {
         enum cloud_kind kind;
         const char *id;
     } target;
-    /* Scale: the size; where is_bounds, the bounds of the autoscaler that sets the size: count is the minimum. */
-    bool is_bounds;
-    int64_t from_count, to_count;
-    int64_t from_max, to_max; /* is_bounds; 0: none */
-    int64_t attempt;          /* 1, 2, ... for each target of a policy. */
+    bool is_bounds; /* Scale: not the size changes but the bounds of the autoscaler that sets it. */
+    struct target_state from, to;
+    int64_t attempt; /* 1, 2, ... for each target of a policy. */
     const char *plan_hash;
     enum recommendation_decision decision;
     int64_t snooze_until_ms;                     /* 0: not given. */

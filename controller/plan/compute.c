@@ -112,22 +112,18 @@ static uint64_t action_hash(const struct plan_action *action, const struct cloud
     const char *const texts[] = {action->provider, action->region, action->id, r->type};
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         hash = str_hash_text(hash, texts[i] ? texts[i] : "");
-    char numbers[160];
-    snprintf(numbers, sizeof(numbers), "%d %d %lld %lld %lld %lld", (int)action->type, (int)action->kind,
-             (long long)action->from_count, (long long)action->to_count, (long long)r->count_min,
-             (long long)r->count_max);
-    hash = str_hash_text(hash, numbers);
-    if (!action->is_bounds)
-        return hash;
-    snprintf(numbers, sizeof(numbers), "bounds %lld", (long long)action->to_max);
-    return str_hash_text(str_hash_text(hash, numbers), r->count_manager);
+    const int64_t numbers[] = {(int64_t)action->type, (int64_t)action->kind, r->count_min, r->count_max};
+    hash = str_hash(hash, numbers, sizeof(numbers));
+    hash = target_state_hash(target_state_hash(hash, &action->from), &action->to);
+    return action->is_bounds ? str_hash_text(str_hash_text(hash, "bounds"), r->count_manager) : hash;
 }
 
 /* The minimum moves; the maximum is only ever raised, so that it leaves room for the minimum. */
 static void action_bounds(const struct plan_row *row, struct plan_action *action) {
     action->is_bounds = true;
-    action->from_max = row->resource->resource.count_max;
-    action->to_max = action->from_max > 0 && action->from_max < row->to ? row->to : action->from_max;
+    action->from.count_max = row->resource->resource.count_max;
+    action->to.count_max =
+        action->from.count_max > 0 && action->from.count_max < row->to ? row->to : action->from.count_max;
 }
 
 /* Under an autoscaler the size that follows is at least the minimum. */
@@ -143,8 +139,8 @@ static struct plan_action action_make(const struct plan_work *work, const struct
         .region = r->region,
         .kind = r->kind,
         .id = r->id,
-        .from_count = row->now,
-        .to_count = row->to,
+        .from.count = row->now,
+        .to.count = row->to,
         .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, size_after(row, row->to)),
         .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - size_after(row, row->to)),
         .risk_per_mille = plan_risk(work, row, row->to),

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/money.h"
+#include "manifest/recommendation.h"
 #include "manifest/spec.h"
 
 struct plan_action {
@@ -20,10 +21,8 @@ struct plan_action {
     const char *region;
     enum cloud_kind kind;
     const char *id;
-    /* The size; where is_bounds, the minimum of the autoscaler that sets the size, and the maxima beside it. */
-    bool is_bounds;
-    int64_t from_count, to_count;
-    int64_t from_max, to_max;     /* 0: none */
+    bool is_bounds; /* Scale: not the size changes but the bounds of the autoscaler that sets it. */
+    struct target_state from, to;
     money_micros cost_hourly;     /* After the action, of this resource; -1 unknown. */
     money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. */
     int64_t risk_per_mille;       /* Chance, at the worst step of the window planned for, that demand exceeds capacity x

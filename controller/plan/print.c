@@ -37,13 +37,11 @@ static void print_action(struct json_writer *w, const struct plan_action *a) {
     jw_put_string(w, "region", a->region);
     jw_put_string(w, "kind", cloud_kind_name(a->kind));
     jw_put_string(w, "id", a->id);
-    jw_put_int(w, "from", a->from_count);
-    jw_put_int(w, "to", a->to_count);
-    if (a->is_bounds) { /* from and to are the autoscaler's minimum. */
-        jw_put_bool(w, "bounds", true);
-        jw_put_int(w, "fromMax", a->from_max);
-        jw_put_int(w, "toMax", a->to_max);
-    }
+    bool has_count = target_state_has_count((int)a->type, a->kind);
+    jw_key(w, "from");
+    target_state_print(w, &a->from, has_count, a->is_bounds);
+    jw_key(w, "to");
+    target_state_print(w, &a->to, has_count, a->is_bounds);
     put_money(w, "costHourly", a->cost_hourly, a->cost_hourly >= 0);
     put_money(w, "savingHourly", a->saving_hourly, a->cost_hourly >= 0);
     put_share(w, "risk", a->risk_per_mille);
@@ -116,11 +114,11 @@ static void text_money(struct buf *out, const char *label, money_micros value) {
 void plan_print_text(const struct plan *plan, struct buf *out) {
     for (size_t i = 0; i < plan->action_count; i++) {
         const struct plan_action *a = &plan->actions[i];
-        buf_printf(out, "%c %s %s/%s/%s  %s%lld -> %lld", a->to_count > a->from_count ? '+' : '-',
+        buf_printf(out, "%c %s %s/%s/%s  %s%lld -> %lld", a->to.count > a->from.count ? '+' : '-',
                    action_type_name(a->type), a->provider, a->region, a->id, a->is_bounds ? "minimum " : "",
-                   (long long)a->from_count, (long long)a->to_count);
+                   (long long)a->from.count, (long long)a->to.count);
         if (a->is_bounds)
-            buf_printf(out, ", maximum %lld -> %lld", (long long)a->from_max, (long long)a->to_max);
+            buf_printf(out, ", maximum %lld -> %lld", (long long)a->from.count_max, (long long)a->to.count_max);
         buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
                    (long long)a->confidence_per_mille);
         for (size_t j = 0; j < a->why_count; j++)

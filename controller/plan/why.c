@@ -138,11 +138,11 @@ static const char *autoscaler_sentence(const struct plan_work *work, const struc
     const char *manager = row->resource->resource.count_manager;
     const char *text =
         arena_printf(work->arena, "%s sets the size, now %lld: its minimum goes from %lld to %lld", manager,
-                     (long long)row->actual, (long long)action->from_count, (long long)action->to_count);
-    if (action->to_max == action->from_max)
+                     (long long)row->actual, (long long)action->from.count, (long long)action->to.count);
+    if (action->to.count_max == action->from.count_max)
         return text;
-    return arena_printf(work->arena, "%s, its maximum from %lld to %lld", text, (long long)action->from_max,
-                        (long long)action->to_max);
+    return arena_printf(work->arena, "%s, its maximum from %lld to %lld", text, (long long)action->from.count_max,
+                        (long long)action->to.count_max);
 }
 
 void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {

@@ -38,8 +38,8 @@ static const struct plan_action action = {.type = ACTION_SCALE,
                                           .region = "us-east-1",
                                           .kind = CLOUD_INSTANCE_GROUP,
                                           .id = "web",
-                                          .from_count = 8,
-                                          .to_count = 6,
+                                          .from.count = 8,
+                                          .to.count = 6,
                                           .cost_hourly = 1152000,
                                           .saving_hourly = 384000,
                                           .risk_per_mille = 12,
@@ -406,8 +406,8 @@ Test(account_status, a_budget_that_is_not_counted) {
 static const struct recommendation stored = {.policy_name = "web",
                                              .action = ACTION_SCALE,
                                              .target = {"platform/aws", "us-east-1", CLOUD_INSTANCE_GROUP, "web"},
-                                             .from_count = 8,
-                                             .to_count = 6,
+                                             .from.count = 8,
+                                             .to.count = 6,
                                              .attempt = 1,
                                              .saving_hourly = 384000,
                                              .saving_currency = "USD",
@@ -513,8 +513,8 @@ Test(account_status, a_new_recommendation_of_bounds_speaks_of_bounds) {
     bounds.kind = CLOUD_WORKLOAD;
     bounds.region = CLOUD_REGION_CLUSTER;
     bounds.id = "shop/Deployment/web";
-    bounds.from_max = 10;
-    bounds.to_max = 12;
+    bounds.from.count_max = 10;
+    bounds.to.count_max = 12;
     struct buf out = {0};
     status_print_recommendation_object(&policy, "web-00f1e2d3c4b5a697", &bounds, 1, true, &out);
     schema_check("recommendations", NULL, &out);

@@ -24,8 +24,8 @@ struct world {
 static void world_init(struct world *w, enum recommendation_phase phase, int64_t from, int64_t to) {
     memset(w, 0, sizeof(*w));
     w->r = (struct recommendation){.policy_name = "web",
-                                   .from_count = from,
-                                   .to_count = to,
+                                   .from.count = from,
+                                   .to.count = to,
                                    .attempt = 1,
                                    .phase = phase,
                                    .phase_since_ms = NOW_MS - 1000,
@@ -191,11 +191,11 @@ Test(act_step, running_reads_before_it_sends) {
 }
 
 Test(act_step, running_is_settled_by_what_is_seen) {
-    BOTH(PHASE_RUNNING, w.group.count = w.r.to_count, "RECORD Verifying Applied");
-    BOTH(PHASE_RUNNING, (w.group.count = w.r.to_count, w.in.tries = ACT_TRIES_MAX), "RECORD Verifying Applied");
-    BOTH(PHASE_RUNNING, (w.group.count = w.r.to_count, w.in.policy = NULL), "RECORD Verifying Applied");
-    BOTH(PHASE_RUNNING, (w.group.count = w.r.to_count, w.in.suspended = true), "RECORD Verifying Applied");
-    BOTH(PHASE_RUNNING, (w.group.count = w.r.to_count, w.in.floor_sequence = 8), "REFRESH ReadBeforeWrite");
+    BOTH(PHASE_RUNNING, w.group.count = w.r.to.count, "RECORD Verifying Applied");
+    BOTH(PHASE_RUNNING, (w.group.count = w.r.to.count, w.in.tries = ACT_TRIES_MAX), "RECORD Verifying Applied");
+    BOTH(PHASE_RUNNING, (w.group.count = w.r.to.count, w.in.policy = NULL), "RECORD Verifying Applied");
+    BOTH(PHASE_RUNNING, (w.group.count = w.r.to.count, w.in.suspended = true), "RECORD Verifying Applied");
+    BOTH(PHASE_RUNNING, (w.group.count = w.r.to.count, w.in.floor_sequence = 8), "REFRESH ReadBeforeWrite");
     BOTH(PHASE_RUNNING, w.group.count = 5, "RECORD Failed TargetChanged");
     BOTH(PHASE_RUNNING, w.in.resource = NULL, "RECORD Failed TargetGone");
     BOTH(PHASE_RUNNING, w.in.provider_gone = true, "RECORD Failed ProviderGone");
@@ -217,7 +217,7 @@ Test(act_step, running_does_not_send_what_is_no_longer_wanted) {
 Test(act_step, running_believes_what_is_in_a_cut_listing_and_not_what_is_missing) {
     GROW(PHASE_RUNNING, w.in.source = SOURCE_TRUNCATED, "SEND Send");
     SHRINK(PHASE_RUNNING, w.in.source = SOURCE_TRUNCATED, "WAIT TruncatedObservation");
-    BOTH(PHASE_RUNNING, (w.in.source = SOURCE_TRUNCATED, w.group.count = w.r.to_count), "RECORD Verifying Applied");
+    BOTH(PHASE_RUNNING, (w.in.source = SOURCE_TRUNCATED, w.group.count = w.r.to.count), "RECORD Verifying Applied");
     BOTH(PHASE_RUNNING, (w.in.source = SOURCE_TRUNCATED, w.in.resource = NULL), "WAIT TruncatedObservation");
 }
 
@@ -300,7 +300,7 @@ static void world_random(struct world *w, uint64_t *s) {
     w->policy.capacity.min = (int64_t)(next(s) % 6);
     w->policy.capacity.max = w->policy.capacity.min + (int64_t)(next(s) % 16);
     w->policy.disruption.max_change_percent = 1 + (int64_t)(next(s) % 100);
-    w->group.count = coin(s, 4) ? (int64_t)(next(s) % 12) : coin(s, 4) ? w->r.to_count : from;
+    w->group.count = coin(s, 4) ? (int64_t)(next(s) % 12) : coin(s, 4) ? w->r.to.count : from;
     w->group.serving = (int64_t)(next(s) % 12);
     w->group.count_min = (int64_t)(next(s) % 4);
     w->group.count_max = (int64_t)(next(s) % 14);
@@ -328,8 +328,8 @@ static void world_random(struct world *w, uint64_t *s) {
 }
 
 static bool is_sum_within(const struct world *w) {
-    return act_shrinks(&w->r) ? w->in.others_low + w->r.to_count >= w->policy.capacity.min
-                              : w->in.others_high + w->r.to_count <= w->policy.capacity.max;
+    return act_shrinks(&w->r) ? w->in.others_low + w->r.to.count >= w->policy.capacity.min
+                              : w->in.others_high + w->r.to.count <= w->policy.capacity.max;
 }
 
 #define HOLD(condition) cr_assert(condition, "seed %llu: %s", (unsigned long long)seed, told(&step))
@@ -340,17 +340,17 @@ static void check_send(const struct world *w, struct act_step step, uint64_t see
     HOLD(w->in.policy && w->policy.mode != MODE_OBSERVE && !w->in.provider_gone);
     HOLD(w->in.source == SOURCE_FRESH || (w->in.source == SOURCE_TRUNCATED && !act_shrinks(&w->r)));
     HOLD(w->in.seen_sequence > w->in.floor_sequence);
-    HOLD(w->in.resource && w->group.count == w->r.from_count);
+    HOLD(w->in.resource && w->group.count == w->r.from.count);
     HOLD(w->in.tries < ACT_TRIES_MAX && w->in.retry_at_ms <= NOW_MS);
     HOLD(w->in.others_known && is_sum_within(w));
-    HOLD(w->r.to_count >= w->group.count_min && (!w->group.count_max || w->r.to_count <= w->group.count_max));
+    HOLD(w->r.to.count >= w->group.count_min && (!w->group.count_max || w->r.to.count <= w->group.count_max));
 }
 
 static void check_start(const struct world *w, struct act_step step, uint64_t seed) {
     HOLD(w->r.phase == PHASE_APPROVED && w->in.may_act && !w->in.suspended && !w->in.claimed_twice);
     HOLD(!w->in.target_busy);
     HOLD(w->r.decision != DECISION_REJECTED && w->in.policy && w->policy.mode != MODE_OBSERVE);
-    HOLD(w->in.resource && w->in.selected && w->group.count == w->r.from_count);
+    HOLD(w->in.resource && w->in.selected && w->group.count == w->r.from.count);
     HOLD(w->in.others_known && is_sum_within(w));
     if (!act_shrinks(&w->r))
         return;

@@ -25,10 +25,10 @@ static struct world world_of(enum recommendation_phase phase, int64_t from, int6
         .r = {.policy_name = "web",
               .target = {.kind = CLOUD_WORKLOAD},
               .is_bounds = true,
-              .from_count = from,
-              .to_count = to,
-              .from_max = 8,
-              .to_max = 8,
+              .from.count = from,
+              .to.count = to,
+              .from.count_max = 8,
+              .to.count_max = 8,
               .attempt = 1,
               .phase = phase,
               .phase_since_ms = NOW_MS - 1000,
@@ -99,11 +99,11 @@ Test(act_bounds, their_own_present_values_do_not_bound_them) {
     w.workload.count_min = 6;
     expect(ACT_RECORD, PHASE_RUNNING, "Started");
     w = world_of(PHASE_APPROVED, 2, 12);
-    w.r.to_max = 12;
+    w.r.to.count_max = 12;
     expect(ACT_RECORD, PHASE_RUNNING, "Started");
-    w.r.to_max = 11;
+    w.r.to.count_max = 11;
     expect(ACT_RECORD, PHASE_SUPERSEDED, "OutsideLimits");
-    w.r.to_max = 12;
+    w.r.to.count_max = 12;
     w.policy.capacity.max = 11;
     expect(ACT_WAIT, PHASE_NONE, "CapacityReserved");
 }
@@ -116,7 +116,7 @@ Test(act_bounds, are_sent_once_read_and_found_where_they_were) {
     w = world_of(PHASE_RUNNING, 2, 6);
     w.workload.count_min = 6;
     expect(ACT_RECORD, PHASE_VERIFYING, "Applied");
-    w.r.to_max = 9; /* Only half of it is there. */
+    w.r.to.count_max = 9; /* Only half of it is there. */
     expect(ACT_RECORD, PHASE_FAILED, "TargetChanged");
     w = world_of(PHASE_RUNNING, 2, 6);
     w.workload.count_min = 4;

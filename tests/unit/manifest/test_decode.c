@@ -305,10 +305,10 @@ Test(decode, recommendation_of_bounds) {
     cr_expect(rec->is_bounds);
     cr_expect_eq(rec->target.kind, CLOUD_WORKLOAD);
     cr_expect_str_eq(rec->target.id, "shop/Deployment/web");
-    cr_expect_eq(rec->from_count, 2);
-    cr_expect_eq(rec->to_count, 6);
-    cr_expect_eq(rec->from_max, 10);
-    cr_expect_eq(rec->to_max, 12);
+    cr_expect_eq(rec->from.count, 2);
+    cr_expect_eq(rec->to.count, 6);
+    cr_expect_eq(rec->from.count_max, 10);
+    cr_expect_eq(rec->to.count_max, 12);
     rig_release(&rig);
 }
 
@@ -358,8 +358,8 @@ Test(decode, recommendation_spec) {
     cr_expect_str_eq(rec->target.region, "us-east-1");
     cr_expect_eq(rec->target.kind, CLOUD_INSTANCE_GROUP);
     cr_expect_str_eq(rec->target.id, "a group");
-    cr_expect_eq(rec->from_count, 6);
-    cr_expect_eq(rec->to_count, 4);
+    cr_expect_eq(rec->from.count, 6);
+    cr_expect_eq(rec->to.count, 4);
     cr_expect_eq(rec->attempt, 2);
     cr_expect_str_eq(rec->plan_hash, "5f1d");
     cr_expect_eq(rec->decision, DECISION_SNOOZED);

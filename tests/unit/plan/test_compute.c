@@ -63,23 +63,23 @@ static void check_action(const struct plan_action *a, uint64_t seed) {
         if (strcmp(r->resource.id, a->id) != 0)
             continue;
         const struct cloud_resource *c = &r->resource;
-        cr_assert_eq(a->from_count, c->count, "seed %llu", s);
-        cr_assert_neq(a->to_count, c->count, "seed %llu", s);
+        cr_assert_eq(a->from.count, c->count, "seed %llu", s);
+        cr_assert_neq(a->to.count, c->count, "seed %llu", s);
         cr_assert_null(r->claimed_by, "seed %llu", s);
         cr_assert_neq(w.sources[r->source].state, SOURCE_MISSING, "seed %llu", s);
         cr_assert(a->risk_per_mille >= 0 && a->risk_per_mille <= 1000, "seed %llu", s);
         cr_assert(a->confidence_per_mille >= 0 && a->confidence_per_mille <= 1000, "seed %llu", s);
         cr_assert_gt(a->why_count, 0);
-        if (a->to_count > c->count) {
-            cr_assert_leq(a->to_count, c->count_max, "seed %llu", s);
+        if (a->to.count > c->count) {
+            cr_assert_leq(a->to.count, c->count_max, "seed %llu", s);
             cr_assert_not(w.headroom.freeze_growth, "seed %llu", s);
             continue;
         }
-        cr_assert_geq(a->to_count, c->count_min, "seed %llu", s);
+        cr_assert_geq(a->to.count, c->count_min, "seed %llu", s);
         cr_assert_eq(w.sources[r->source].state, SOURCE_FRESH, "seed %llu", s);
         cr_assert_neq(w.forecasts[i].basis, FORECAST_BASIS_NONE, "seed %llu", s);
         int64_t most = (c->count * w.policy.disruption.max_change_percent + 99) / 100;
-        cr_assert_leq(c->count - a->to_count, most > 1 ? most : 1, "seed %llu", s);
+        cr_assert_leq(c->count - a->to.count, most > 1 ? most : 1, "seed %llu", s);
     }
 }
 
@@ -90,7 +90,7 @@ Test(plan_compute, stays_inside_every_bound_in_any_world) {
         int64_t before = sum_counts(), growth = 0, shrink = 0;
         for (size_t i = 0; i < plan.action_count; i++) {
             check_action(&plan.actions[i], seed);
-            int64_t change = plan.actions[i].to_count - plan.actions[i].from_count;
+            int64_t change = plan.actions[i].to.count - plan.actions[i].from.count;
             growth += change > 0 ? change : 0;
             shrink += change < 0 ? -change : 0;
         }
@@ -222,7 +222,7 @@ Test(plan_compute, risk_falls_with_the_count_and_meets_the_policy) {
     world_init(&w);
     world_add(&w, 100, 13);
     struct plan plan = world_plan(&w);
-    cr_assert_eq(plan.actions[0].to_count, 10);
+    cr_assert_eq(plan.actions[0].to.count, 10);
     cr_assert_leq(plan.actions[0].risk_per_mille, 1);
     w.resources[0].resource.count_max = 6; /* 7.8 vCPU for a median of 6.5 and 13 at q0.999. */
     plan = world_plan(&w);

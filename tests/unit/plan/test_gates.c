@@ -93,7 +93,7 @@ Test(plan_gates, without_history_a_bound_may_still_raise) {
     world_add(&w, 1, 0);
     w.forecasts[0].basis = FORECAST_BASIS_NONE;
     struct plan plan = world_plan(&w);
-    cr_assert_eq(plan.actions[0].to_count, 4);
+    cr_assert_eq(plan.actions[0].to.count, 4);
     cr_assert_eq(plan.actions[0].risk_per_mille, 1000, "nobody knows");
     arena_release(&w.arena);
 }
@@ -104,7 +104,7 @@ Test(plan_gates, a_held_group_counts_against_capacity_max) {
     world_add(&w, 7, 13)->claimed_by = "team/other";
     world_add(&w, 1, 13);
     struct plan plan = world_plan(&w);
-    cr_assert_eq(plan.actions[0].to_count, 3);
+    cr_assert_eq(plan.actions[0].to.count, 3);
     arena_release(&w.arena);
 }
 

@@ -19,7 +19,7 @@ Test(plan_scale, the_smallest_count_that_serves_the_demand_at_the_target) {
         world_add(&w, 7, rows[i].demand);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.desired, rows[i].expected, "demand %g: %lld", rows[i].demand, (long long)plan.desired);
-        cr_expect_eq(plan.actions[0].to_count, rows[i].expected);
+        cr_expect_eq(plan.actions[0].to.count, rows[i].expected);
         arena_release(&w.arena);
     }
 }
@@ -329,8 +329,8 @@ Test(plan_scale, a_groups_own_bounds_hold) {
     world_add(&w, 5, 26)->resource.count_max = 8;
     world_add(&w, 5, 0)->resource.count_min = 3;
     struct plan plan = world_plan(&w);
-    cr_assert_eq(world_action(&plan, "g0")->to_count, 8);
-    cr_assert_eq(world_action(&plan, "g1")->to_count, 3);
+    cr_assert_eq(world_action(&plan, "g0")->to.count, 8);
+    cr_assert_eq(world_action(&plan, "g1")->to.count, 3);
     cr_assert_str_eq(plan.binding, "group.max");
     arena_release(&w.arena);
 }
@@ -385,8 +385,8 @@ Test(plan_scale, a_shrink_is_limited_to_max_change_percent_rounded_up) {
         w.policy.disruption.max_change_percent = rows[i].percent;
         world_add(&w, rows[i].count, 0);
         struct plan plan = world_plan(&w);
-        cr_expect_eq(plan.actions[0].to_count, rows[i].to, "%lld at %lld %%: %lld", (long long)rows[i].count,
-                     (long long)rows[i].percent, (long long)plan.actions[0].to_count);
+        cr_expect_eq(plan.actions[0].to.count, rows[i].to, "%lld at %lld %%: %lld", (long long)rows[i].count,
+                     (long long)rows[i].percent, (long long)plan.actions[0].to.count);
         cr_expect_eq(plan.desired, 0);
         arena_release(&w.arena);
     }
@@ -396,7 +396,7 @@ Test(plan_scale, growth_is_not_limited_by_max_change_percent) {
     world_init(&w);
     w.policy.disruption.max_change_percent = 1;
     world_add(&w, 2, 130);
-    cr_assert_eq(world_plan(&w).actions[0].to_count, 100);
+    cr_assert_eq(world_plan(&w).actions[0].to.count, 100);
     arena_release(&w.arena);
 }
 
@@ -427,11 +427,11 @@ Test(plan_scale, growth_does_not_count_on_others_shrinking) {
     world_add(&w, 2, 10.4); /* 8 */
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
-    cr_assert_eq(world_action(&plan, "g0")->to_count, 2);
+    cr_assert_eq(world_action(&plan, "g0")->to.count, 2);
     cr_assert_str_eq(world_why_not(&plan, "g1"), "AtMaximum");
     world_apply(&w, &plan);
     plan = world_plan(&w);
-    cr_assert_eq(world_action(&plan, "g1")->to_count, 8);
+    cr_assert_eq(world_action(&plan, "g1")->to.count, 8);
     arena_release(&w.arena);
 }
 
@@ -442,7 +442,7 @@ Test(plan_scale, shrinking_does_not_count_on_others_growing) {
     world_add(&w, 2, 2.6)->offer.price_hourly = 1000;
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
-    cr_assert_eq(world_action(&plan, "g1")->to_count, 8);
+    cr_assert_eq(world_action(&plan, "g1")->to.count, 8);
     cr_assert_str_eq(world_why_not(&plan, "g0"), "AtMinimum");
     arena_release(&w.arena);
 }

@@ -53,7 +53,7 @@ Test(plan_workloads, replicas_are_scaled_like_machines_and_without_an_upper_boun
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
     cr_expect_eq(plan.actions[0].kind, CLOUD_WORKLOAD);
-    cr_expect_eq(plan.actions[0].to_count, 10);
+    cr_expect_eq(plan.actions[0].to.count, 10);
     cr_expect_not(plan.actions[0].is_bounds);
     cr_expect_str_eq(plan.unit, "replicas");
     cr_expect_str_eq(plan.actions[0].why[1], "2 x replica (2 vCPU) at 65 % serve 2.6 vCPU; 10 serve 13.0 vCPU");
@@ -65,7 +65,7 @@ Test(plan_workloads, a_minimum_that_a_disruption_budget_asks_for_holds) {
     add_workload(6, 1.3, NULL)->resource.count_min = 4;
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 4);
+    cr_expect_eq(plan.actions[0].to.count, 4);
     end();
 }
 
@@ -111,7 +111,7 @@ Test(plan_workloads, what_is_advised_upon_counts_for_the_others) {
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
     cr_expect_str_eq(plan.actions[0].id, "g1");
-    cr_expect_eq(plan.actions[0].to_count, 8);
+    cr_expect_eq(plan.actions[0].to.count, 8);
     cr_expect_str_eq(plan.unit, "machines and replicas");
     end();
 }
@@ -124,10 +124,10 @@ Test(plan_workloads, bounds_are_raised_ahead_of_demand) {
     const struct plan_action *action = &plan.actions[0];
     cr_expect(action->is_bounds);
     cr_expect_eq(action->type, ACTION_SCALE);
-    cr_expect_eq(action->from_count, 2);
-    cr_expect_eq(action->to_count, 10);
-    cr_expect_eq(action->from_max, 8);
-    cr_expect_eq(action->to_max, 10);
+    cr_expect_eq(action->from.count, 2);
+    cr_expect_eq(action->to.count, 10);
+    cr_expect_eq(action->from.count_max, 8);
+    cr_expect_eq(action->to.count_max, 10);
     cr_expect_eq(action->saving_hourly, -7 * 96000, "from the 3 that run");
     cr_expect_eq(plan.actual, 3);
     cr_expect_eq(plan.desired, 10);
@@ -145,8 +145,8 @@ Test(plan_workloads, a_minimum_below_what_the_autoscaler_runs_anyway_costs_nothi
     add_autoscaled(12, 13, 2, 20);
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 10);
-    cr_expect_eq(plan.actions[0].to_max, 20, "a maximum is never lowered");
+    cr_expect_eq(plan.actions[0].to.count, 10);
+    cr_expect_eq(plan.actions[0].to.count_max, 20, "a maximum is never lowered");
     cr_expect_eq(plan.actions[0].saving_hourly, 0);
     cr_expect_eq(plan.desired, 12, "the autoscaler wants more than the forecast");
     end();
@@ -158,8 +158,8 @@ Test(plan_workloads, a_minimum_is_lowered_within_the_limits_of_a_shrink) {
     add_autoscaled(10, 1.3, 10, 20);
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 7);
-    cr_expect_eq(plan.actions[0].to_max, 20);
+    cr_expect_eq(plan.actions[0].to.count, 7);
+    cr_expect_eq(plan.actions[0].to.count_max, 20);
     w.sources[0].state = SOURCE_STALE;
     plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0u);
@@ -173,7 +173,7 @@ Test(plan_workloads, an_autoscaler_keeps_one_replica) {
     w.policy.capacity.min = 0;
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 1);
+    cr_expect_eq(plan.actions[0].to.count, 1);
     end();
 }
 
@@ -193,8 +193,8 @@ Test(plan_workloads, the_policys_maximum_bounds_the_minimum) {
     add_autoscaled(3, 13, 2, 8);
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 6);
-    cr_expect_eq(plan.actions[0].to_max, 8);
+    cr_expect_eq(plan.actions[0].to.count, 6);
+    cr_expect_eq(plan.actions[0].to.count_max, 8);
     cr_expect_str_eq(plan.binding, "capacity.max");
     end();
 }
@@ -208,7 +208,7 @@ Test(plan_workloads, replicas_above_the_minimum_count_against_the_policys_maximu
     struct plan plan = world_plan(&w);
     const struct plan_action *action = world_action(&plan, "g1");
     cr_assert(action);
-    cr_expect_eq(action->to_count, 4, "8 replicas and 4 machines");
+    cr_expect_eq(action->to.count, 4, "8 replicas and 4 machines");
     end();
 }
 
@@ -218,7 +218,7 @@ Test(plan_workloads, a_minimum_is_not_lowered_below_the_policys_own) {
     add_autoscaled(12, 1.3, 10, 20);
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1u);
-    cr_expect_eq(plan.actions[0].to_count, 8, "the autoscaler may go down to it");
+    cr_expect_eq(plan.actions[0].to.count, 8, "the autoscaler may go down to it");
     end();
 }
 
@@ -231,8 +231,8 @@ Test(plan_workloads, a_plan_of_bounds_that_was_carried_out_is_empty_whatever_the
     r->resource.count = 5; /* On its own. */
     plan = world_plan(&w);
     cr_expect_str_eq(plan.actions[0].hash, hash, "the same change, whatever runs");
-    r->resource.count_min = plan.actions[0].to_count;
-    r->resource.count_max = plan.actions[0].to_max;
+    r->resource.count_min = plan.actions[0].to.count;
+    r->resource.count_max = plan.actions[0].to.count_max;
     for (int64_t count = 5; count <= 10; count++) {
         r->resource.count = count;
         plan = world_plan(&w);
@@ -252,8 +252,9 @@ Test(plan_workloads, bounds_are_printed_as_such) {
     cr_expect(strstr(buf_text(&out), "; 3 replicas, 10 desired;"), "%s", buf_text(&out));
     buf_clear(&out);
     plan_print_json(&plan, &out);
-    cr_expect(strstr(buf_text(&out), "\"from\":2,\"to\":10,\"bounds\":true,\"fromMax\":8,\"toMax\":10,"), "%s",
-              buf_text(&out));
+    cr_expect(
+        strstr(buf_text(&out), "\"from\":{\"maxCount\":8,\"minCount\":2},\"to\":{\"maxCount\":10,\"minCount\":10},"),
+        "%s", buf_text(&out));
     buf_release(&out);
     end();
 }

@@ -102,7 +102,7 @@ static inline void world_apply(struct world *w, const struct plan *plan) {
     for (size_t a = 0; a < plan->action_count; a++)
         for (size_t i = 0; i < w->count; i++)
             if (strcmp(w->resources[i].resource.id, plan->actions[a].id) == 0)
-                w->resources[i].resource.count = w->resources[i].resource.serving = plan->actions[a].to_count;
+                w->resources[i].resource.count = w->resources[i].resource.serving = plan->actions[a].to.count;
 }
 
 static inline const struct plan_action *world_action(const struct plan *plan, const char *id) {
