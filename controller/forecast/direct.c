@@ -20,6 +20,7 @@
 #define FEATURES_MAX 16
 #define SCALES 8
 #define BLOCKS_MAX 10
+#define BLOCK_ORIGINS_MAX ((FORECAST_ORIGINS_MAX + BLOCKS_MAX - 1) / BLOCKS_MAX)
 #define RIDGE 0.05           /* Of each feature's own size. */
 #define RIDGE_ALL 1e-4       /* Of all of them together. */
 #define HUBER 1.0            /* In mean absolute errors: between a mean and a median regression. */
@@ -164,44 +165,64 @@ static double base_of(const struct direct *d, const struct forecast_data *data, 
     return data->y[last - 1] + or_zero(d->sums.profile[target] - d->sums.profile[last - 1]);
 }
 
-/* x: differences from `base`; v: sizes of errors to be expected, >= 0. */
-static void features_fill(const struct direct *d, const struct forecast_data *data, size_t origin, size_t step,
-                          double base, double *x, double *v) {
+/* What is known at an origin, whatever the distance. */
+struct outlook {
+    double levels[4], anomalies[3], roughness[4]; /* Anomalies and levels NaN: unknown. */
+    double last, profile, around, weekly;         /* around: a season ago. NaN unknown. */
+    double age;                                   /* What it counts for in what is learned. */
+};
+
+/* The origin has a last value. */
+static void outlook_fill(const struct direct *d, const struct forecast_data *data, size_t origin, struct outlook *ret) {
     const struct history_sums *s = &d->sums;
-    double last = data->y[data->last[origin] - 1];
+    const size_t levels[] = {3, d->hour, d->season, 7 * d->season}, spans[] = {d->hour, 3 * d->hour, 6 * d->hour};
+    const size_t roughness[] = {d->hour, 6 * d->hour, d->season, 7 * d->season};
+    size_t before = origin - 1;
+    for (size_t i = 0; i < 4; i++) {
+        ret->levels[i] = recent_mean(data, origin, levels[i]);
+        ret->roughness[i] = recent_roughness(s, data, origin, roughness[i]);
+    }
+    for (size_t i = 0; i < 3; i++)
+        ret->anomalies[i] = recent_anomaly(s, origin, spans[i]);
+    ret->last = data->y[data->last[origin] - 1];
+    ret->profile = s->profile[before];
+    ret->around = before >= d->season + d->smooth ? s->smooth[before - d->season] : NAN;
+    ret->weekly = d->week ? s->weekly[before] : NAN;
+}
+
+/* x: differences from `base`; v: sizes of errors to be expected, >= 0. */
+static void features_fill(const struct direct *d, const struct forecast_data *data, const struct outlook *now,
+                          size_t origin, size_t step, double base, double *x, double *v) {
+    const struct history_sums *s = &d->sums;
+    double last = now->last;
     /* Each is a forecast of its own, as its difference from `base`. Spans of hours are taken against past days only: by
      * themselves they would tell the phase of the day, which is right at one distance and wrong beside it. */
-    const size_t levels[] = {3, d->hour, d->season, 7 * d->season}, spans[] = {d->hour, 3 * d->hour, 6 * d->hour};
     size_t n = 0;
     for (size_t i = 0; i < 4; i++)
-        x[n++] = recent_mean(data, origin, levels[i]) - base;
-    size_t target = moment_of(d, d->season, origin, origin + step - 1), before = origin - 1;
-    double profile = s->profile[target], profile_now = s->profile[before];
+        x[n++] = now->levels[i] - base;
+    size_t target = moment_of(d, d->season, origin, origin + step - 1);
+    double profile = s->profile[target];
     double yesterday = target >= d->season ? data->y[target - d->season] : NAN;
     double around = target >= d->season ? s->smooth[target - d->season] : NAN;
-    double around_now = before >= d->season + d->smooth ? s->smooth[before - d->season] : NAN;
     for (size_t i = 0; i < 3; i++)
-        x[n++] = profile + recent_anomaly(s, origin, spans[i]) - base;
+        x[n++] = profile + now->anomalies[i] - base;
     x[n++] = yesterday - base;
     x[n++] = around - base;
     x[n++] = profile - base;
     x[n++] = last - base;
-    x[n++] = last + around - around_now - base;
+    x[n++] = last + around - now->around - base;
     if (d->week) {
-        size_t week_target = moment_of(d, d->week, origin, origin + step - 1);
-        double weekly = s->weekly[week_target], weekly_now = s->weekly[before];
-        bool is_known = !isnan(weekly) && !isnan(weekly_now);
+        double weekly = s->weekly[moment_of(d, d->week, origin, origin + step - 1)];
+        bool is_known = !isnan(weekly) && !isnan(now->weekly);
         x[n] = is_known ? weekly - base : x[n - 3];
-        x[n + 1] = is_known ? last + weekly - weekly_now - base : 0;
+        x[n + 1] = is_known ? last + weekly - now->weekly - base : 0;
     }
     for (size_t i = 0; i < d->feature_count; i++)
         x[i] = or_zero(x[i]);
-    v[0] = recent_roughness(s, data, origin, d->hour);
-    v[1] = recent_roughness(s, data, origin, 6 * d->hour);
-    v[2] = recent_roughness(s, data, origin, d->season);
-    v[3] = recent_roughness(s, data, origin, 7 * d->season);
+    for (size_t i = 0; i < 4; i++)
+        v[i] = now->roughness[i];
     v[4] = isnan(s->spread[target]) ? v[2] : s->spread[target];
-    v[5] = fabs(or_zero(profile_now - last));
+    v[5] = fabs(or_zero(now->profile - last));
     v[6] = fabs(or_zero(profile - last));
     v[7] = 0; /* The constant: filled in by the fit, which knows the size of the errors. */
 }
@@ -342,33 +363,6 @@ static void fit_keep(struct knot_fit *fit, const struct learner *l, size_t start
     fit->scales[b][SCALES - 1] *= l->error; /* The constant's feature is 1 from here on. */
 }
 
-static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
-                       struct knot_fit *fit, struct example *examples) {
-    struct learner l = {.features = d->feature_count, .error = -1};
-    size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0, learned = 0;
-    for (size_t i = 0; i <= grid->origin_count; i++) {
-        size_t origin = i < grid->origin_count ? forecast_origin(grid, i) : data->count;
-        if ((pending >= per_block || i == grid->origin_count) && pending > 0) {
-            learn_block(&l, examples, pending, learned == 0);
-            learned += pending;
-            pending = 0;
-            /* In force only once the last target learned from is past. */
-            size_t start = origin + fit->step - 1;
-            fit_keep(fit, &l, i < grid->origin_count ? start : data->count);
-        }
-        if (i == grid->origin_count || origin + fit->step > data->count)
-            continue;
-        size_t target = origin + fit->step - 1;
-        double base = base_of(d, data, origin, fit->step), y = data->y[target] - base;
-        if (isnan(y) || data->saturated[target])
-            continue;
-        struct example *e = &examples[pending++];
-        features_fill(d, data, origin, fit->step, base, e->x, e->v);
-        e->y = y;
-        e->age = exp2(-(double)(data->count - origin) / (double)(HALF_LIFE_SEASONS * d->season));
-    }
-}
-
 static const struct knot_fit *knot_at(const struct direct *d, size_t step, size_t *right, double *w) {
     size_t k = 0;
     while (k + 1 < d->knot_count && d->knots[k].step < step)
@@ -408,6 +402,44 @@ static double fit_scale(const struct knot_fit *fit, size_t origin, const double 
     return b < 0 ? NAN : dot(fit->scales[b], v, SCALES) + fit->floors[b] + TINY;
 }
 
+static void learn_pending(struct learner *l, struct knot_fit *fit, struct example *examples, size_t count,
+                          size_t start) {
+    if (!count)
+        return;
+    learn_block(l, examples, count, fit->block_count == 0);
+    fit_keep(fit, l, start);
+}
+
+/* ret: what is said from each origin of the grid, by the block that is in force there. */
+static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
+                       const struct outlook *outlooks, struct knot_fit *fit, struct example *examples,
+                       struct forecast_said *ret) {
+    struct learner l = {.features = d->feature_count, .error = -1};
+    size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0;
+    for (size_t i = 0; i < grid->origin_count; i++) {
+        size_t origin = forecast_origin(grid, i), target = origin + fit->step - 1;
+        if (pending >= per_block) { /* In force only once the last target learned from is past. */
+            learn_pending(&l, fit, examples, pending, target);
+            pending = 0;
+        }
+        ret[i].point = NAN;
+        double base = target < data->count ? base_of(d, data, origin, fit->step) : NAN;
+        if (isnan(base))
+            continue;
+        struct example *e = &examples[pending];
+        features_fill(d, data, &outlooks[i], origin, fit->step, base, e->x, e->v);
+        e->v[SCALES - 1] = 1;
+        ret[i].point = base + fit_point(d, fit, origin, e->x);
+        ret[i].scale = fit_scale(fit, origin, e->v);
+        if (isnan(data->y[target]) || data->saturated[target])
+            continue;
+        e->y = data->y[target] - base;
+        e->age = outlooks[i].age;
+        pending++;
+    }
+    learn_pending(&l, fit, examples, pending, data->count);
+}
+
 static double direct_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
                            size_t step, double *ret_scale) {
     const struct direct *d = model->state;
@@ -416,7 +448,9 @@ static double direct_point(const struct forecast_model *model, const struct fore
         return NAN;
     size_t right;
     const struct knot_fit *left = knot_at(d, step, &right, &w), *beyond = &d->knots[right];
-    features_fill(d, data, origin, step, base, x, v);
+    struct outlook now;
+    outlook_fill(d, data, origin, &now);
+    features_fill(d, data, &now, origin, step, base, x, v);
     v[SCALES - 1] = 1;
     double point = fit_point(d, left, origin, x), scale = fit_scale(left, origin, v);
     if (w > 0) {
@@ -428,32 +462,45 @@ static double direct_point(const struct forecast_model *model, const struct fore
     return base + point;
 }
 
-bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
-                     struct forecast_model *ret) {
+static struct outlook *outlooks_make(const struct direct *d, const struct forecast_data *data,
+                                     const struct forecast_grid *grid, struct arena *scratch) {
+    struct outlook *outlooks = arena_alloc_array(scratch, grid->origin_count, sizeof(*outlooks));
+    for (size_t i = 0; i < grid->origin_count; i++) {
+        size_t origin = forecast_origin(grid, i);
+        if (data->last[origin])
+            outlook_fill(d, data, origin, &outlooks[i]);
+        outlooks[i].age = exp2(-(double)(data->count - origin) / (double)(HALF_LIFE_SEASONS * d->season));
+    }
+    return outlooks;
+}
+
+bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *arena,
+                     struct arena *scratch, struct forecast_model *ret) {
     size_t season = data->day ? data->day : data->week;
     if (!season || grid->origin_count < 2 * FORECAST_ERRORS_MIN)
         return false;
-    struct direct *d = arena_alloc(scratch, sizeof(*d));
+    struct direct *d = arena_alloc(arena, sizeof(*d));
     d->season = season;
     d->week = season < data->week ? data->week : 0;
     d->hour = forecast_hour(data);
     d->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
     d->feature_count = d->week ? 14 : 12;
-    sums_make(d, data, scratch);
+    sums_make(d, data, arena);
     sums_fill(d, data, 0);
-    struct arena own = {0};
-    struct example *examples = arena_alloc_array(&own, FORECAST_ORIGINS_MAX, sizeof(*examples));
+    const struct outlook *outlooks = outlooks_make(d, data, grid, scratch);
+    struct forecast_said *said = arena_alloc_array(scratch, grid->knot_count * FORECAST_ORIGINS_MAX, sizeof(*said));
+    struct example *examples = arena_alloc_array(scratch, BLOCK_ORIGINS_MAX, sizeof(*examples));
     d->knot_count = grid->knot_count;
     for (size_t k = 0; k < grid->knot_count; k++) {
         d->knots[k].step = grid->knots[k];
-        knot_learn(d, data, grid, &d->knots[k], examples);
+        knot_learn(d, data, grid, outlooks, &d->knots[k], examples, &said[k * FORECAST_ORIGINS_MAX]);
     }
-    arena_release(&own);
     *ret = (struct forecast_model){.name = "direct",
                                    .season = season,
                                    .has_scale = true,
                                    .point = direct_point,
                                    .extend = direct_extend,
+                                   .said = said,
                                    .state = d};
     return true;
 }
