@@ -265,6 +265,26 @@ Test(history_sqlite, a_raise_is_there_after_a_restart) {
     arena_release(&arena);
 }
 
+Test(history_sqlite, a_raise_leaves_memory_and_file_when_its_time_has_passed) {
+    struct history *history = open_file();
+    struct history_raise raise;
+    struct error err = {0};
+    struct arena arena = {0};
+    cr_assert(history_add_kill(history, MEMORY, T0 + 899 * STEP, 2048, 4, T0 + 950 * STEP, &raise));
+    cr_assert(history_add_kill(history, MEMORY, T0 + 901 * STEP, 1024, 4, T0 + 950 * STEP, &raise));
+    cr_assert_eq(history_flush(history, &err), ERR_NONE, "%s", err.message);
+    cr_assert_eq(count_rows("SELECT count(*) FROM raises"), 2);
+    add_one(history, MEMORY, 990, 50); /* At 1000: of the 100 slots before it is kept. */
+    cr_assert_eq(history_flush(history, &err), ERR_NONE, "%s", err.message);
+    cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 1);
+    struct history_series series = history_view(history, MEMORY, T0 + 1000 * STEP, 200 * STEP, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_eq(series.raises[0].time_ms, T0 + 901 * STEP);
+    cr_expect_not(history_add_kill(history, MEMORY, T0 + 899 * STEP, 2048, 4, T0 + 1000 * STEP, &raise), "told again");
+    history_close(history);
+    arena_release(&arena);
+}
+
 Test(history_sqlite, what_could_not_be_read_is_not_deleted) {
     struct history *history = open_file();
     struct history_raise raise;
