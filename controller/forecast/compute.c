@@ -156,6 +156,7 @@ void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struc
     fit->grid = forecast_grid_make(data, f->steps);
     if (is_own)
         data->seasons = forecast_seasons_find(data, &scratch);
+    arena_clear(&scratch);
     models_make(data, &fit->grid, is_own, arena, &scratch, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);
     forecast_mixture_fit(&fit->mixture, data, &fit->grid, f, &scratch);
