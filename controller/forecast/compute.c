@@ -55,7 +55,7 @@ static void errors_glance(const struct forecast_model *model, const struct forec
             size_t origin = forecast_origin(grid, i);
             if (origin + step > data->count)
                 break;
-            double error = data->y[origin + step - 1] - model->point(model, data, origin, step, NULL);
+            double error = data->y[origin + step - 1] - forecast_model_say(model, data, grid, at[k], i).point;
             sum += isnan(error) ? 0 : fabs(error);
             used += isnan(error) ? 0 : 1;
         }
@@ -86,7 +86,7 @@ static void models_prune(struct forecast_mixture *mixture, const struct forecast
 
 /* The first is the naive model that the others must beat. */
 static void models_make(const struct forecast_data *data, const struct forecast_grid *grid, bool has_season,
-                        struct arena *scratch, struct forecast_mixture *ret) {
+                        struct arena *arena, struct arena *scratch, struct forecast_mixture *ret) {
     struct forecast_model *models = ret->models;
     size_t count = 0;
     if (has_season && data->day)
@@ -96,20 +96,20 @@ static void models_make(const struct forecast_data *data, const struct forecast_
     ret->last_value = count;
     models[count++] = forecast_last_value();
     if (has_season && data->day)
-        models[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", scratch);
+        models[count++] = forecast_profile(data, grid, data->day, "seasonal-mean-day", arena);
     if (has_season && data->week)
-        models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", scratch);
+        models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", arena);
     if (has_season && data->seasons.cycle)
-        models[count++] = forecast_profile(data, grid, data->seasons.cycle, "seasonal-mean-cycle", scratch);
-    if (has_season && forecast_holt_winters(data, grid, scratch, &models[count]))
+        models[count++] = forecast_profile(data, grid, data->seasons.cycle, "seasonal-mean-cycle", arena);
+    if (has_season && forecast_holt_winters(data, grid, arena, &models[count]))
         count++;
-    if (has_season && forecast_holt_winters_multiplicative(data, grid, scratch, &models[count]))
+    if (has_season && forecast_holt_winters_multiplicative(data, grid, arena, &models[count]))
         count++;
-    if (has_season && forecast_decomposition(data, grid, scratch, &models[count]))
+    if (has_season && forecast_decomposition(data, grid, arena, &models[count]))
         count++;
-    if (has_season && forecast_histogram(data, scratch, &models[count]))
+    if (has_season && forecast_histogram(data, arena, &models[count]))
         count++;
-    if (has_season && forecast_direct(data, grid, scratch, &models[count]))
+    if (has_season && forecast_direct(data, grid, arena, scratch, &models[count]))
         count++;
     ASSERT(count <= FORECAST_MODELS_MAX);
     ret->count = count;
@@ -156,9 +156,12 @@ void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struc
     fit->grid = forecast_grid_make(data, f->steps);
     if (is_own)
         data->seasons = forecast_seasons_find(data, &scratch);
-    models_make(data, &fit->grid, is_own, arena, &fit->mixture);
+    arena_clear(&scratch);
+    models_make(data, &fit->grid, is_own, arena, &scratch, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);
     forecast_mixture_fit(&fit->mixture, data, &fit->grid, f, &scratch);
+    for (size_t m = 0; m < fit->mixture.count; m++)
+        fit->mixture.models[m].said = NULL;
     arena_release(&scratch);
     if (!fit->mixture.is_known[0])
         fit->basis = FORECAST_BASIS_PRIOR;

@@ -15,34 +15,19 @@
 #include <math.h>
 #include <string.h>
 
-#include "forecast/forecast_internal.h"
+#include "forecast/features.h"
 
-#define FEATURES_MAX 16
-#define SCALES 8
 #define BLOCKS_MAX 10
+#define BLOCK_ORIGINS_MAX ((FORECAST_ORIGINS_MAX + BLOCKS_MAX - 1) / BLOCKS_MAX)
 #define RIDGE 0.05           /* Of each feature's own size. */
 #define RIDGE_ALL 1e-4       /* Of all of them together. */
 #define HUBER 1.0            /* In mean absolute errors: between a mean and a median regression. */
 #define ERROR_CAP 6.0        /* In mean absolute errors: one outage does not set the spread. */
 #define SCALE_FLOOR 0.05     /* The same. */
 #define HALF_LIFE_SEASONS 14 /* Of what was learned. */
-#define SEASONS_BACK 7
-#define WEEKS_BACK 4
-#define SMOOTH_MS 1800000 /* Half the width of the window around the same moment of past seasons. */
-#define SCALE_RIDGE 0.05  /* Against sizes that were next to nothing so far: a small share of them means nothing. */
+#define SCALE_RIDGE 0.05     /* Against sizes that were next to nothing so far: a small share of them means nothing. */
 #define SCALE_ROUNDS 20
 #define TINY 1e-300
-
-/* What the features are looked up from; index t is the slot. */
-struct history_sums {
-    double *rough;      /* Sum over the slots before t of the absolute changes. Gaps add nothing. */
-    double *smooth;     /* Mean around t. NaN unknown. */
-    double *profile;    /* Mean of `smooth` at t - 1, - 2, ... seasons; count + room + season elements. */
-    double *spread;     /* Mean absolute difference of them from it. */
-    double *anomaly;    /* Sum over the slots before t of y - profile, */
-    uint32_t *compared; /* and of how many. */
-    double *weekly;     /* Mean of `smooth` at t - 1, - 2, ... weeks; count + room + week elements. */
-};
 
 struct knot_fit {
     size_t step;
@@ -53,157 +38,14 @@ struct knot_fit {
 };
 
 struct direct {
-    struct history_sums sums;
-    size_t season, week, hour, smooth; /* In steps; week and smooth may be 0. */
-    size_t feature_count;
+    struct forecast_features features;
     struct knot_fit knots[FORECAST_KNOTS_MAX];
     size_t knot_count;
 };
 
-static double recent_mean(const struct forecast_data *data, size_t origin, size_t length) {
-    return forecast_mean(data, origin > length ? origin - length : 0, origin);
-}
-
-/* How far the last slots were from what past days say of them. */
-static double recent_anomaly(const struct history_sums *s, size_t origin, size_t length) {
-    size_t from = origin > length ? origin - length : 0;
-    uint32_t used = s->compared[origin] - s->compared[from];
-    return used ? (s->anomaly[origin] - s->anomaly[from]) / (double)used : NAN;
-}
-
-static double recent_roughness(const struct history_sums *s, const struct forecast_data *data, size_t origin,
-                               size_t length) {
-    size_t from = origin > length ? origin - length : 0;
-    uint32_t used = data->used[origin] - data->used[from];
-    return used ? (s->rough[origin] - s->rough[from]) / (double)used : 0;
-}
-
-/* From t = from + season on: what lies before is of older slots. */
-static void past_means(const double *smooth, size_t from, size_t count, size_t season, size_t seasons, double *mean,
-                       double *spread) {
-    for (size_t t = from ? from + season : 0; t < count + season; t++) {
-        double values[SEASONS_BACK], sum = 0;
-        size_t used = 0;
-        for (size_t back = season; back <= t && back <= seasons * season; back += season) {
-            if (t - back >= count || isnan(smooth[t - back]))
-                continue;
-            values[used] = smooth[t - back];
-            sum += values[used++];
-        }
-        mean[t] = used ? sum / (double)used : NAN;
-        if (!spread)
-            continue;
-        double difference = 0;
-        for (size_t i = 0; i < used; i++)
-            difference += fabs(values[i] - mean[t]);
-        spread[t] = used > 1 ? difference / (double)used : NAN;
-    }
-}
-
-static void sums_make(struct direct *d, const struct forecast_data *data, struct arena *scratch) {
-    struct history_sums *s = &d->sums;
-    size_t slots = data->count + data->room;
-    s->rough = arena_alloc_array(scratch, slots + 1, sizeof(double));
-    s->smooth = arena_alloc_array(scratch, slots, sizeof(double));
-    s->profile = arena_alloc_array(scratch, slots + d->season, sizeof(double));
-    s->spread = arena_alloc_array(scratch, slots + d->season, sizeof(double));
-    s->anomaly = arena_alloc_array(scratch, slots + 1, sizeof(double));
-    s->compared = arena_alloc_array(scratch, slots + 1, sizeof(*s->compared));
-    if (d->week)
-        s->weekly = arena_alloc_array(scratch, slots + d->week, sizeof(double));
-}
-
-/* Of the slots from `from` on, and what the mean around earlier ones has of them. */
-static void sums_fill(struct direct *d, const struct forecast_data *data, size_t from) {
-    struct history_sums *s = &d->sums;
-    size_t count = data->count, touched = from > d->smooth ? from - d->smooth : 0;
-    double previous = data->last[from] ? data->y[data->last[from] - 1] : NAN;
-    for (size_t t = from; t < count; t++) {
-        bool is_gap = isnan(data->y[t]);
-        s->rough[t + 1] = s->rough[t] + (is_gap || isnan(previous) ? 0 : fabs(data->y[t] - previous));
-        if (!is_gap)
-            previous = data->y[t];
-    }
-    for (size_t t = touched; t < count; t++) {
-        size_t to = t + d->smooth + 1 < count ? t + d->smooth + 1 : count;
-        s->smooth[t] = forecast_mean(data, t > d->smooth ? t - d->smooth : 0, to);
-    }
-    past_means(s->smooth, touched, count, d->season, SEASONS_BACK, s->profile, s->spread);
-    for (size_t t = from; t < count; t++) {
-        double anomaly = data->y[t] - s->profile[t];
-        s->anomaly[t + 1] = s->anomaly[t] + (isnan(anomaly) ? 0 : anomaly);
-        s->compared[t + 1] = s->compared[t] + (isnan(anomaly) ? 0u : 1u);
-    }
-    if (d->week)
-        past_means(s->smooth, touched, count, d->week, WEEKS_BACK, s->weekly, NULL);
-}
-
 static void direct_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
-    sums_fill(model->state, data, from);
-}
-
-/* The moment that stands for `target`: whole seasons earlier, so that all that is looked up around one season before it
- * lies before the origin. */
-static size_t moment_of(const struct direct *d, size_t season, size_t origin, size_t target) {
-    size_t reach = target + d->smooth;
-    if (reach < origin + season)
-        return target;
-    return target - ((reach - origin - season) / season + 1) * season;
-}
-
-static double or_zero(double value) {
-    return isnan(value) ? 0 : value;
-}
-
-/* What all is measured from: the last value, moved along as past days move. NaN: there is no value. */
-static double base_of(const struct direct *d, const struct forecast_data *data, size_t origin, size_t step) {
-    uint32_t last = data->last[origin];
-    if (!last)
-        return NAN;
-    size_t target = moment_of(d, d->season, origin, origin + step - 1);
-    return data->y[last - 1] + or_zero(d->sums.profile[target] - d->sums.profile[last - 1]);
-}
-
-/* x: differences from `base`; v: sizes of errors to be expected, >= 0. */
-static void features_fill(const struct direct *d, const struct forecast_data *data, size_t origin, size_t step,
-                          double base, double *x, double *v) {
-    const struct history_sums *s = &d->sums;
-    double last = data->y[data->last[origin] - 1];
-    /* Each is a forecast of its own, as its difference from `base`. Spans of hours are taken against past days only: by
-     * themselves they would tell the phase of the day, which is right at one distance and wrong beside it. */
-    const size_t levels[] = {3, d->hour, d->season, 7 * d->season}, spans[] = {d->hour, 3 * d->hour, 6 * d->hour};
-    size_t n = 0;
-    for (size_t i = 0; i < 4; i++)
-        x[n++] = recent_mean(data, origin, levels[i]) - base;
-    size_t target = moment_of(d, d->season, origin, origin + step - 1), before = origin - 1;
-    double profile = s->profile[target], profile_now = s->profile[before];
-    double yesterday = target >= d->season ? data->y[target - d->season] : NAN;
-    double around = target >= d->season ? s->smooth[target - d->season] : NAN;
-    double around_now = before >= d->season + d->smooth ? s->smooth[before - d->season] : NAN;
-    for (size_t i = 0; i < 3; i++)
-        x[n++] = profile + recent_anomaly(s, origin, spans[i]) - base;
-    x[n++] = yesterday - base;
-    x[n++] = around - base;
-    x[n++] = profile - base;
-    x[n++] = last - base;
-    x[n++] = last + around - around_now - base;
-    if (d->week) {
-        size_t week_target = moment_of(d, d->week, origin, origin + step - 1);
-        double weekly = s->weekly[week_target], weekly_now = s->weekly[before];
-        bool is_known = !isnan(weekly) && !isnan(weekly_now);
-        x[n] = is_known ? weekly - base : x[n - 3];
-        x[n + 1] = is_known ? last + weekly - weekly_now - base : 0;
-    }
-    for (size_t i = 0; i < d->feature_count; i++)
-        x[i] = or_zero(x[i]);
-    v[0] = recent_roughness(s, data, origin, d->hour);
-    v[1] = recent_roughness(s, data, origin, 6 * d->hour);
-    v[2] = recent_roughness(s, data, origin, d->season);
-    v[3] = recent_roughness(s, data, origin, 7 * d->season);
-    v[4] = isnan(s->spread[target]) ? v[2] : s->spread[target];
-    v[5] = fabs(or_zero(profile_now - last));
-    v[6] = fabs(or_zero(profile - last));
-    v[7] = 0; /* The constant: filled in by the fit, which knows the size of the errors. */
+    struct direct *d = model->state;
+    forecast_features_extend(&d->features, data, from);
 }
 
 /* Solves (a + ridge) x = b for a symmetric positive a by Cholesky's factors; a and b are overwritten, b becomes x. */
@@ -342,33 +184,6 @@ static void fit_keep(struct knot_fit *fit, const struct learner *l, size_t start
     fit->scales[b][SCALES - 1] *= l->error; /* The constant's feature is 1 from here on. */
 }
 
-static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
-                       struct knot_fit *fit, struct example *examples) {
-    struct learner l = {.features = d->feature_count, .error = -1};
-    size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0, learned = 0;
-    for (size_t i = 0; i <= grid->origin_count; i++) {
-        size_t origin = i < grid->origin_count ? forecast_origin(grid, i) : data->count;
-        if ((pending >= per_block || i == grid->origin_count) && pending > 0) {
-            learn_block(&l, examples, pending, learned == 0);
-            learned += pending;
-            pending = 0;
-            /* In force only once the last target learned from is past. */
-            size_t start = origin + fit->step - 1;
-            fit_keep(fit, &l, i < grid->origin_count ? start : data->count);
-        }
-        if (i == grid->origin_count || origin + fit->step > data->count)
-            continue;
-        size_t target = origin + fit->step - 1;
-        double base = base_of(d, data, origin, fit->step), y = data->y[target] - base;
-        if (isnan(y) || data->saturated[target])
-            continue;
-        struct example *e = &examples[pending++];
-        features_fill(d, data, origin, fit->step, base, e->x, e->v);
-        e->y = y;
-        e->age = exp2(-(double)(data->count - origin) / (double)(HALF_LIFE_SEASONS * d->season));
-    }
-}
-
 static const struct knot_fit *knot_at(const struct direct *d, size_t step, size_t *right, double *w) {
     size_t k = 0;
     while (k + 1 < d->knot_count && d->knots[k].step < step)
@@ -395,11 +210,11 @@ static double fit_point(const struct direct *d, const struct knot_fit *fit, size
     if (b < 0)
         return NAN;
     double low = 0, high = 0;
-    for (size_t i = 0; i < d->feature_count; i++) {
+    for (size_t i = 0; i < d->features.count; i++) {
         low = x[i] < low ? x[i] : low; /* fmin is a call. */
         high = x[i] > high ? x[i] : high;
     }
-    double point = dot(fit->weights[b], x, d->feature_count);
+    double point = dot(fit->weights[b], x, d->features.count);
     return point < low ? low : point > high ? high : point;
 }
 
@@ -408,15 +223,61 @@ static double fit_scale(const struct knot_fit *fit, size_t origin, const double 
     return b < 0 ? NAN : dot(fit->scales[b], v, SCALES) + fit->floors[b] + TINY;
 }
 
+/* An origin of the grid. */
+struct vantage {
+    struct forecast_outlook outlook;
+    double age; /* What it counts for in what is learned. */
+};
+
+static void learn_pending(struct learner *l, struct knot_fit *fit, struct example *examples, size_t count,
+                          size_t start) {
+    if (!count)
+        return;
+    learn_block(l, examples, count, fit->block_count == 0);
+    fit_keep(fit, l, start);
+}
+
+/* ret: what is said from each origin of the grid, by the block that is in force there. */
+static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
+                       const struct vantage *vantages, struct knot_fit *fit, struct example *examples,
+                       struct forecast_said *ret) {
+    struct learner l = {.features = d->features.count, .error = -1};
+    size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0;
+    for (size_t i = 0; i < grid->origin_count; i++) {
+        size_t origin = forecast_origin(grid, i), target = origin + fit->step - 1;
+        if (pending >= per_block) { /* In force only once the last target learned from is past. */
+            learn_pending(&l, fit, examples, pending, target);
+            pending = 0;
+        }
+        ret[i].point = NAN;
+        double base = target < data->count ? forecast_features_base(&d->features, data, origin, fit->step) : NAN;
+        if (isnan(base))
+            continue;
+        struct example *e = &examples[pending];
+        forecast_features_fill(&d->features, data, &vantages[i].outlook, origin, fit->step, base, e->x, e->v);
+        e->v[SCALES - 1] = 1;
+        ret[i].point = base + fit_point(d, fit, origin, e->x);
+        ret[i].scale = fit_scale(fit, origin, e->v);
+        if (isnan(data->y[target]) || data->saturated[target])
+            continue;
+        e->y = data->y[target] - base;
+        e->age = vantages[i].age;
+        pending++;
+    }
+    learn_pending(&l, fit, examples, pending, data->count);
+}
+
 static double direct_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
                            size_t step, double *ret_scale) {
     const struct direct *d = model->state;
-    double base = base_of(d, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
+    double base = forecast_features_base(&d->features, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
     if (isnan(base))
         return NAN;
     size_t right;
     const struct knot_fit *left = knot_at(d, step, &right, &w), *beyond = &d->knots[right];
-    features_fill(d, data, origin, step, base, x, v);
+    struct forecast_outlook now;
+    forecast_features_look(&d->features, data, origin, &now);
+    forecast_features_fill(&d->features, data, &now, origin, step, base, x, v);
     v[SCALES - 1] = 1;
     double point = fit_point(d, left, origin, x), scale = fit_scale(left, origin, v);
     if (w > 0) {
@@ -428,32 +289,38 @@ static double direct_point(const struct forecast_model *model, const struct fore
     return base + point;
 }
 
-bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
-                     struct forecast_model *ret) {
-    size_t season = data->day ? data->day : data->week;
-    if (!season || grid->origin_count < 2 * FORECAST_ERRORS_MIN)
+static struct vantage *vantages_make(const struct direct *d, const struct forecast_data *data,
+                                     const struct forecast_grid *grid, struct arena *scratch) {
+    struct vantage *vantages = arena_alloc_array(scratch, grid->origin_count, sizeof(*vantages));
+    for (size_t i = 0; i < grid->origin_count; i++) {
+        size_t origin = forecast_origin(grid, i);
+        if (data->last[origin])
+            forecast_features_look(&d->features, data, origin, &vantages[i].outlook);
+        vantages[i].age = exp2(-(double)(data->count - origin) / (double)(HALF_LIFE_SEASONS * d->features.season));
+    }
+    return vantages;
+}
+
+bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *arena,
+                     struct arena *scratch, struct forecast_model *ret) {
+    if ((!data->day && !data->week) || grid->origin_count < 2 * FORECAST_ERRORS_MIN)
         return false;
-    struct direct *d = arena_alloc(scratch, sizeof(*d));
-    d->season = season;
-    d->week = season < data->week ? data->week : 0;
-    d->hour = forecast_hour(data);
-    d->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
-    d->feature_count = d->week ? 14 : 12;
-    sums_make(d, data, scratch);
-    sums_fill(d, data, 0);
-    struct arena own = {0};
-    struct example *examples = arena_alloc_array(&own, FORECAST_ORIGINS_MAX, sizeof(*examples));
+    struct direct *d = arena_alloc(arena, sizeof(*d));
+    forecast_features_make(&d->features, data, arena);
+    const struct vantage *vantages = vantages_make(d, data, grid, scratch);
+    struct forecast_said *said = arena_alloc_array(scratch, grid->knot_count * FORECAST_ORIGINS_MAX, sizeof(*said));
+    struct example *examples = arena_alloc_array(scratch, BLOCK_ORIGINS_MAX, sizeof(*examples));
     d->knot_count = grid->knot_count;
     for (size_t k = 0; k < grid->knot_count; k++) {
         d->knots[k].step = grid->knots[k];
-        knot_learn(d, data, grid, &d->knots[k], examples);
+        knot_learn(d, data, grid, vantages, &d->knots[k], examples, &said[k * FORECAST_ORIGINS_MAX]);
     }
-    arena_release(&own);
     *ret = (struct forecast_model){.name = "direct",
-                                   .season = season,
+                                   .season = d->features.season,
                                    .has_scale = true,
                                    .point = direct_point,
                                    .extend = direct_extend,
+                                   .said = said,
                                    .state = d};
     return true;
 }

@@ -53,6 +53,12 @@ struct forecast_grid {
     size_t origin_first, origin_stride, origin_count;
 };
 
+/* What a model says of one distance from one origin. */
+struct forecast_said {
+    double point; /* NaN: nothing; */
+    double scale; /* what its error is measured in. */
+};
+
 struct forecast_model {
     const char *name;
     size_t season; /* In steps; 0: none. */
@@ -65,6 +71,9 @@ struct forecast_model {
      * season of two steps or more is the same, and so are all weights. `from` is never before the count at the fit.
      * NULL: nothing is kept by slot. */
     void (*extend)(const struct forecast_model *model, const struct forecast_data *data, size_t from);
+    /* What point says at knot k from origin i of the grid, if it is known since the model was made: element k x
+     * FORECAST_ORIGINS_MAX + i. In the scratch memory of the fit: NULL once that is made. */
+    const struct forecast_said *said;
     void *state;
 };
 
@@ -98,6 +107,16 @@ static inline size_t forecast_hour(const struct forecast_data *data) {
     size_t steps = (size_t)((FORECAST_HOUR_MS + data->step_ms / 2) / data->step_ms);
     return steps > 0 ? steps : 1;
 }
+/* From origin i of the grid at knot k. */
+static inline struct forecast_said forecast_model_say(const struct forecast_model *model,
+                                                      const struct forecast_data *data,
+                                                      const struct forecast_grid *grid, size_t k, size_t i) {
+    if (model->said)
+        return model->said[k * FORECAST_ORIGINS_MAX + i];
+    struct forecast_said said = {.scale = 1};
+    said.point = model->point(model, data, forecast_origin(grid, i), grid->knots[k], &said.scale);
+    return said;
+}
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps);
 
 /* naive.c */
@@ -121,8 +140,8 @@ bool forecast_histogram(const struct forecast_data *data, struct arena *scratch,
 struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, struct arena *scratch);
 
 /* direct.c: false if the history is too short or has no season. */
-bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
-                     struct forecast_model *ret);
+bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *arena,
+                     struct arena *scratch, struct forecast_model *ret);
 
 /* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to
  * where it never was before, 0 to 1. */

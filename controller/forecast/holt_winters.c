@@ -17,6 +17,9 @@
 #define START_MIN 8192
 #define FACTOR_MIN 0.05
 
+#define GLANCES 3 /* Distances that weights are judged at. */
+#define TRIALS 4  /* Weights that are tried at once. */
+
 struct weights {
     double level, trend, season;
 };
@@ -32,6 +35,28 @@ struct holt_winters {
     struct weights weights;
 };
 
+/* What moves from slot to slot, and the shares of an error that move it. */
+struct state {
+    double level, trend;
+};
+struct shares {
+    double level, trend, season;
+};
+
+/* Filters with different weights, side by side: a filter waits for its own last step, several do not wait for each
+ * other. Of the past no more is kept than the season. */
+struct trials {
+    struct shares shares[TRIALS];
+    struct state states[TRIALS];
+    double *seasonal; /* Round: season x TRIALS. Where there is no season, one row of 0. */
+    double sums[GLANCES][TRIALS];
+    size_t used[GLANCES][TRIALS];
+};
+
+static double holt_winters_value(bool is_multiplicative, double value, double seasonal) {
+    return is_multiplicative ? value * seasonal : value + seasonal;
+}
+
 static double holt_winters_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
                                  size_t step, double *ret_scale) {
     (void)ret_scale;
@@ -42,7 +67,7 @@ static double holt_winters_point(const struct forecast_model *model, const struc
     size_t i = origin - hw->first;
     double value = hw->level[i] + hw->damped[step] * hw->trend[i];
     double seasonal = hw->season ? hw->seasonal[i + (step - 1) % hw->season] : 0;
-    return hw->is_multiplicative ? value * seasonal : value + seasonal;
+    return holt_winters_value(hw->is_multiplicative, value, seasonal);
 }
 
 /* The first season gives the start: its mean, and how each moment differs from it. */
@@ -67,86 +92,155 @@ static void filter_start(struct holt_winters *hw, const struct forecast_data *da
     }
 }
 
+static struct shares shares_of(struct weights w) {
+    return (struct shares){w.level, w.level * w.trend, w.season * (1 - w.level)};
+}
+
+/* Moves a state over one slot; returns what the index of its moment is from then on. fmax is a call. */
+static inline __attribute__((always_inline)) double slot_learn(bool is_multiplicative, double y, bool is_saturated,
+                                                               double unit_min, double seasonal,
+                                                               const struct shares *shares, struct state *state) {
+    double damped = DAMPING * state->trend, expected = state->level + damped;
+    double error = y - holt_winters_value(is_multiplicative, expected, seasonal);
+    /* At the ceiling the demand was at least y: it teaches only when it is above what was expected. */
+    error = isnan(y) || (is_saturated && error < 0) ? 0 : error;
+    double of_level = error, of_season = error;
+    if (is_multiplicative) { /* Next to nothing says nothing of what it is multiplied with. */
+        double unit = expected > unit_min ? expected : unit_min;
+        of_level = error / (seasonal > FACTOR_MIN ? seasonal : FACTOR_MIN);
+        of_season = unit > 0 ? error / unit : 0;
+    }
+    state->level = expected + shares->level * of_level;
+    state->trend = damped + shares->trend * of_level;
+    return seasonal + shares->season * of_season;
+}
+
 /* From slot `from` on, from the state before it. */
-static void filter_go_on(const struct holt_winters *hw, const struct forecast_data *data, size_t from) {
-    const struct weights w = hw->weights;
+static inline __attribute__((always_inline)) void
+filter_slots(const struct holt_winters *hw, const struct forecast_data *data, size_t from, bool is_multiplicative) {
+    const struct shares shares = shares_of(hw->weights);
+    double unit_min = FACTOR_MIN * hw->level[0];
+    struct state state = {hw->level[from - hw->first], hw->trend[from - hw->first]};
     for (size_t i = from - hw->first; hw->first + i < data->count; i++) {
-        double y = data->y[hw->first + i];
-        double seasonal = hw->season ? hw->seasonal[i] : 0;
-        double expected = hw->level[i] + DAMPING * hw->trend[i];
-        double error = y - (hw->is_multiplicative ? expected * seasonal : expected + seasonal);
-        /* At the ceiling the demand was at least y: it teaches only when it is above what was expected. */
-        if (isnan(y) || (data->saturated[hw->first + i] && error < 0))
-            error = 0;
-        /* Next to nothing says nothing of what it is multiplied with. */
-        double to_level = hw->is_multiplicative ? error / fmax(seasonal, FACTOR_MIN) : error;
-        hw->level[i + 1] = expected + w.level * to_level;
-        hw->trend[i + 1] = DAMPING * hw->trend[i] + w.level * w.trend * to_level;
-        double unit = hw->is_multiplicative ? fmax(expected, FACTOR_MIN * hw->level[0]) : 1;
-        double to_season = unit > 0 ? error / unit : 0;
+        double next = slot_learn(is_multiplicative, data->y[hw->first + i], data->saturated[hw->first + i], unit_min,
+                                 hw->season ? hw->seasonal[i] : 0, &shares, &state);
+        hw->level[i + 1] = state.level;
+        hw->trend[i + 1] = state.trend;
         if (hw->season)
-            hw->seasonal[i + hw->season] = seasonal + w.season * (1 - w.level) * to_season;
+            hw->seasonal[i + hw->season] = next;
     }
 }
 
-static void filter_run(struct holt_winters *hw, const struct forecast_data *data, struct weights w) {
-    hw->weights = w;
-    filter_start(hw, data);
-    filter_go_on(hw, data, hw->first);
+static void filter_go_on(const struct holt_winters *hw, const struct forecast_data *data, size_t from) {
+    if (hw->is_multiplicative)
+        filter_slots(hw, data, from, true);
+    else
+        filter_slots(hw, data, from, false);
 }
 
 static void holt_winters_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
     filter_go_on(model->state, data, from);
 }
 
-/* Mean absolute error at the distances 1, the middle and the end of the horizon, weighted alike. */
-static double filter_loss(const struct forecast_model *model, const struct forecast_data *data,
-                          const struct forecast_grid *grid) {
-    double loss = 0;
-    size_t last = grid->knot_count - 1;
-    const size_t at[3] = {0, last / 2, last};
-    for (size_t k = 0; k < 3; k++) {
-        double sum = 0;
-        size_t used = 0, step = grid->knots[at[k]];
-        for (size_t i = 0; i < grid->origin_count; i++) {
-            size_t origin = forecast_origin(grid, i);
-            if (origin + step > data->count)
-                break;
-            double error = data->y[origin + step - 1] - model->point(model, data, origin, step, NULL);
-            if (isnan(error))
-                continue;
-            sum += fabs(error);
-            used++;
+/* What an origin before slot first + i adds to the errors; phase: of that slot in the season. */
+static void trials_judge(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
+                         const size_t *steps, size_t i, size_t phase) {
+    for (size_t k = 0; k < GLANCES; k++) {
+        size_t target = hw->first + i + steps[k] - 1;
+        if (target >= data->count)
+            continue;
+        size_t ahead = hw->season ? phase + (steps[k] - 1) % hw->season : 0;
+        const double *seasonal = &t->seasonal[TRIALS * (ahead < hw->season ? ahead : ahead - hw->season)];
+        for (size_t n = 0; n < TRIALS; n++) {
+            double value = t->states[n].level + hw->damped[steps[k]] * t->states[n].trend;
+            double error = data->y[target] - holt_winters_value(hw->is_multiplicative, value, seasonal[n]);
+            t->sums[k][n] += isnan(error) ? 0 : fabs(error);
+            t->used[k][n] += isnan(error) ? 0 : 1;
         }
-        loss += used ? sum / (double)used : 0;
     }
-    return loss;
 }
 
-static void fit(struct forecast_model *model, struct holt_winters *hw, const struct forecast_data *data,
-                const struct forecast_grid *grid) {
-    static const double levels[] = {0.02, 0.1, 0.4, 0.9};
-    static const double trends[] = {0, 0.1};
-    static const double seasons[] = {0.1, 0.4};
-    struct weights best = {levels[0], trends[0], seasons[0]};
-    double best_loss = INFINITY;
-    /* One after another: the level matters most. */
-    for (size_t i = 0; i < 6; i++) {
-        struct weights w = best;
-        if (i < 4)
-            w.level = levels[i];
-        else if (i == 4)
-            w.trend = trends[1];
-        else if (hw->season)
-            w.season = seasons[1];
-        filter_run(hw, data, w);
-        double loss = filter_loss(model, data, grid);
-        if (loss < best_loss) {
-            best_loss = loss;
-            best = w;
+static inline __attribute__((always_inline)) void trials_slots(struct trials *t, const struct holt_winters *hw,
+                                                               const struct forecast_data *data,
+                                                               const struct forecast_grid *grid, const size_t *steps,
+                                                               bool is_multiplicative) {
+    double unit_min = FACTOR_MIN * hw->level[0];
+    size_t origin = grid->origin_first, last = forecast_origin(grid, grid->origin_count - 1);
+    while (origin < hw->first)
+        origin += grid->origin_stride;
+    for (size_t i = 0, phase = 0; hw->first + i <= last; i++, phase = phase + 1 < hw->season ? phase + 1 : 0) {
+        if (hw->first + i == origin) {
+            trials_judge(t, hw, data, steps, i, phase);
+            origin += grid->origin_stride;
+        }
+        double y = data->y[hw->first + i], *seasonal = &t->seasonal[TRIALS * phase];
+        bool is_saturated = data->saturated[hw->first + i];
+        for (size_t n = 0; n < TRIALS; n++) {
+            double next =
+                slot_learn(is_multiplicative, y, is_saturated, unit_min, seasonal[n], &t->shares[n], &t->states[n]);
+            seasonal[n] = hw->season ? next : 0;
         }
     }
-    filter_run(hw, data, best);
+}
+
+/* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. The start is that of
+ * hw. */
+static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
+                       const struct forecast_grid *grid, const struct weights *weights, double *ret_losses) {
+    const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
+    for (size_t n = 0; n < TRIALS; n++) {
+        t->shares[n] = shares_of(weights[n]);
+        t->states[n] = (struct state){hw->level[0], 0};
+        for (size_t i = 0; i < hw->season; i++)
+            t->seasonal[TRIALS * i + n] = hw->seasonal[i];
+    }
+    memset(t->sums, 0, sizeof(t->sums));
+    memset(t->used, 0, sizeof(t->used));
+    if (grid->origin_count && hw->is_multiplicative)
+        trials_slots(t, hw, data, grid, steps, true);
+    else if (grid->origin_count)
+        trials_slots(t, hw, data, grid, steps, false);
+    for (size_t n = 0; n < TRIALS; n++) {
+        ret_losses[n] = 0;
+        for (size_t k = 0; k < GLANCES; k++)
+            ret_losses[n] += t->used[k][n] ? t->sums[k][n] / (double)t->used[k][n] : 0;
+    }
+}
+
+/* One weight after another: that of the level matters most. */
+static void fit(struct holt_winters *hw, const struct forecast_data *data, const struct forecast_grid *grid) {
+    static const double levels[TRIALS] = {0.02, 0.1, 0.4, 0.9}, trend = 0.1, seasons[] = {0.1, 0.4};
+    struct arena own = {0};
+    struct trials *t = arena_alloc(&own, sizeof(*t));
+    t->seasonal = arena_alloc_array(&own, TRIALS * (hw->season ? hw->season : 1), sizeof(double));
+    struct weights tried[TRIALS];
+    double losses[TRIALS], best = INFINITY;
+    size_t chosen = 0;
+    filter_start(hw, data);
+    for (size_t n = 0; n < TRIALS; n++)
+        tried[n] = (struct weights){levels[n], 0, seasons[0]};
+    trials_run(t, hw, data, grid, tried, losses);
+    for (size_t n = 0; n < TRIALS; n++) {
+        if (losses[n] < best) {
+            best = losses[n];
+            chosen = n;
+        }
+    }
+    /* Then the trend's, and the season's without it or with it. */
+    enum { NEITHER, WITH_TREND, WITH_SEASON, WITH_BOTH };
+    const struct weights w = tried[chosen];
+    tried[NEITHER] = w;
+    tried[WITH_TREND] = (struct weights){w.level, trend, w.season};
+    tried[WITH_SEASON] = (struct weights){w.level, w.trend, seasons[1]};
+    tried[WITH_BOTH] = (struct weights){w.level, trend, seasons[1]};
+    trials_run(t, hw, data, grid, tried, losses);
+    chosen = losses[WITH_TREND] < best ? WITH_TREND : NEITHER;
+    best = fmin(best, losses[chosen]);
+    if (hw->season && losses[chosen + WITH_SEASON] < best)
+        chosen += WITH_SEASON;
+    hw->weights = tried[chosen];
+    arena_release(&own);
+    filter_go_on(hw, data, hw->first);
 }
 
 static struct forecast_model make(const struct forecast_data *data, const struct forecast_grid *grid, size_t season,
@@ -170,7 +264,7 @@ static struct forecast_model make(const struct forecast_data *data, const struct
     hw->damped = damped;
     struct forecast_model model = {
         .season = hw->season, .point = holt_winters_point, .extend = holt_winters_extend, .state = hw};
-    fit(&model, hw, data, grid);
+    fit(hw, data, grid);
     return model;
 }
 

@@ -15,13 +15,17 @@
 
 #define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
 #define SHARPNESS 10          /* Power of the inverse loss. */
+#define LANES 4               /* Of FORECAST_QUANTILES_MAX, a multiple of it. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
 
-/* What one model said of one distance, at each origin. NaN: nothing. */
+/* What one model said of one distance, at each origin. Where it said nothing, or nobody knows how wrong it was, all
+ * three are 0: a sum over the origins needs no branch. */
 struct record {
     double point[FORECAST_ORIGINS_MAX], scale[FORECAST_ORIGINS_MAX];
+    double known[FORECAST_ORIGINS_MAX];       /* 1 or 0. */
     double scale_max;                         /* Of those that errors were measured in. */
-    double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half. */
+    double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half; 0 where
+                                                 there is no quantile. */
     size_t used;
 };
 
@@ -29,8 +33,9 @@ struct knot_view {
     const struct forecast_data *data;
     const struct forecast_grid *grid;
     const struct forecast *f;
-    size_t step, count; /* Origins whose target is known. */
+    size_t knot, step, count; /* Origins whose target is known. */
     double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX];
+    bool saturated[FORECAST_ORIGINS_MAX];
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
 };
 
@@ -41,6 +46,7 @@ static void knot_open(struct knot_view *view, size_t season) {
         if (target >= view->data->count)
             break;
         view->y[i] = view->data->y[target];
+        view->saturated[i] = view->data->saturated[target];
         double age = (double)(view->data->count - 1 - target);
         view->ages[i] = season ? exp2(-age / (HALF_LIFE_SEASONS * (double)season)) : 1;
         view->unit[i] = 1;
@@ -50,45 +56,50 @@ static void knot_open(struct knot_view *view, size_t season) {
 
 /* A target at the ceiling was at least that: an error below it says nothing. */
 static bool is_censored(const struct knot_view *view, size_t i, double error) {
-    return error < 0 && view->data->saturated[forecast_origin(view->grid, i) + view->step - 1];
+    return view->saturated[i] && error < 0;
+}
+
+/* Two sorted ones into one. No branch: which one is next cannot be foreseen. Room for one more behind each. */
+static void merge(double *older, size_t older_count, double *newer, size_t newer_count, double *ret) {
+    older[older_count] = newer[newer_count] = INFINITY;
+    for (size_t i = 0, a = 0, b = 0; i < older_count + newer_count; i++) {
+        bool is_older = (older[a] <= newer[b]) & (a < older_count);
+        ret[i] = is_older ? older[a] : newer[b];
+        a += is_older;
+        b += !is_older;
+    }
 }
 
 static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
                         double *offsets) {
-    double sorted[FORECAST_ORIGINS_MAX];
-    size_t counts[2] = {0, 0};
+    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX + 1], newer[FORECAST_ORIGINS_MAX + 1];
     record->scale_max = 0;
+    record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
-        size_t origin = forecast_origin(view->grid, i);
-        double scale = 1, point = model->point(model, view->data, origin, view->step, &scale);
-        double error = (view->y[i] - point) / scale;
+        const struct forecast_said said = forecast_model_say(model, view->data, view->grid, view->knot, i);
+        double error = (view->y[i] - said.point) / said.scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
-        record->point[i] = is_used ? point : NAN;
-        record->scale[i] = isnan(point) ? NAN : scale;
-        if (is_used)
-            record->scale_max = fmax(record->scale_max, scale);
-        counts[0] += is_used;
+        record->point[i] = is_used ? said.point : 0;
+        record->scale[i] = is_used ? said.scale : 0;
+        record->known[i] = is_used;
+        record->scale_max = record->scale[i] > record->scale_max ? record->scale[i] : record->scale_max;
+        errors[record->used] = error;
+        record->used += is_used;
     }
-    record->used = counts[0];
-    if (record->used < FORECAST_ERRORS_MIN)
+    size_t n = record->used, half = n / 2; /* Halves of what is there, in the order of time. */
+    if (n < FORECAST_ERRORS_MIN)
         return;
-    /* Halves of what is there, in the order of time. */
-    size_t half = record->used / 2, n = 0;
-    for (size_t i = 0; i < view->count; i++)
-        if (!isnan(record->point[i]))
-            sorted[n++] = (view->y[i] - record->point[i]) / record->scale[i];
-    counts[0] = half;
-    counts[1] = n - half;
-    forecast_sort(sorted, half);
-    forecast_sort(sorted + half, n - half);
-    for (size_t j = 0; j < view->f->quantile_count; j++)
-        for (size_t h = 0; h < 2; h++)
-            record->halves[h][j] = forecast_quantile(sorted + h * half, counts[h], view->f->quantiles[j]);
-    double merged[FORECAST_ORIGINS_MAX];
-    for (size_t i = 0, older = 0, newer = half; i < n; i++)
-        merged[i] = newer == n || (older < half && sorted[older] <= sorted[newer]) ? sorted[older++] : sorted[newer++];
-    for (size_t j = 0; j < view->f->quantile_count; j++)
-        offsets[j] = forecast_quantile(merged, n, view->f->quantiles[j]);
+    memcpy(older, errors, half * sizeof(*errors));
+    memcpy(newer, errors + half, (n - half) * sizeof(*errors));
+    forecast_sort(older, half);
+    forecast_sort(newer, n - half);
+    merge(older, half, newer, n - half, errors);
+    for (size_t j = 0; j < view->f->quantile_count; j++) {
+        double q = view->f->quantiles[j];
+        record->halves[0][j] = forecast_quantile(older, half, q);
+        record->halves[1][j] = forecast_quantile(newer, n - half, q);
+        offsets[j] = forecast_quantile(errors, n, q);
+    }
 }
 
 /* No branch: which side it is on cannot be foreseen. */
@@ -106,21 +117,25 @@ static const double *half_next(const struct record *record, const struct knot_vi
     return *i == view->count ? NULL : record->halves[*i < middle];
 }
 
-static double record_loss(const struct record *record, const struct knot_view *view, size_t j) {
-    double sum = 0, weight = 0, q = view->f->quantiles[j];
-    if (record->used < FORECAST_ERRORS_MIN)
-        return NAN;
+/* At every quantile, some at a time: a sum waits for its own last term, several do not wait for each other. */
+static void record_losses(const struct record *record, const struct knot_view *view, double *ret) {
+    double sums[FORECAST_QUANTILES_MAX] = {0}, q[FORECAST_QUANTILES_MAX] = {0}, weight = 0;
+    size_t count = view->f->quantile_count;
+    memcpy(q, view->f->quantiles, count * sizeof(*q));
     const double *quantiles;
-    for (size_t i, end = 0; (quantiles = half_next(record, view, &i, &end));) {
-        for (double off = quantiles[j]; i < end; i++) {
-            if (isnan(record->point[i]))
+    for (size_t i, end = 0; record->used >= FORECAST_ERRORS_MIN && (quantiles = half_next(record, view, &i, &end));) {
+        for (; i < end; i++) {
+            double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
+            if (record->known[i] == 0)
                 continue;
-            double above = view->y[i] - (record->point[i] + record->scale[i] * off);
-            sum += view->ages[i] * pinball(above, q);
-            weight += view->ages[i];
+            for (size_t j = 0; j < count; j += LANES)
+                for (size_t n = j; n < j + LANES; n++)
+                    sums[n] += age * pinball(y - (point + scale * quantiles[n]), q[n]);
+            weight += age;
         }
     }
-    return weight > 0 ? sum / weight : NAN;
+    for (size_t j = 0; j < count; j++)
+        ret[j] = weight > 0 ? sums[j] / weight : NAN;
 }
 
 /* `losses` NaN: no weight. False: nobody has any. */
@@ -156,9 +171,8 @@ static void mixed(const struct record *records, const struct forecast_mixture *m
         const double *quantiles;
         for (size_t i, end = 0; w > 0 && (quantiles = half_next(record, view, &i, &end));) {
             for (double off = quantiles[j]; i < end; i++) {
-                bool is_said = !isnan(record->point[i]);
-                ret[i] += is_said ? w * (record->point[i] + record->scale[i] * off) : 0;
-                weight[i] += is_said ? w : 0;
+                ret[i] += w * (record->point[i] + record->scale[i] * off);
+                weight[i] += w * record->known[i];
             }
         }
     }
@@ -196,18 +210,21 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     size_t count = 0;
     if (!model->has_scale || 2 * record->used < view->count)
         return 0;
-    for (size_t i = 0; i < view->count; i++)
-        if (!isnan(record->scale[i]))
-            sorted[count++] = record->scale[i];
+    for (size_t i = 0; i < view->count; i++) { /* Also where it cannot be known how wrong it was. */
+        const struct forecast_said said = forecast_model_say(model, view->data, view->grid, view->knot, i);
+        view->unit[i] = isnan(said.point) ? NAN : said.scale;
+        if (!isnan(view->unit[i]))
+            sorted[count++] = view->unit[i];
+    }
     double usual = forecast_nth(sorted, count, count / 2);
     for (size_t i = 0; i < view->count; i++)
-        view->unit[i] = isnan(record->scale[i]) ? NAN : fmin(record->scale[i], usual);
+        view->unit[i] = view->unit[i] > usual ? usual : view->unit[i];
     return usual;
 }
 
 static void knot_fit(struct forecast_mixture *mixture, struct record *records, struct knot_view *view, size_t k,
                      double *ret_loss, double *ret_naive) {
-    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}};
+    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}}, own[FORECAST_QUANTILES_MAX];
     size_t quantiles = view->f->quantile_count;
     double weight = view->grid->weights[k];
     *ret_loss = *ret_naive = 0;
@@ -216,9 +233,10 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
         double offsets[FORECAST_QUANTILES_MAX] = {0};
         record_fill(&records[m], &mixture->models[m], view, offsets);
         mixture->scales_max[k][m] = records[m].scale_max;
+        record_losses(&records[m], view, own);
         for (size_t j = 0; j < quantiles; j++) {
             mixture->offsets[k][j][m] = offsets[j];
-            losses[j][m] = record_loss(&records[m], view, j);
+            losses[j][m] = own[j];
         }
         mixture->units[k] = fmax(mixture->units[k], unit_take(view, &mixture->models[m], &records[m]));
     }
@@ -263,6 +281,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     mixture->coverage_per_mille = -1;
     for (size_t k = 0; k < grid->knot_count; k++) {
         double knot_loss, knot_naive;
+        view->knot = k;
         view->step = grid->knots[k];
         knot_open(view, mixture->season);
         knot_fit(mixture, records, view, k, &knot_loss, &knot_naive);

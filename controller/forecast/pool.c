@@ -31,6 +31,7 @@ struct grid {
     int64_t step_ms;
     int64_t first; /* Slot of index 0. */
     size_t count;
+    size_t until; /* Levels are those of the slots before it. */
 };
 
 static size_t used_of(const struct history_series *series) {
@@ -72,7 +73,7 @@ static void shape_read(const struct history_series *donor, const struct grid *gr
 static bool shape_normalise(struct shape *shape, const struct grid *grid) {
     double sum = 0;
     size_t used = 0;
-    for (size_t i = 0; i < grid->count; i++) {
+    for (size_t i = 0; i < grid->until; i++) {
         if (isnan(shape->values[i]))
             continue;
         sum += shape->values[i];
@@ -85,15 +86,15 @@ static bool shape_normalise(struct shape *shape, const struct grid *grid) {
     return true;
 }
 
-/* Sums over the slots that the young one and a shape have both. */
+/* Sums over those of the first `count` slots that the young one and a shape have both. */
 struct common {
     size_t count;
     double young, shape;
 };
 
-static struct common common_of(const struct history_series *young, const double *values) {
+static struct common common_of(const struct history_series *young, const double *values, size_t count) {
     struct common c = {0};
-    for (size_t i = 0; i < young->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!isfinite(young->demand[i]) || isnan(values[i]))
             continue;
         c.young += (double)young->demand[i];
@@ -104,14 +105,14 @@ static struct common common_of(const struct history_series *young, const double 
 }
 
 /* Whether the young one goes the donor's way, at its own level, at least about as well as it stands still. */
-static bool is_alike(const struct history_series *young, const double *values) {
-    struct common c = common_of(young, values);
+static bool is_alike(const struct history_series *young, const double *values, size_t count) {
+    struct common c = common_of(young, values, count);
     if (c.count < COMMON_MIN || !(c.shape > 0) || !(c.young > 0))
         return false;
     if (c.count < FIT_MIN)
         return true;
     double mean = c.young / (double)c.count, ratio = c.young / c.shape, off = 0, flat = 0, noise = 0, last = NAN;
-    for (size_t i = 0; i < young->count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!isfinite(young->demand[i]) || isnan(values[i]))
             continue;
         double value = (double)young->demand[i];
@@ -168,6 +169,21 @@ static struct history_series glue(const struct history_series *young, const doub
                                    .basis = young->basis};
 }
 
+/* Levels are those of whole hours, and the grid begins with one: within an hour the pool then only gains slots, and its
+ * fit goes on (track.h; what that says of samples that come late holds here too). But a young one that has hardly more
+ * than that is taken as it is. */
+static void grid_settle(struct grid *grid, const struct history_series *young) {
+    const struct forecast_data steps = {.step_ms = grid->step_ms};
+    int64_t hour = (int64_t)forecast_hour(&steps), gaps = 0, end = grid->first + (int64_t)grid->count;
+    while (gaps < hour && gaps < (int64_t)young->count && !isfinite(young->demand[young->count - 1 - (size_t)gaps]))
+        gaps++;
+    int64_t first = slot_of(grid->first - gaps, hour) * hour + 2 * hour, until = slot_of(end - gaps, hour) * hour;
+    int64_t young_first = end - (int64_t)young->count;
+    if (hour < 2 || first >= young_first || until < young_first + FIT_MIN)
+        return;
+    *grid = (struct grid){grid->step_ms, first, (size_t)(end - first), (size_t)(until - first)};
+}
+
 static struct grid grid_make(const struct history_series *young, const struct history_series *donors, size_t count) {
     int64_t young_first = slot_of(young->start_ms, young->step_ms), first = young_first;
     for (size_t i = 0; i < count; i++) {
@@ -178,7 +194,9 @@ static struct grid grid_make(const struct history_series *young, const struct hi
     int64_t end = young_first + (int64_t)young->count;
     if (end - first > FORECAST_HISTORY_MAX)
         first = end - FORECAST_HISTORY_MAX;
-    return (struct grid){.step_ms = young->step_ms, .first = first, .count = (size_t)(end - first)};
+    struct grid grid = {young->step_ms, first, (size_t)(end - first), (size_t)(end - first)};
+    grid_settle(&grid, young);
+    return grid;
 }
 
 bool forecast_pool(const struct history_series *young, const struct history_series *donors, size_t donor_count,
@@ -189,18 +207,19 @@ bool forecast_pool(const struct history_series *young, const struct history_seri
     struct shape shapes[FORECAST_DONORS_MAX];
     size_t looked = donor_count < FORECAST_DONORS_MAX ? donor_count : FORECAST_DONORS_MAX, shape_count = 0;
     struct grid grid = grid_make(young, donors, looked);
-    size_t before = grid.count - young->count;
+    size_t before = grid.count - young->count, compared = grid.until - before;
     for (size_t i = 0; before > 0 && i < looked; i++) {
         if (!is_candidate(young, &donors[i]))
             continue;
         shape_read(&donors[i], &grid, &scratch, &shapes[shape_count]);
-        if (shape_normalise(&shapes[shape_count], &grid) && is_alike(young, shapes[shape_count].values + before))
+        if (shape_normalise(&shapes[shape_count], &grid) &&
+            is_alike(young, shapes[shape_count].values + before, compared))
             shape_count++;
     }
     bool is_found = false;
     if (shape_count > 0) {
         double spread, *values = pool_shapes(shapes, shape_count, &grid, &scratch, &spread);
-        struct common c = common_of(young, values + before);
+        struct common c = common_of(young, values + before, compared);
         double ratio = c.young / c.shape;
         is_found = c.shape > 0 && isfinite((float)ratio) && ratio > 0;
         if (is_found)

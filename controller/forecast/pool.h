@@ -8,7 +8,9 @@
  *     pooled    |~~~~~~ shape x ratio ~~|~~~~~~|
  *
  * What the donors differ from each other is what the young one may differ from them: it widens the quantiles until the
- * young one has a history of its own. Pure, scale-equivariant; of the donors nothing is read after the young one's end.
+ * young one has a history of its own. Once the two share an hour, levels are those of whole hours, and up to two hours
+ * of the donors' oldest slots are left out, so that a track of the pool (track.h) is fitted once an hour. Pure,
+ * scale-equivariant; of the donors nothing is read after the young one's end.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

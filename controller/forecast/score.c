@@ -9,7 +9,7 @@
 
 #define KNOT_RATIO 2.0
 #define SPAN_SEASONS 42 /* How far back the origins go. */
-#define SORT_SMALL 24
+#define SORT_SMALL 12
 #define TAIL_SHARE 0.1 /* The part of the sample that the exponential tail is fitted to. */
 
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {

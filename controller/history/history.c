@@ -182,6 +182,7 @@ void history_add(struct history *history, const char *key, const struct cloud_se
     int64_t age_ms = SERVING_AGE_STEPS * history->step_ms;
     struct slot_sum current = {0};
     size_t dropped = 0, cursor = 0;
+    history_record_expire(record, now_ms - history->keep_ms);
     for (size_t i = 0; i < series->utilization_count; i++) {
         const struct cloud_sample *sample = &series->utilization[i];
         if (!sample_usable(sample, now_ms)) {

@@ -30,6 +30,8 @@ struct history_record {
 void history_record_set(struct history_record *record, int64_t slot, float demand, uint8_t flags, size_t slots_max);
 /* False: it is not later than the last one. */
 bool history_record_raise(struct history_record *record, const struct history_raise *raise);
+/* Drops the raises up to from_ms. */
+void history_record_expire(struct history_record *record, int64_t from_ms);
 bool history_record_is_dirty(const struct history_record *record);
 void history_record_free(struct history_record *record);
 

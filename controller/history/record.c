@@ -104,6 +104,17 @@ bool history_record_raise(struct history_record *record, const struct history_ra
     return true;
 }
 
+void history_record_expire(struct history_record *record, int64_t from_ms) {
+    size_t gone = 0;
+    while (gone < record->raise_count && record->raises[gone].time_ms <= from_ms)
+        gone++;
+    if (gone == 0)
+        return;
+    record->raise_count -= gone;
+    memmove(record->raises, record->raises + gone, record->raise_count * sizeof(*record->raises));
+    record->raises_dirty = true;
+}
+
 bool history_record_is_dirty(const struct history_record *record) {
     return record->dirty_from < record->dirty_to || record->raises_dirty;
 }

@@ -19,6 +19,7 @@
 #define SCHEMA_VERSION 2
 #define APPLICATION_ID 0x5452494d /* "TRIM" */
 #define BUSY_TIMEOUT_MS 2000
+#define BUSY_WAIT_MS 10
 
 enum statement {
     SELECT_ID,
@@ -53,17 +54,14 @@ static const char *const statement_text[STATEMENT_COUNT] = {
     " PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;"
 
 /* A file of the first version gets what it lacks. */
-static const char from_first[] = "BEGIN IMMEDIATE;" RAISES_TABLE "PRAGMA user_version = 2;"
-                                 "COMMIT;";
+static const char from_first[] = RAISES_TABLE "PRAGMA user_version = 2;";
 
 static const char schema[] =
-    "BEGIN IMMEDIATE;"
     "CREATE TABLE series(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;"
     "CREATE TABLE demand(series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL,"
     " flags INTEGER NOT NULL, PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;" RAISES_TABLE
     "PRAGMA application_id = 1414678861;"
-    "PRAGMA user_version = 2;"
-    "COMMIT;";
+    "PRAGMA user_version = 2;";
 
 struct history_store {
     sqlite3 *db;
@@ -139,8 +137,22 @@ static enum err_class check_whole(struct history_store *store, struct error *err
     return class;
 }
 
-/* An empty file becomes ours; anyone else's database is left alone. */
-static enum err_class migrate(struct history_store *store, struct error *err) {
+static enum err_class roll_back(struct history_store *store, enum err_class class) {
+    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    return class;
+}
+
+enum err_class history_store_begin(struct history_store *store, struct error *err) {
+    return execute(store, "BEGIN IMMEDIATE", "cannot write", err);
+}
+
+enum err_class history_store_commit(struct history_store *store, struct error *err) {
+    enum err_class class = execute(store, "COMMIT", "cannot write", err);
+    return class ? roll_back(store, class) : ERR_NONE;
+}
+
+/* 0: the file is empty. Anyone else's database is left alone. */
+static enum err_class read_version(struct history_store *store, int64_t *ret, struct error *err) {
     int64_t version = 0, application = 0, tables = 0;
     enum err_class class = read_int(store, "PRAGMA user_version", &version, err);
     if (!class)
@@ -149,18 +161,52 @@ static enum err_class migrate(struct history_store *store, struct error *err) {
         class = read_int(store, "SELECT count(*) FROM sqlite_schema", &tables, err);
     if (class)
         return class;
-    if (version == 0 && application == 0 && tables == 0)
-        return execute(store, schema, "cannot create", err);
-    if (application != APPLICATION_ID)
+    bool is_empty = version == 0 && application == 0 && tables == 0;
+    if (!is_empty && application != APPLICATION_ID)
         return error_set(err, ERR_PERMANENT, "history file %s is a database of another program; give another path",
                          store->path);
-    if (version != 1 && version != SCHEMA_VERSION)
+    if (!is_empty && version != 1 && version != SCHEMA_VERSION)
         return error_set(err, ERR_PERMANENT,
                          "history file %s has schema %lld, this version reads %d; use the version that wrote it, or "
                          "move the file away",
                          store->path, (long long)version, SCHEMA_VERSION);
-    class = check_whole(store, err);
-    return !class && version == 1 ? execute(store, from_first, "cannot bring up to date", err) : class;
+    *ret = version;
+    return ERR_NONE;
+}
+
+/* Another process may be about to do the same: under the lock there is one, and whoever comes second finds it done. */
+static enum err_class bring_up(struct history_store *store, struct error *err) {
+    int64_t version = 0;
+    enum err_class class = history_store_begin(store, err);
+    if (class)
+        return class;
+    class = read_version(store, &version, err);
+    if (!class && version == 0)
+        class = execute(store, schema, "cannot create", err);
+    else if (!class && version == 1)
+        class = execute(store, from_first, "cannot bring up to date", err);
+    return class ? roll_back(store, class) : history_store_commit(store, err);
+}
+
+static enum err_class migrate(struct history_store *store, struct error *err) {
+    int64_t version = 0;
+    enum err_class class = read_int(store, "PRAGMA user_version", &version, err);
+    if (!class && version != SCHEMA_VERSION)
+        class = bring_up(store, err);
+    if (!class)
+        class = read_version(store, &version, err);
+    return class ? class : check_whole(store, err);
+}
+
+/* A new file's change to a write-ahead log does not wait for others by itself. */
+static enum err_class use_write_ahead_log(struct history_store *store, struct error *err) {
+    int code = SQLITE_BUSY;
+    for (int waited_ms = 0; code == SQLITE_BUSY && waited_ms <= BUSY_TIMEOUT_MS; waited_ms += BUSY_WAIT_MS) {
+        if (waited_ms > 0)
+            (void)sqlite3_sleep(BUSY_WAIT_MS);
+        code = sqlite3_exec(store->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;", NULL, NULL, NULL);
+    }
+    return code == SQLITE_OK ? ERR_NONE : store_fault(store, "cannot open", err);
 }
 
 static enum err_class prepare_all(struct history_store *store, struct error *err) {
@@ -179,7 +225,7 @@ enum err_class history_store_open(const char *path, struct history_store **ret, 
         class = store_fault(store, "cannot open", err);
     if (!class) {
         sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-        class = execute(store, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;", "cannot open", err);
+        class = use_write_ahead_log(store, err);
     }
     if (!class)
         class = migrate(store, err);
@@ -252,20 +298,6 @@ enum err_class history_store_load(struct history_store *store, struct history_re
     }
     sqlite3_reset(statement);
     return code == SQLITE_DONE ? load_raises(store, record, id, err) : store_fault(store, "cannot read", err);
-}
-
-static enum err_class roll_back(struct history_store *store, enum err_class class) {
-    sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-    return class;
-}
-
-enum err_class history_store_begin(struct history_store *store, struct error *err) {
-    return execute(store, "BEGIN IMMEDIATE", "cannot write", err);
-}
-
-enum err_class history_store_commit(struct history_store *store, struct error *err) {
-    enum err_class class = execute(store, "COMMIT", "cannot write", err);
-    return class ? roll_back(store, class) : ERR_NONE;
 }
 
 static enum err_class id_for_writing(struct history_store *store, const char *key, int64_t *ret, struct error *err) {

@@ -207,7 +207,7 @@ static void job_done(struct work *work) {
     upkeep_policy(loop, object, job->snapshot);
     struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
     struct policy_status status = {.summary = summary_of(loop, object, job), .plan = &job->plan};
-    raises_take(state, job->snapshot);
+    raises_take(state, object, job->snapshot);
     reckon_job(loop, state, job, largest_forecast(job), &status.summary);
     publish(loop, job);
     status.forecast_json = state->reckoning.shown;

@@ -154,7 +154,8 @@ void reckon_release(struct policy_reckoning *reckoning);
 /* raises.c: what OOM kills have raised */
 /* Gives the history what the status remembers of the resources that the policy claims. Before they are tracked. */
 void raises_restore(struct loop *loop, const struct object *object, const struct policy_state *state);
-void raises_take(struct policy_state *state, const struct snapshot *snapshot); /* After a plan. */
+/* After a plan. */
+void raises_take(struct policy_state *state, const struct object *object, const struct snapshot *snapshot);
 /* state NULL: none. */
 void raises_show(const struct object *object, const struct policy_state *state, struct policy_status *status);
 /* For observe: counts them, and tells the policies. */

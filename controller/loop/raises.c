@@ -67,32 +67,65 @@ static int by_resource(const void *a, const void *b) {
     return order ? order : newest_first(y, x);
 }
 
-void raises_take(struct policy_state *state, const struct snapshot *snapshot) {
+static int64_t whole_mib(double mib) {
+    return mib < (double)INT64_MAX ? (int64_t)ceil(mib) : INT64_MAX;
+}
+
+/* Keeps the newest; returns how many are left. */
+static size_t cut(struct object_raise *items, size_t count, size_t max) {
+    if (count <= max)
+        return count;
+    qsort(items, count, sizeof(*items), newest_first);
+    return max;
+}
+
+static bool is_listed(const struct snapshot *snapshot, const struct object_raise *raise) {
+    for (size_t i = 0; i < snapshot->resource_count; i++) {
+        const struct snapshot_resource *entry = &snapshot->resources[i];
+        if (entry->resource.kind == raise->kind && str_eq(entry->resource.id, raise->id) &&
+            str_eq(entry->resource.region, raise->region) && str_eq(entry->provider, raise->provider))
+            return true;
+    }
+    return false;
+}
+
+/* Of what is listed the history knows. A listing that lacks a resource may be wrong, or the resource be made anew under
+ * its name: only time ends what was raised for it, as it does for all, but it gives way to what is listed. */
+void raises_take(struct policy_state *state, const struct object *object, const struct snapshot *snapshot) {
     struct policy_raises *raises = &state->raises;
+    struct policy_status before = {0};
+    struct arena arena = {0};
     struct object_raise *items = NULL;
     size_t count = 0;
-    arena_clear(&raises->arena);
     for (size_t i = 0; i < snapshot->resource_count; i++) {
         const struct snapshot_resource *entry = &snapshot->resources[i];
         for (size_t k = 0; k < entry->history.raise_count; k++) {
-            items = arena_push(&raises->arena, items, count, sizeof(*items));
-            items[count++] = (struct object_raise){.provider = arena_strdup(&raises->arena, entry->provider),
-                                                   .region = arena_strdup(&raises->arena, entry->resource.region),
-                                                   .kind = entry->resource.kind,
-                                                   .id = arena_strdup(&raises->arena, entry->resource.id),
-                                                   .time_ms = entry->history.raises[k].time_ms,
-                                                   .memory_mib = (int64_t)ceil(entry->history.raises[k].demand)};
+            items = arena_push(&arena, items, count, sizeof(*items));
+            items[count++] = (struct object_raise){
+                entry->provider,    entry->resource.region,           entry->resource.kind,
+                entry->resource.id, entry->history.raises[k].time_ms, whole_mib(entry->history.raises[k].demand)};
         }
     }
-    if (count > OBJECT_RAISES_MAX) {
-        qsort(items, count, sizeof(*items), newest_first);
-        count = OBJECT_RAISES_MAX;
+    size_t listed = count = cut(items, count, OBJECT_RAISES_MAX);
+    int64_t since_ms = snapshot->as_of_ms - object->as.policy->forecast.history_ms;
+    raises_show(object, state, &before);
+    for (size_t i = 0; i < before.raise_count; i++) {
+        if (before.raises[i].time_ms < since_ms || is_listed(snapshot, &before.raises[i]))
+            continue;
+        items = arena_push(&arena, items, count, sizeof(*items));
+        items[count++] = before.raises[i];
     }
+    if (count > listed)
+        count = listed + cut(items + listed, count - listed, OBJECT_RAISES_MAX - listed);
     if (count > 1)
         qsort(items, count, sizeof(*items), by_resource);
-    raises->items = items;
-    raises->count = count;
-    raises->is_known = true;
+    for (size_t i = 0; i < count; i++) {
+        items[i].provider = arena_strdup(&arena, items[i].provider);
+        items[i].region = arena_strdup(&arena, items[i].region);
+        items[i].id = arena_strdup(&arena, items[i].id);
+    }
+    arena_release(&raises->arena);
+    *raises = (struct policy_raises){.is_known = true, .arena = arena, .items = items, .count = count};
 }
 
 /* ---- news ---- */

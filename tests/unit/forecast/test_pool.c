@@ -8,6 +8,7 @@
 
 #include "base/mem.h"
 #include "forecast/pool.h"
+#include "forecast/track.h"
 #include "series.h"
 
 #define LENGTH (14 * DAY)
@@ -166,10 +167,10 @@ Test(forecast_pool, a_finer_donor_is_averaged_onto_the_grid) {
     for (size_t i = 0; i < YOUNG; i++)
         demand[i] = (float)(2 * ((double)(2 * DAY - YOUNG + i) + 1.5));
     cr_assert(forecast_pool(&young, &donor, 1, &arena, &pool));
-    cr_assert_eq(pool.series.start_ms, 0);
-    cr_assert_eq(pool.series.count, (size_t)(2 * DAY));
-    for (size_t i = 0; i < 2 * DAY; i++)
-        cr_assert_float_eq((double)pool.series.demand[i], 2 * ((double)i + 1.5), 1e-2, "slot %zu", i);
+    cr_assert_eq(pool.series.start_ms, 24 * STEP_MS, "two hours of the oldest are left out");
+    cr_assert_eq(pool.series.count, (size_t)(2 * DAY - 24));
+    for (size_t i = 24; i < 2 * DAY; i++)
+        cr_assert_float_eq((double)pool.series.demand[i - 24], 2 * ((double)i + 1.5), 1e-2, "slot %zu", i);
     arena_release(&arena);
 }
 
@@ -183,12 +184,43 @@ Test(forecast_pool, the_young_histories_own_slots_stand_as_they_are) {
     demand[7] = NAN;
     young.saturated = saturated;
     cr_assert(forecast_pool(&young, donors, 4, &arena, &pool));
-    cr_assert_eq(pool.series.count, (size_t)LENGTH);
+    size_t count = pool.series.count;
+    cr_assert_eq(count, (size_t)LENGTH - 16, "what is left out ends with an hour");
     cr_assert_eq(pool.young_used, (size_t)YOUNG - 1);
     cr_assert_eq(pool.donor_count, 4u);
-    cr_assert_eq(memcmp(pool.series.demand + LENGTH - YOUNG, demand, YOUNG * sizeof(*demand)), 0);
-    for (size_t i = 0; i < LENGTH; i++)
-        cr_assert_eq(history_is_saturated(&pool.series, i), i == LENGTH - YOUNG + 3, "slot %zu", i);
+    cr_assert_eq(memcmp(pool.series.demand + count - YOUNG, demand, YOUNG * sizeof(*demand)), 0);
+    for (size_t i = 0; i < count; i++)
+        cr_assert_eq(history_is_saturated(&pool.series, i), i == count - YOUNG + 3, "slot %zu", i);
+    arena_release(&arena);
+}
+
+/* As the loop asks: the donors' windows slide, the young one grows. A pool whose every slot changed with each sample
+ * would be fitted anew each time. */
+Test(forecast_pool, its_track_is_fitted_once_an_hour) {
+    float demand[YOUNG + AHEAD];
+    struct arena arena = {0};
+    struct forecast_track *track = NULL;
+    struct forecast_pool pool;
+    struct forecast f, alone;
+    donors_make(1);
+    struct history_series young = young_make(demand, YOUNG, 3, 1);
+    const size_t samples = 5 * 12;
+    for (size_t t = 0; t < samples; t++) {
+        for (size_t k = 0; k < 4; k++) {
+            donors[k].demand = donors_demand[k] + t;
+            donors[k].start_ms = series_of(NULL, 0).start_ms + (int64_t)t * STEP_MS;
+        }
+        young.count = YOUNG + t;
+        cr_assert(forecast_pool(&young, donors, 4, &arena, &pool));
+        forecast_track_compute(&track, &pool.series, &day_ahead, SIZE_MAX, &arena, &f);
+        if (t % 7 == 0) {
+            forecast_track_compute(NULL, &pool.series, &day_ahead, 0, &arena, &alone);
+            cr_assert_eq(memcmp(f.values, alone.values, sizeof(double) * AHEAD * TEST_QUANTILES), 0, "sample %zu", t);
+        }
+        arena_clear(&arena);
+    }
+    cr_expect_leq(forecast_track_fits(track), samples / 12 + 1, "%zu fits", forecast_track_fits(track));
+    forecast_track_free(track);
     arena_release(&arena);
 }
 

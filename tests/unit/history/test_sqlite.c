@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
@@ -31,13 +32,17 @@ static void make_directory(void) {
     snprintf(url, sizeof(url), "sqlite:%s", path);
 }
 
-static void remove_directory(void) {
+static void remove_files(void) {
     char other[160];
     unlink(path);
     snprintf(other, sizeof(other), "%s-wal", path);
     unlink(other);
     snprintf(other, sizeof(other), "%s-shm", path);
     unlink(other);
+}
+
+static void remove_directory(void) {
+    remove_files();
     rmdir(directory);
 }
 
@@ -260,6 +265,26 @@ Test(history_sqlite, a_raise_is_there_after_a_restart) {
     arena_release(&arena);
 }
 
+Test(history_sqlite, a_raise_leaves_memory_and_file_when_its_time_has_passed) {
+    struct history *history = open_file();
+    struct history_raise raise;
+    struct error err = {0};
+    struct arena arena = {0};
+    cr_assert(history_add_kill(history, MEMORY, T0 + 899 * STEP, 2048, 4, T0 + 950 * STEP, &raise));
+    cr_assert(history_add_kill(history, MEMORY, T0 + 901 * STEP, 1024, 4, T0 + 950 * STEP, &raise));
+    cr_assert_eq(history_flush(history, &err), ERR_NONE, "%s", err.message);
+    cr_assert_eq(count_rows("SELECT count(*) FROM raises"), 2);
+    add_one(history, MEMORY, 990, 50); /* At 1000: of the 100 slots before it is kept. */
+    cr_assert_eq(history_flush(history, &err), ERR_NONE, "%s", err.message);
+    cr_expect_eq(count_rows("SELECT count(*) FROM raises"), 1);
+    struct history_series series = history_view(history, MEMORY, T0 + 1000 * STEP, 200 * STEP, &arena);
+    cr_assert_eq(series.raise_count, 1);
+    cr_expect_eq(series.raises[0].time_ms, T0 + 901 * STEP);
+    cr_expect_not(history_add_kill(history, MEMORY, T0 + 899 * STEP, 2048, 4, T0 + 1000 * STEP, &raise), "told again");
+    history_close(history);
+    arena_release(&arena);
+}
+
 Test(history_sqlite, what_could_not_be_read_is_not_deleted) {
     struct history *history = open_file();
     struct history_raise raise;
@@ -296,6 +321,81 @@ Test(history_sqlite, a_file_of_the_first_version_is_brought_up_to_date) {
     cr_expect_eq(series.count, 20, "from the one sample on, which is kept");
     history_close(history);
     arena_release(&arena);
+}
+
+/* Whether one that opens the file while `sql` is under way in another process waits, and then goes on. */
+static bool opens_beside(const char *sql) {
+    int gate[2];
+    sqlite3 *db = NULL;
+    char byte = 0;
+    cr_assert_eq(pipe(gate), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct history *history = NULL;
+        struct error err = {0};
+        close(gate[1]);
+        bool is_let = read(gate[0], &byte, 1) == 1;
+        _exit(is_let && open_as(url, STEP, 0, &history, &err) == ERR_NONE ? 0 : 1);
+    }
+    close(gate[0]);
+    cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK, "%s", sqlite3_errmsg(db));
+    cr_assert_eq(write(gate[1], &byte, 1), 1);
+    usleep(300000);
+    cr_assert_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    int status = 1;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    sqlite3_close(db);
+    close(gate[1]);
+    return status == 0;
+}
+
+#define RAISES                                                                                                         \
+    "CREATE TABLE raises(series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL,"                      \
+    " PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;"
+
+Test(history_sqlite, whoever_opens_while_another_brings_it_up_to_date_finds_it_done) {
+    history_close(open_file());
+    execute("DROP TABLE raises; PRAGMA user_version = 1");
+    cr_expect(opens_beside(RAISES "PRAGMA user_version = 2"));
+    history_close(open_file());
+}
+
+Test(history_sqlite, whoever_opens_while_another_creates_it_finds_it_done) {
+    cr_expect(opens_beside("CREATE TABLE series(id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;"
+                           "CREATE TABLE demand(series INTEGER NOT NULL, time_ms INTEGER NOT NULL, value REAL NOT NULL,"
+                           " flags INTEGER NOT NULL, PRIMARY KEY(series, time_ms)) STRICT, WITHOUT ROWID;" RAISES
+                           "PRAGMA application_id = 1414678861; PRAGMA user_version = 2"));
+    history_close(open_file());
+}
+
+Test(history_sqlite, many_that_open_an_empty_file_at_once_all_can) {
+    enum { PROCESSES = 6, ROUNDS = 5 };
+    for (int round = 0; round < ROUNDS; round++) {
+        int gate[2], failed = 0;
+        cr_assert_eq(pipe(gate), 0);
+        for (int i = 0; i < PROCESSES; i++) {
+            if (fork() != 0)
+                continue;
+            struct history *history = NULL;
+            struct error err = {0};
+            char byte;
+            close(gate[1]);
+            (void)!read(gate[0], &byte, 1); /* Until it is closed. */
+            if (open_as(url, STEP, 0, &history, &err) != ERR_NONE)
+                _exit(fprintf(stderr, "%s\n", err.message) ? 1 : 2);
+            _exit(0);
+        }
+        close(gate[1]);
+        close(gate[0]);
+        for (int i = 0, status; i < PROCESSES; i++) {
+            cr_assert_gt(wait(&status), 0);
+            failed += status != 0;
+        }
+        cr_expect_eq(failed, 0, "%d of %d", failed, PROCESSES);
+        remove_files();
+    }
 }
 
 Test(history_sqlite, a_newer_schema_is_refused) {
