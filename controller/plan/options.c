@@ -41,7 +41,8 @@ enum refusal_kind { REFUSED_ARCHITECTURE, REFUSED_TYPE, REFUSED_SIZE, REFUSED_PR
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
                                                           "UnknownPrice"};
 
-struct search { /* Of one row. */
+struct search {      /* Of one row. */
+    bool is_movable; /* Else the options count for the bound alone. */
     struct plan_work *work;
     struct plan_row *row;
     double *required; /* Of each step from first_step on. */
@@ -65,7 +66,11 @@ static bool may(const struct search *search, enum action_type type) {
     return search->work->input->policy->actions >> type & 1u;
 }
 
-static void note(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message) {
+static void note(const struct search *search, const char *reason, const char *message) {
+    struct plan_work *work = search->work;
+    const struct plan_row *row = search->row;
+    if (!search->is_movable)
+        return;
     const struct cloud_resource *r = &row->resource->resource;
     const char *target = arena_printf(work->arena, "%s/%s/%s", row->resource->provider, r->region, r->id);
     work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
@@ -129,12 +134,21 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
         return REFUSED_SILENTLY;
     if (option->price < 0)
         return REFUSED_PRICE;
-    if (!is_architecture(policy, search->row, offer->architecture))
-        return REFUSED_ARCHITECTURE;
-    if (!is_type(policy, offer))
-        return REFUSED_TYPE;
-    return is_enough(search, option->capacity) && is_wide(policy, search->row, offer, option->capacity) ? REFUSED_NOT
-                                                                                                        : REFUSED_SIZE;
+    enum refusal_kind kind = REFUSED_NOT;
+    size_t faults = 0;
+    if (!is_architecture(policy, search->row, offer->architecture)) {
+        kind = REFUSED_ARCHITECTURE;
+        faults++;
+    }
+    if (!is_type(policy, offer)) {
+        kind = REFUSED_TYPE;
+        faults++;
+    }
+    if (!is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
+        kind = REFUSED_SIZE;
+        faults++;
+    }
+    return faults > 1 ? REFUSED_SILENTLY : kind; /* What one change of the policy would not help is not told. */
 }
 
 /* ---- what it costs ---- */
@@ -198,6 +212,10 @@ static const char *money_words(const struct search *search, money_micros value) 
 static void judge(const struct search *search, struct plan_option *option) {
     const struct policy *policy = search->work->input->policy;
     money_micros stay = search->row->stay_run, saving = stay - option->run;
+    if (!search->is_movable) {
+        option->reason = option->detail = "NotNow";
+        return;
+    }
     const char *words = plan_option_words(search->work, search->row, option);
     struct arena *arena = search->work->arena;
     if (saving <= 0) {
@@ -264,7 +282,7 @@ static void tell_refused(const struct search *search, const struct refusal *refu
         if (!refused[i].offer || ((int)i == REFUSED_PRICE ? has_priced : refused[i].hourly >= search->stay_hourly))
             continue;
         const struct snapshot_offer *offer = refused[i].offer;
-        note(search->work, search->row, refusal_reasons[i],
+        note(search, refusal_reasons[i],
              arena_printf(
                  search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
                  i == REFUSED_PRICE          ? " and others have no price that is known"
@@ -299,7 +317,7 @@ static void tell_judged(const struct search *search, const struct plan_option *o
         for (size_t k = 0; is_first && k < i; k++)
             is_first = !options[k].reason || !str_eq(options[k].reason, options[i].reason);
         if (is_first)
-            note(search->work, search->row, options[i].reason, options[i].detail);
+            note(search, options[i].reason, options[i].detail);
     }
 }
 
@@ -325,7 +343,7 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
            str_eq(snapshot->offers[end].offer.region, shelf->region))
         end++;
     if (first == end && may(search, shelf->type))
-        note(search->work, search->row, "PlaceClosed",
+        note(search, "PlaceClosed",
              arena_printf(arena, "nothing is known to be for sale in %s/%s; the policy must select its Provider",
                           shelf->provider, shelf->region));
     struct plan_option *options = arena_alloc_array(arena, end - first + 1, sizeof(*options));
@@ -374,19 +392,25 @@ static void require(struct search *search) {
         row->price, may(search, ACTION_SCALE) ? machines(search, capacity, search->change_required) : row->now);
 }
 
-/* Another machine is chosen only from a fresh view, by a forecast of its own, and never beside growth. */
+/* Something is known to compare with. */
+static bool is_comparable(const struct plan_row *row) {
+    return row->resource->resource.kind == CLOUD_INSTANCE_GROUP && !row->hold && !row->is_bounds && row->price >= 0 &&
+           row->raw >= 0 && row->resource->has_offer;
+}
+
+/* Another machine is chosen only from a fresh view, by a forecast of its own, and never beside a change of size: that
+ * goes first, in the steps that the policy allows. */
 static bool is_movable(const struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
-    return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !r->count_manager &&
-           !r->size_manager && row->price >= 0 && row->now > 0 && row->raw >= 0 && row->to <= row->now &&
-           row->need <= row->now && row->forecast->basis == FORECAST_BASIS_OWN && row->resource->has_offer &&
+    return row->may_shrink && !r->count_manager && !r->size_manager && row->now > 0 && row->to == row->now &&
+           row->need <= row->now && row->forecast->basis == FORECAST_BASIS_OWN &&
            !work->input->headroom.shrink_to_minimum;
 }
 
 static void row_search(struct plan_work *work, struct plan_row *row) {
     const struct policy *policy = work->input->policy;
     const struct cloud_resource *r = &row->resource->resource;
-    struct search search = {.work = work, .row = row};
+    struct search search = {.work = work, .row = row, .is_movable = is_movable(work, row)};
     require(&search);
     shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
     for (size_t i = 0; i < policy->placement.target_count; i++) {
@@ -409,6 +433,6 @@ void plan_options(struct plan_work *work) {
     if (!(actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE)))
         return;
     for (size_t i = 0; i < work->count; i++)
-        if (is_movable(work, &work->rows[i]))
+        if (is_comparable(&work->rows[i]))
             row_search(work, &work->rows[i]);
 }
