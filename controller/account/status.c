@@ -143,6 +143,13 @@ static void put_why_not(struct json_writer *w, const struct plan *plan) {
     jw_close(w, ']');
 }
 
+static void put_bound(struct json_writer *w, const struct plan *plan) {
+    char text[MONEY_TEXT_MAX];
+    put_money(w, "lowerBound", plan->lower_bound_hourly, 4);
+    money_format(plan->gap_per_mille * 100000, 1, text);
+    jw_put_string(w, "optimalityGapPercent", text);
+}
+
 static void put_plan(struct json_writer *w, const struct plan *plan) {
     jw_put_int(w, "actual", plan->actual);
     jw_put_int(w, "desired", plan->desired);
@@ -151,6 +158,8 @@ static void put_plan(struct json_writer *w, const struct plan *plan) {
         put_money(w, "hourlyCost", plan->cost_hourly, 4);
         if (plan->desired_cost_hourly >= 0)
             put_money(w, "projectedSaving", plan->cost_hourly - plan->desired_cost_hourly, 4);
+        if (plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
+            put_bound(w, plan);
     }
     jw_key(w, "lastPlan");
     jw_open(w, '{');
@@ -309,7 +318,10 @@ void status_print_recommendation(const struct object *object, enum recommendatio
 
 void status_print_recommendation_new(const struct plan_action *action, bool approved, int64_t now_ms, struct buf *out) {
     static const struct object fresh = {.kind = OBJECT_RECOMMENDATION, .generation = 1};
-    const char *message = approved ? "approved by the policy's mode; waits for its gates" : "waits for spec.decision";
+    bool is_by_hand = recommendation_is_by_hand((int)action->type, action->kind);
+    const char *message = is_by_hand ? "to be done by hand: this version does not do it, whatever is decided"
+                          : approved ? "approved by the policy's mode; waits for its gates"
+                                     : "waits for spec.decision";
     enum recommendation_phase phase = approved ? PHASE_APPROVED : PHASE_PENDING;
     struct json_writer w = {.out = out};
     jw_open(&w, '{');

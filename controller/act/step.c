@@ -106,9 +106,12 @@ static struct act_step record_managed(const struct act_input *in) {
     return step;
 }
 
-/* What the user's decision amounts to now: a snooze that has run out is no decision. */
+/* What the user's decision amounts to now: a snooze that has run out is no decision, nor is to approve what a person
+ * has to do. */
 static enum recommendation_decision decision_now(const struct act_input *in) {
     const struct recommendation *r = in->recommendation;
+    if (r->decision == DECISION_APPROVED && recommendation_is_by_hand(r->action, r->target.kind))
+        return DECISION_NONE;
     if (r->decision == DECISION_SNOOZED && r->snooze_until_ms <= in->now_ms)
         return DECISION_NONE;
     return r->decision;

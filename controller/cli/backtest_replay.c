@@ -141,7 +141,7 @@ static void decide(struct group *group, size_t slot, size_t ready_slot, struct a
                                            .state = SOURCE_FRESH,
                                            .as_of_ms = now_ms,
                                            .message = ""};
-    const struct snapshot snapshot = {now_ms, &source, 1, &resource, 1};
+    const struct snapshot snapshot = {now_ms, &source, 1, &resource, 1, NULL, 0};
     struct plan_input input = {.policy = policy, .snapshot = &snapshot};
     struct plan plan;
     evaluate_policy(&input, &group->recall, arena, &plan);

@@ -217,6 +217,11 @@ static void claim(struct look *look, struct look_policy *entry) {
                    &selection);
 }
 
+static void offers_want(struct look *look, struct look_policy *entry) {
+    struct observe_scope scopes[EVALUATE_SCOPES_MAX];
+    observe_want_offers(look->observe, entry->policy->as.policy, scopes, scopes_of(look, entry, scopes));
+}
+
 static void snapshot_take(struct look *look, struct look_policy *entry) {
     struct observe_scope scopes[EVALUATE_SCOPES_MAX];
     struct snapshot *snapshot =
@@ -302,6 +307,9 @@ void look(const struct manifest_set *set, int64_t usage_step_ms, struct look_pol
     for (size_t i = 0; i < count; i++)
         if (policies[i].is_wanted)
             providers_open(&look, &policies[i]);
+    for (size_t i = 0; i < count; i++)
+        if (policies[i].is_wanted)
+            offers_want(&look, &policies[i]);
     wait_until(&look, is_listing_settled);
     for (size_t i = 0; i < count; i++) {
         if (policies[i].is_wanted)

@@ -3,7 +3,7 @@
  * always the sum over the Recommendations that are not final.
  *
  *     open for the target      the plan wants              then
- *     none                     an action                   create (in mode Enforce: approved)
+ *     none                     an action                   create (in mode Enforce: approved, unless by hand)
  *     Pending..Approved        the same from and to        keep
  *     Pending..Approved        another, or none            Superseded, and create
  *     Running, Verifying       anything                    leave it; the next plan comes when it has ended
@@ -119,6 +119,28 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
     for (size_t i = done_count > ret_max - 1 ? done_count - (ret_max - 1) : 0; i < done_count; i++)
         ret[count++] = (struct cloud_sample){.time_ms = done[i].time_ms, .value = (double)done[i].to};
     return count;
+}
+
+/* ---- the record of machines and places ---- */
+
+void admit_last_change(const struct loop *loop, const struct object *policy, struct arena *arena,
+                       struct snapshot_resource *entry) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    const struct cloud_resource *resource = &entry->resource;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
+        if (!r || (r->action != ACTION_RIGHTSIZE && r->action != ACTION_MIGRATE) || r->phase != PHASE_SUCCEEDED ||
+            r->finished_at_ms <= entry->last_change.at_ms ||
+            !is_target(r, entry->provider, resource->region, resource->kind, resource->id))
+            continue;
+        entry->last_change = (struct snapshot_change){
+            .at_ms = r->finished_at_ms,
+            .provider = arena_strdup(arena, r->target.provider),
+            .region = arena_strdup(arena, r->target.region),
+            .type = arena_strdup(arena, r->from.type ? r->from.type : ""),
+        };
+    }
 }
 
 /* ---- what stands for a target ---- */
@@ -261,7 +283,8 @@ static void create(struct loop *loop, const struct object *policy, const struct 
     struct buf body = {0};
     struct creation *creation = mem_alloc(sizeof(*creation));
     make_name(policy, action, attempt, name, sizeof(name));
-    creation->approved = policy->as.policy->mode == MODE_ENFORCE;
+    creation->approved =
+        policy->as.policy->mode == MODE_ENFORCE && !recommendation_is_by_hand((int)action->type, action->kind);
     creation->namespace = mem_strdup(policy->namespace);
     creation->name = mem_strdup(name);
     creation->policy = mem_strdup(policy->name);

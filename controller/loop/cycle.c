@@ -244,7 +244,8 @@ static bool is_history_there(struct loop *loop, const struct policy *policy, con
     return all;
 }
 
-static void mark_claims(struct loop *loop, const struct object *object, struct policy_job *job) {
+/* What only the loop knows of a resource: who else selects it, and what it was changed from. */
+static void mark_resources(struct loop *loop, const struct object *object, struct policy_job *job) {
     char *own = mem_printf("%s/%s", object->namespace, object->name);
     struct snapshot_resource *resources =
         arena_memdup(&job->arena, job->snapshot->resources, job->snapshot->resource_count * sizeof(*resources));
@@ -254,6 +255,7 @@ static void mark_claims(struct loop *loop, const struct object *object, struct p
         const char *other = claims_other(loop, key, own);
         if (other)
             resources[i].claimed_by = arena_strdup(&job->arena, other);
+        admit_last_change(loop, object, &job->arena, &resources[i]);
         mem_free(key);
     }
     job->snapshot->resources = resources;
@@ -293,7 +295,7 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
                                                !failed};
         return false;
     }
-    mark_claims(loop, object, job);
+    mark_resources(loop, object, job);
     return true;
 }
 

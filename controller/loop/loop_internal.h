@@ -188,6 +188,9 @@ void claims_release(struct loop *loop);
 void admit_plan(struct loop *loop, const struct object *policy, const struct plan *plan);
 void admit_index(struct loop *loop, const struct object *before, const struct object *now);
 const struct name_set *admit_names(const struct loop *loop, const char *namespace, const char *policy);
+/* Fills last_change from what the policy's Recommendations tell: they survive restarts. */
+void admit_last_change(const struct loop *loop, const struct object *policy, struct arena *arena,
+                       struct snapshot_resource *entry);
 size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_resource *resource,
                             struct cloud_sample *ret, size_t ret_max);
 

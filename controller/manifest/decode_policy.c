@@ -38,7 +38,7 @@ static const char *autoscalers_name(int value) {
 
 enum purchase { PURCHASE_ON_DEMAND, PURCHASE_SPOT, PURCHASE_COUNT };
 static const char *purchase_name(int value) {
-    return value == PURCHASE_SPOT ? "Spot" : "OnDemand";
+    return policy_purchase_name(value == PURCHASE_SPOT);
 }
 enum sync { SYNC_ONCE, SYNC_CONTINUOUS, SYNC_COUNT };
 static const char *sync_name(int value) {

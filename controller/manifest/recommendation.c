@@ -52,6 +52,10 @@ const char *recommendation_decision_name(enum recommendation_decision decision) 
     return decisions[decision];
 }
 
+bool recommendation_is_by_hand(int action, enum cloud_kind kind) {
+    return action == ACTION_MIGRATE || (action == ACTION_RIGHTSIZE && kind == CLOUD_INSTANCE_GROUP);
+}
+
 /* ---- states of a target ---- */
 
 bool target_state_has_count(int action, enum cloud_kind kind) {

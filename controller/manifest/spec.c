@@ -126,3 +126,7 @@ const char *budget_basis_name(enum budget_basis basis) {
     ASSERT((size_t)basis < ARRAY_LEN(bases));
     return bases[basis];
 }
+
+const char *policy_purchase_name(bool is_spot) {
+    return is_spot ? "Spot" : "OnDemand";
+}

@@ -105,6 +105,8 @@ struct policy_target { /* placement.targets */
     bool on_demand, spot; /* purchase; default on demand only. */
 };
 
+const char *policy_purchase_name(bool is_spot); /* "OnDemand", "Spot" */
+
 struct policy_data { /* placement.data */
     const char *from;
     int64_t size_hint_bytes;

@@ -163,8 +163,14 @@ enum source_state observe_source(const struct observe *observe, const char *prov
 /* The number of the listing that began last. */
 uint64_t observe_sequence(const struct observe *observe);
 
+/* From the next listing on, what is for sale where the policy may change machines or place: in all regions of these
+ * providers with Rightsize, in those of placement.targets with Migrate. observe_snapshot does it too, for the next one.
+ */
+void observe_want_offers(struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
+                         size_t scope_count);
+
 /* The snapshot, deep-copied into the arena: it may go to another thread. Its sources are those of the kinds that the
- * policy selects. claimed_by is filled by the caller. */
+ * policy selects. claimed_by and last_change are filled by the caller. */
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
                                   const struct observe_scope *scopes, size_t scope_count, struct arena *arena);
 

@@ -55,8 +55,12 @@ struct observe_region {
     struct arena offers_arena;
     struct map offers;     /* type -> struct cloud_offer * */
     uint64_t offers_at_ns; /* 0: never. */
+    bool wants_all;        /* A policy chooses among all that the region sells, not only what its listings show. */
+    bool has_all;          /* The offers are of all that. */
     struct adapter_call prices_call;
     struct cloud_query prices_query;
+    const char **seen_types; /* Of the listings when the call began, in prices_arena. */
+    size_t seen_type_count;
     struct arena prices_arena;
     bool prices_busy;
     bool prices_failed;                         /* The last call. */

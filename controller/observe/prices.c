@@ -1,8 +1,8 @@
 /*
- * Prices of the types that the listings of a region show, through the adapter; asked for when a type is new or the
- * prices are an hour old. A failure leaves the prices that are known: costs are then old or unknown, and nothing else
- * stops. One call a region at a time: listings that end meanwhile wait for it, and for another one if it did not ask
- * for their types.
+ * Prices of the types that the listings of a region show, or where a policy chooses among others too of all that it
+ * sells, through the adapter; asked for when a type is new or the prices are an hour old. A failure leaves the prices
+ * that are known: costs are then old or unknown, and nothing else stops. One call a region at a time: listings that end
+ * meanwhile wait for it, and for another one if it did not ask for their types.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,10 +20,11 @@ void observe_prices_release(struct observe_region *region) {
 
 /* Distinct types of machines in the region's listings that tell no price themselves, into the call's arena; whether one
  * has no offer yet. */
-static bool types_of(struct observe_region *region, struct cloud_query *query) {
+static bool types_of(struct observe_region *region) {
     struct map seen = {0};
     const char **types = NULL;
     bool is_missing = false;
+    region->seen_type_count = 0;
     for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++) {
         const struct observe_shelf *shelf = region->shelves[kind];
         const char *last = NULL; /* Equal types are one text, and stand together often. */
@@ -34,12 +35,12 @@ static bool types_of(struct observe_region *region, struct cloud_query *query) {
             last = resource->type;
             if (map_put(&seen, resource->type, region))
                 continue;
-            types = arena_push(&region->prices_arena, types, query->type_count, sizeof(*types));
-            types[query->type_count++] = arena_strdup(&region->prices_arena, resource->type);
+            types = arena_push(&region->prices_arena, types, region->seen_type_count, sizeof(*types));
+            types[region->seen_type_count++] = arena_strdup(&region->prices_arena, resource->type);
             is_missing = is_missing || !map_get(&region->offers, resource->type);
         }
     }
-    query->types = types;
+    region->seen_types = types;
     map_release(&seen);
     return is_missing;
 }
@@ -56,17 +57,18 @@ static void take_offers(struct observe_region *region, const struct adapter_repl
         (void)map_put(&region->offers, offer->type, offer);
     }
     /* A type that nobody prices is asked for again with the next refresh, not with each listing. */
-    for (size_t i = 0; i < region->prices_query.type_count; i++) {
-        if (map_get(&region->offers, region->prices_query.types[i]))
+    for (size_t i = 0; i < region->seen_type_count; i++) {
+        if (map_get(&region->offers, region->seen_types[i]))
             continue;
         struct cloud_offer *unknown = arena_alloc(&region->offers_arena, sizeof(*unknown));
-        *unknown = (struct cloud_offer){.type = region->prices_query.types[i],
+        *unknown = (struct cloud_offer){.type = region->seen_types[i],
                                         .architecture = "",
                                         .price_hourly = -1,
                                         .price_spot_hourly = -1,
                                         .source = ""};
         (void)map_put(&region->offers, unknown->type, unknown);
     }
+    region->has_all = !region->prices_query.types;
     region->offers_at_ns = runtime_mono_ns(observe_runtime(region->provider->observe)) + 1;
 }
 
@@ -127,12 +129,17 @@ void observe_prices_begin(struct observe_shelf *shelf) {
     }
     uint64_t now_ns = runtime_mono_ns(observe_runtime(observe)), age_ns = now_ns - region->offers_at_ns;
     bool is_old = region->offers_at_ns == 0 || age_ns > PRICES_MAX_AGE_NS;
-    region->prices_query = (struct cloud_query){.region = region->name};
-    bool is_missing = types_of(region, &region->prices_query);
-    if (region->prices_query.type_count == 0 || !(is_old || is_missing) || now_ns < region->prices_not_before_ns) {
+    bool is_missing = types_of(region) || (region->wants_all && !region->has_all);
+    bool is_needed = region->wants_all || region->seen_type_count > 0;
+    if (!is_needed || !(is_old || is_missing) || now_ns < region->prices_not_before_ns) {
         arena_release(&region->prices_arena);
         observe_list_end(shelf);
         return;
+    }
+    region->prices_query = (struct cloud_query){.region = region->name};
+    if (!region->wants_all) {
+        region->prices_query.types = region->seen_types;
+        region->prices_query.type_count = region->seen_type_count;
     }
     region->prices_busy = true;
     wait_for_prices(shelf, &region->priced);

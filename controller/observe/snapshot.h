@@ -26,6 +26,11 @@ struct snapshot_source {  /* One listing: a provider, a region, a kind. */
     const char *message; /* The last error; "" if none. */
 };
 
+struct snapshot_change {                  /* The last change of a resource's machines or place that we made. */
+    int64_t at_ms;                        /* When it was done; 0: never, as far as is recorded. */
+    const char *provider, *region, *type; /* What it was before; the type of its machines. */
+};
+
 struct snapshot_resource {
     const char *provider; /* "namespace/name" */
     size_t source;        /* Index into sources. */
@@ -35,7 +40,15 @@ struct snapshot_resource {
     struct history_series history; /* count 0: none yet. */
     int64_t capacity_per_machine;  /* milli-vCPU or MiB of the policy's metric; 0 unknown. */
     const char *claimed_by;        /* Another policy ("namespace/name") that selects it too; NULL: ours alone. */
+    struct snapshot_change last_change;
 };
+
+struct snapshot_offer {   /* What is for sale in a place. */
+    const char *provider; /* "namespace/name"; the region is the offer's. */
+    struct cloud_offer offer;
+};
+int snapshot_offer_cmp(const void *a, const void *b); /* By provider, region, type. */
+#define SNAPSHOT_OFFERS_MAX 8192 /* Of one policy; what does not fit is as if it were not for sale. */
 
 struct snapshot {
     int64_t as_of_ms;                      /* Wall time of assembling. */
@@ -43,6 +56,10 @@ struct snapshot {
     size_t source_count;
     const struct snapshot_resource *resources; /* Sorted by provider, region, kind, id. */
     size_t resource_count;
+    /* In the regions of the resources and of placement.targets, where the policy may change machines or place. Sorted
+     * by provider, region, type. */
+    const struct snapshot_offer *offers;
+    size_t offer_count;
 };
 
 #endif

@@ -419,6 +419,19 @@ static struct cloud_resource read_cloud_resource(struct reader *r, const struct 
     return resource;
 }
 
+/* Left out where there is none: mostly. */
+static void print_change(const struct snapshot_change *change, struct json_writer *w) {
+    if (change->at_ms == 0)
+        return;
+    jw_key(w, "lastChange");
+    jw_open(w, '{');
+    put_time(w, "time", change->at_ms);
+    put_text(w, "provider", change->provider);
+    put_text(w, "region", change->region);
+    put_text(w, "instanceType", change->type);
+    jw_close(w, '}');
+}
+
 static void print_resource(const struct snapshot_resource *entry, struct json_writer *w) {
     jw_open(w, '{');
     put_text(w, "provider", entry->provider);
@@ -433,6 +446,7 @@ static void print_resource(const struct snapshot_resource *entry, struct json_wr
         jw_string(w, NULL);
     jw_key(w, "history");
     print_history(&entry->history, w);
+    print_change(&entry->last_change, w);
     jw_close(w, '}');
 }
 
@@ -444,6 +458,15 @@ static const struct json *enter(struct reader *r, const struct json *json, const
         fault(r, key, "an object is expected");
     (void)snprintf(r->at + size, sizeof(r->at) - size, ".%s", key);
     return part;
+}
+
+static struct snapshot_change read_change(struct reader *r, const struct json *json) {
+    return (struct snapshot_change){
+        .at_ms = take_time(r, json, "time"),
+        .provider = take_text(r, json, "provider"),
+        .region = take_text(r, json, "region"),
+        .type = take_text(r, json, "instanceType"),
+    };
 }
 
 static struct snapshot_resource read_resource(struct reader *r, const struct json *json,
@@ -469,10 +492,28 @@ static struct snapshot_resource read_resource(struct reader *r, const struct jso
     }
     entry.history = read_history(r, enter(r, json, "history"));
     r->at[at_size] = '\0';
+    if (json_type(json_get(json, "lastChange")) != JSON_NULL) {
+        entry.last_change = read_change(r, enter(r, json, "lastChange"));
+        r->at[at_size] = '\0';
+    }
     return entry;
 }
 
 /* ---- the whole ---- */
+
+/* Left out where there are none: who only scales needs none. */
+static void print_offers(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "offers");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->offer_count; i++) {
+        jw_open(w, '{');
+        put_text(w, "provider", snapshot->offers[i].provider);
+        jw_key(w, "offer");
+        print_offer(&snapshot->offers[i].offer, w);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
 
 void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w) {
     jw_open(w, '{');
@@ -487,7 +528,29 @@ void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w)
     for (size_t i = 0; i < snapshot->resource_count; i++)
         print_resource(&snapshot->resources[i], w);
     jw_close(w, ']');
+    if (snapshot->offer_count > 0)
+        print_offers(snapshot, w);
     jw_close(w, '}');
+}
+
+static void read_offers(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "offers")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "offers", SNAPSHOT_OFFERS_MAX, &array);
+    struct snapshot_offer *offers = arena_alloc_array(r->arena, count, sizeof(*offers));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        const struct json *one = json_array_at(array, i);
+        snprintf(r->at, sizeof(r->at), "offers[%zu]", i);
+        offers[i].provider = take_text(r, one, "provider");
+        size_t at_size = strlen(r->at);
+        offers[i].offer = read_offer(r, enter(r, one, "offer"));
+        r->at[at_size] = '\0';
+        if (!r->failed && i > 0 && snapshot_offer_cmp(&offers[i - 1], &offers[i]) >= 0)
+            fault(r, "", "offers are sorted by provider, region and type, each once");
+    }
+    ret->offers = offers;
+    ret->offer_count = count;
 }
 
 enum err_class snapshot_read_json(const struct json *json, struct arena *arena, struct snapshot *ret,
@@ -516,6 +579,10 @@ enum err_class snapshot_read_json(const struct json *json, struct arena *arena, 
         return err->class;
     snapshot.resources = resources;
     snapshot.resource_count = count;
+    r.at[0] = '\0';
+    read_offers(&r, json, &snapshot);
+    if (r.failed)
+        return err->class;
     *ret = snapshot;
     return ERR_NONE;
 }

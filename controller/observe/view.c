@@ -184,6 +184,84 @@ static void add_resource(void *ctx, const char *provider, const struct cloud_res
     view->resources[view->count++] = entry;
 }
 
+/* ---- what is for sale ---- */
+
+static bool is_target(const struct policy *policy, const struct observe_region *region) {
+    const struct observe_provider *provider = region->provider;
+    for (size_t i = 0; i < policy->placement.target_count; i++) {
+        const struct policy_target *target = &policy->placement.targets[i];
+        if (str_eq(target->provider.namespace, provider->namespace) && str_eq(target->provider.name, provider->name) &&
+            str_eq(target->region, region->name))
+            return true;
+    }
+    return false;
+}
+
+static bool is_place(const struct policy *policy, const struct observe_region *region) {
+    return policy->actions >> ACTION_RIGHTSIZE & 1u ||
+           (policy->actions >> ACTION_MIGRATE & 1u && is_target(policy, region));
+}
+
+void observe_want_offers(struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
+                         size_t scope_count) {
+    for (size_t i = 0; i < scope_count; i++) {
+        struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++)
+            if (is_place(policy, &provider->regions[k]))
+                provider->regions[k].wants_all = true;
+    }
+}
+
+int snapshot_offer_cmp(const void *a, const void *b) {
+    const struct snapshot_offer *x = a, *y = b;
+    int order = str_cmp(x->provider, y->provider);
+    if (order == 0)
+        order = str_cmp(x->offer.region, y->offer.region);
+    return order ? order : str_cmp(x->offer.type, y->offer.type);
+}
+
+static bool has_resource(const struct view *view, const struct observe_region *region) {
+    for (size_t i = 0; i < view->count; i++)
+        if (str_eq(view->resources[i].provider, region->provider->key) &&
+            str_eq(view->resources[i].resource.region, region->name))
+            return true;
+    return false;
+}
+
+static void add_offers(struct view *view, const struct observe_region *region, struct snapshot *snapshot,
+                       struct snapshot_offer **offers) {
+    struct map_entry *entry;
+    const char *provider = arena_strdup(view->arena, region->provider->key);
+    const char *name = arena_strdup(view->arena, region->name);
+    for (size_t i = 0; (entry = map_next(&region->offers, &i));) {
+        struct cloud_offer offer = *(const struct cloud_offer *)entry->value;
+        offer.region = name;
+        offer.type = arena_strdup(view->arena, offer.type);
+        offer.architecture = arena_strdup(view->arena, offer.architecture);
+        offer.source = arena_strdup(view->arena, offer.source);
+        *offers = arena_push(view->arena, *offers, snapshot->offer_count, sizeof(**offers));
+        (*offers)[snapshot->offer_count++] = (struct snapshot_offer){provider, offer};
+    }
+}
+
+static void view_offers(struct view *view, const struct observe_scope *scopes, size_t scope_count,
+                        struct snapshot *snapshot) {
+    struct snapshot_offer *offers = NULL;
+    for (size_t i = 0; i < scope_count; i++) {
+        const struct observe_provider *provider = map_get(&view->observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++) {
+            const struct observe_region *region = &provider->regions[k];
+            if (is_place(view->policy, region) && (is_target(view->policy, region) || has_resource(view, region)))
+                add_offers(view, region, snapshot, &offers);
+        }
+    }
+    if (offers)
+        qsort(offers, snapshot->offer_count, sizeof(*offers), snapshot_offer_cmp);
+    if (snapshot->offer_count > SNAPSHOT_OFFERS_MAX)
+        snapshot->offer_count = SNAPSHOT_OFFERS_MAX;
+    snapshot->offers = offers;
+}
+
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
                                   const struct observe_scope *scopes, size_t scope_count, struct arena *arena) {
     struct snapshot *snapshot = arena_alloc(arena, sizeof(*snapshot));
@@ -197,6 +275,8 @@ struct snapshot *observe_snapshot(struct observe *observe, const struct policy *
     snapshot->source_count = view.source_count;
     snapshot->resources = view.resources;
     snapshot->resource_count = view.count;
+    observe_want_offers(observe, policy, scopes, scope_count);
+    view_offers(&view, scopes, scope_count, snapshot);
     return snapshot;
 }
 

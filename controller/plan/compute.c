@@ -14,6 +14,8 @@
 #include "base/str.h"
 #include "plan/plan_internal.h"
 
+#define HOUR_MS INT64_C(3600000)
+
 static int64_t clamp_count(int64_t value) {
     return value < 0 ? 0 : value > PLAN_COUNT_MAX ? PLAN_COUNT_MAX : value;
 }
@@ -29,6 +31,8 @@ static void hold(struct plan_row *row, const char *reason, const char *detail) {
 static money_micros price_of(const struct snapshot_resource *r) {
     if (r->resource.price_hourly > 0)
         return r->resource.price_hourly;
+    if (r->has_offer && r->resource.is_spot && r->offer.price_spot_hourly >= 0)
+        return r->offer.price_spot_hourly;
     return r->has_offer && r->offer.price_hourly >= 0 ? r->offer.price_hourly : -1;
 }
 
@@ -126,9 +130,26 @@ static void action_bounds(const struct plan_row *row, struct plan_action *action
         action->from.count_max > 0 && action->from.count_max < row->to ? row->to : action->from.count_max;
 }
 
-/* Under an autoscaler the size that follows is at least the minimum. */
-static int64_t size_after(const struct plan_row *row, int64_t value) {
-    return row->is_bounds && value >= row->now && row->actual > value ? row->actual : value;
+/* Of machines: their type and number; of a place all that says where, and from what. */
+static void action_option(const struct plan_row *row, struct plan_action *action) {
+    const struct plan_option *option = row->chosen;
+    int64_t steps = (int64_t)(row->forecast->steps - row->first_step);
+    action->type = option->type;
+    action->from.type = row->resource->resource.type;
+    action->to.type = option->offer->offer.type;
+    action->to.count = option->count;
+    if (option->type == ACTION_MIGRATE) {
+        action->from.provider = row->resource->provider;
+        action->from.region = row->resource->resource.region;
+        action->from.purchase = policy_purchase_name(row->resource->resource.is_spot);
+        action->to.provider = option->offer->provider;
+        action->to.region = option->offer->offer.region;
+        action->to.template = option->target->template;
+        action->to.purchase = policy_purchase_name(option->is_spot);
+    }
+    action->cost_hourly = money_mul(option->price, option->count);
+    action->saving_hourly =
+        (money_micros)((__int128)(row->stay_run - option->run) * HOUR_MS / (steps * row->forecast->step_ms));
 }
 
 static struct plan_action action_make(const struct plan_work *work, const struct plan_row *row) {
@@ -141,37 +162,57 @@ static struct plan_action action_make(const struct plan_work *work, const struct
         .id = r->id,
         .from.count = row->now,
         .to.count = row->to,
-        .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, size_after(row, row->to)),
-        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - size_after(row, row->to)),
-        .risk_per_mille = plan_risk(work, row, row->to),
+        .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, plan_size_after(row, row->to)),
+        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - plan_size_after(row, row->to)),
+        .risk_per_mille = plan_risk(work, row),
         .confidence_per_mille = confidence_of(row),
     };
     if (row->is_bounds)
         action_bounds(row, &action);
-    plan_why(work, row, &action);
+    if (row->chosen) {
+        action_option(row, &action);
+        plan_why_option(work, row, &action);
+    } else {
+        plan_why(work, row, &action);
+    }
     snprintf(action.hash, sizeof(action.hash), "%016llx", (unsigned long long)action_hash(&action, r));
     return action;
 }
 
+enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_NONE };
+
+static enum action_order order_of(const struct plan_row *row) {
+    if (row->chosen)
+        return ORDER_OTHER;
+    return row->to > row->now ? ORDER_GROWTH : row->to < row->now ? ORDER_SHRINKING : ORDER_NONE;
+}
+
+/* First what keeps each resource as it is, then the candidates that were not taken. */
+static void why_not_fill(const struct plan_work *work, struct plan *plan) {
+    struct plan_why_not *why_not =
+        arena_alloc_array(work->arena, work->count + work->why_not_count + 1, sizeof(*why_not));
+    for (size_t i = 0; i < work->count; i++)
+        if (order_of(&work->rows[i]) == ORDER_NONE)
+            why_not[plan->why_not_count++] = plan_why_not_of(work, &work->rows[i]);
+    for (size_t i = 0; i < work->why_not_count; i++)
+        why_not[plan->why_not_count++] = work->why_not[i];
+    plan->why_not = why_not;
+}
+
 static void actions_fill(const struct plan_work *work, struct plan *plan) {
     struct plan_action *actions = arena_alloc_array(work->arena, work->count + 1, sizeof(*actions));
-    struct plan_why_not *why_not = arena_alloc_array(work->arena, work->count + 1, sizeof(*why_not));
     uint64_t hash = STR_HASH_SEED;
-    for (int shrinking = 0; shrinking <= 1; shrinking++) {
+    for (int order = ORDER_GROWTH; order < ORDER_NONE; order++) {
         for (size_t i = 0; i < work->count; i++) {
             const struct plan_row *row = &work->rows[i];
-            if (row->to == row->now || (row->to < row->now) != shrinking)
+            if ((int)order_of(row) != order)
                 continue;
             actions[plan->action_count] = action_make(work, row);
             hash = str_hash_text(hash, actions[plan->action_count++].hash);
         }
     }
-    for (size_t i = 0; i < work->count; i++)
-        if (work->rows[i].to == work->rows[i].now)
-            why_not[plan->why_not_count++] = plan_why_not_of(work, &work->rows[i]);
     snprintf(plan->hash, sizeof(plan->hash), "%016llx", (unsigned long long)hash);
     plan->actions = actions;
-    plan->why_not = why_not;
 }
 
 /* Machines for the highest demand that the history shows; -1: no history. */
@@ -191,6 +232,10 @@ static money_micros add_cost(money_micros sum, money_micros price, int64_t count
     return sum < 0 || price < 0 || count < 0 ? -1 : money_add(sum, money_mul(price, count));
 }
 
+static int64_t desired_count(const struct plan_row *row) {
+    return row->chosen ? row->chosen->count : plan_size_after(row, row->desired);
+}
+
 static void resources_fill(const struct plan_work *work, struct plan *plan) {
     struct plan_resource *resources = arena_alloc_array(work->arena, work->count + 1, sizeof(*resources));
     bool has_workloads = false, has_others = false;
@@ -200,7 +245,7 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
                                               .region = row->resource->resource.region,
                                               .id = row->resource->resource.id,
                                               .actual = row->actual,
-                                              .desired = size_after(row, row->desired),
+                                              .desired = desired_count(row),
                                               .demand = row->demand,
                                               .demand_p50 = row->demand_p50};
         plan->actual += row->actual;
@@ -208,12 +253,20 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
         has_workloads = has_workloads || plan_row_is_workload(row);
         has_others = has_others || !plan_row_is_workload(row);
         plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
-        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, row->price, resources[i].desired);
+        plan->desired_cost_hourly =
+            add_cost(plan->desired_cost_hourly, row->chosen ? row->chosen->price : row->price, resources[i].desired);
         plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
     }
     plan->unit = !has_workloads ? "machines" : has_others ? "machines and replicas" : "replicas";
     plan->resources = resources;
     plan->resource_count = work->count;
+}
+
+static void bound_fill(const struct plan_work *work, struct plan *plan) {
+    money_micros cost = plan->desired_cost_hourly;
+    plan->lower_bound_hourly = plan_bound(work);
+    if (plan->lower_bound_hourly > 0 && cost > 0)
+        plan->gap_per_mille = (int64_t)(((__int128)(cost - plan->lower_bound_hourly) * 1000 + cost - 1) / cost);
 }
 
 void plan_compute(const struct plan_input *input, struct arena *arena, struct plan *ret) {
@@ -232,9 +285,13 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_scale_needs(&work);
     plan_scale_sum(&work);
     plan_scale_steps(&work);
+    plan_options(&work);
+    plan_choose(&work);
     struct plan plan = {0};
     actions_fill(&work, &plan);
+    why_not_fill(&work, &plan);
     resources_fill(&work, &plan);
+    bound_fill(&work, &plan);
     plan.binding = work.binding;
     *ret = plan;
 }

@@ -1,14 +1,15 @@
 /*
  * Spec x snapshot x forecasts x headroom -> plan. Pure and total: no feasible plan is a plan with an explanation.
  *
- * First planner: for each InstanceGroup and Workload the smallest count whose serving capacity x targetUtilization
+ * Of size: for each InstanceGroup and Workload the smallest count whose serving capacity x targetUtilization
  * covers the demand quantile over [now, now + lead time + one step], within the group's own bounds and, summed over the
  * policy, within capacity min and max. The quantile of a step is 1 - maxViolationPerMille/1000; where sla.slots say
  * that serving demand is worth w times as much, 1 - maxViolationPerMille/1000/w. A shrink moves at most
  * maxChangePercent (rounded up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view
  * that is stale, truncated or missing, or on a forecast without basis. Of memory no less is covered than what an OOM
  * kill in the history's window has raised (history/series.h). Where an autoscaler sets a workload's size, the plan is
- * for its minimum, if the policy says so; what anybody else sets is only advised upon.
+ * for its minimum, if the policy says so; what anybody else sets is only advised upon. Where the policy allows other
+ * machines or places and the size is settled, these are weighed too (plan/options.h, docs/planning.md).
  *
  * SPDX-License-Identifier: Apache-2.0
  */

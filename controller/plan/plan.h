@@ -24,7 +24,8 @@ struct plan_action {
     bool is_bounds; /* Scale: not the size changes but the bounds of the autoscaler that sets it. */
     struct target_state from, to;
     money_micros cost_hourly;     /* After the action, of this resource; -1 unknown. */
-    money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. */
+    money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. Of Rightsize and Migrate the
+                                     mean over the horizon, each scaled to demand. */
     int64_t risk_per_mille;       /* Chance, at the worst step of the window planned for, that demand exceeds capacity x
                                      target       after it (a violation); 1000 without a forecast. */
     int64_t confidence_per_mille; /* From the forecast's basis and coverage. */
@@ -49,7 +50,7 @@ struct plan_resource { /* What the plan wants of each selected resource, whether
 };
 
 struct plan {
-    const struct plan_action *actions; /* Growth before shrinking, then by provider, region, id. */
+    const struct plan_action *actions; /* Growth, shrinking, then other machines and places; by provider, region, id. */
     size_t action_count;
     const struct plan_why_not *why_not;
     size_t why_not_count;
@@ -59,6 +60,8 @@ struct plan {
     const char *unit;                 /* Of these: "machines", "replicas", "machines and replicas". */
     money_micros cost_hourly;         /* Now; -1 unknown. */
     money_micros desired_cost_hourly; /* -1 unknown. */
+    money_micros lower_bound_hourly;  /* No choice under the policy serves what is desired for less; -1 unknown. */
+    int64_t gap_per_mille;            /* By how much of it desired_cost_hourly may be above the least, at most. */
     money_micros peak_cost_hourly; /* Static sizing for the highest demand in the history; -1 unknown. The saving shown
                                       is against it. */
     const char *binding;           /* The constraint that held the plan back ("capacity.max"); NULL: none. */

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "plan/compute.h"
+#include "plan/options.h"
 
 #define PLAN_COUNT_MAX INT64_C(1000000000)
 
@@ -35,10 +36,15 @@ struct plan_row {
     int64_t desired, to;
     double demand, demand_p50;         /* What is covered: of the forecast, and at least the raise. */
     double forecast_demand;            /* The forecast's alone. */
+    double hold_demand;                /* The greatest of the hold window: what is chosen now must still do then. */
     const struct history_raise *raise; /* What covers more than the forecast; NULL: nothing does. */
     int64_t weight;                    /* The greatest of sla.slots in the steps that are read. */
     size_t first_step, last_step;      /* The steps of the forecast that are read, [first, last). */
     money_micros price;                /* Of one machine; -1 unknown. */
+    money_micros stay_run;             /* What it costs over the horizon as it is, scaled to demand. */
+    const struct plan_option *options; /* Cheapest over the horizon first. */
+    size_t option_count;
+    const struct plan_option *chosen; /* Instead of scaling; NULL: none. */
 };
 
 /* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */
@@ -57,6 +63,8 @@ struct plan_work {
     int64_t floor_sum, ceiling_sum;
     const char *binding;
     struct plan_weights weights;
+    struct plan_why_not *why_not; /* Candidates that were not taken. */
+    size_t why_not_count;
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
@@ -71,18 +79,41 @@ static inline bool plan_row_is_workload(const struct plan_row *row) {
     return row->resource->resource.kind == CLOUD_WORKLOAD;
 }
 
+/* The size that follows; under an autoscaler at least the minimum. */
+static inline int64_t plan_size_after(const struct plan_row *row, int64_t value) {
+    return row->is_bounds && value >= row->now && row->actual > value ? row->actual : value;
+}
+
 /* scale.c */
 int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand);
 double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count);
+/* The same of any machine, by its capacity in the policy's metric. */
+int64_t plan_machines_for(const struct policy *policy, int64_t capacity, double demand);
+double plan_serves(const struct policy *policy, int64_t capacity, int64_t count);
+/* What must be covered in a step of the row's forecast. */
+double plan_demand_at(const struct plan_work *work, const struct plan_row *row, size_t step);
 void plan_scale_needs(struct plan_work *work);
 void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min and capacity.max. */
 void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
-int64_t plan_risk(const struct plan_work *work, const struct plan_row *row, int64_t count);
+int64_t plan_risk(const struct plan_work *work, const struct plan_row *row); /* Once it is carried out. */
+
+/* options.c */
+void plan_options(struct plan_work *work);
+/* choose.c: at most one option a row, inside the policy's sums; growth is never held back by it. */
+void plan_choose(struct plan_work *work);
+/* bound.c: what the hour planned for costs at least; -1: a price is not known. */
+money_micros plan_bound(const struct plan_work *work);
 
 /* why.c */
+const char *plan_demand_sentence(const struct plan_work *work, const struct plan_row *row);
 const char *plan_metric_unit(const struct policy *policy);
 const char *plan_piece(const struct plan_row *row, int64_t count); /* "machine", "replicas" */
 void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
+
+/* why_option.c */
+const char *plan_option_words(const struct plan_work *work, const struct plan_row *row,
+                              const struct plan_option *option); /* "4 x c6i.large in shop/aws/us-east-1" */
+void plan_why_option(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 #endif

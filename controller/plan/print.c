@@ -67,6 +67,13 @@ static void print_resource(struct json_writer *w, const struct plan_resource *r)
     jw_close(w, '}');
 }
 
+static void put_gap(struct json_writer *w, const struct plan *plan) {
+    char text[MONEY_TEXT_MAX];
+    jw_key(w, "optimalityGapPercent");
+    money_format(plan->gap_per_mille * 100000, 1, text);
+    jw_string(w, plan->lower_bound_hourly >= 0 ? text : NULL);
+}
+
 void plan_print_json(const struct plan *plan, struct buf *out) {
     struct json_writer w = {.out = out};
     jw_open(&w, '{');
@@ -76,6 +83,8 @@ void plan_print_json(const struct plan *plan, struct buf *out) {
     put_money(&w, "costHourly", plan->cost_hourly, plan->cost_hourly >= 0);
     put_money(&w, "desiredCostHourly", plan->desired_cost_hourly, plan->desired_cost_hourly >= 0);
     put_money(&w, "peakCostHourly", plan->peak_cost_hourly, plan->peak_cost_hourly >= 0);
+    put_money(&w, "lowerBound", plan->lower_bound_hourly, plan->lower_bound_hourly >= 0);
+    put_gap(&w, plan);
     jw_put_string(&w, "binding", plan->binding);
     jw_key(&w, "actions");
     jw_open(&w, '[');
@@ -111,14 +120,28 @@ static void text_money(struct buf *out, const char *label, money_micros value) {
     buf_printf(out, "%s %s USD/h", label, text);
 }
 
+static void text_scale(struct buf *out, const struct plan_action *a) {
+    buf_printf(out, "%s%lld -> %lld", a->is_bounds ? "minimum " : "", (long long)a->from.count, (long long)a->to.count);
+    if (a->is_bounds)
+        buf_printf(out, ", maximum %lld -> %lld", (long long)a->from.count_max, (long long)a->to.count_max);
+}
+
+static void text_option(struct buf *out, const struct plan_action *a) {
+    char saving[MONEY_TEXT_MAX];
+    money_format(a->saving_hourly, 4, saving);
+    buf_printf(out, "%lld x %s -> %lld x %s", (long long)a->from.count, a->from.type, (long long)a->to.count,
+               a->to.type);
+    if (a->to.provider)
+        buf_printf(out, " in %s/%s (%s)", a->to.provider, a->to.region, a->to.purchase);
+    buf_printf(out, "  saves %s USD/h", saving);
+}
+
 void plan_print_text(const struct plan *plan, struct buf *out) {
     for (size_t i = 0; i < plan->action_count; i++) {
         const struct plan_action *a = &plan->actions[i];
-        buf_printf(out, "%c %s %s/%s/%s  %s%lld -> %lld", a->to.count > a->from.count ? '+' : '-',
-                   action_type_name(a->type), a->provider, a->region, a->id, a->is_bounds ? "minimum " : "",
-                   (long long)a->from.count, (long long)a->to.count);
-        if (a->is_bounds)
-            buf_printf(out, ", maximum %lld -> %lld", (long long)a->from.count_max, (long long)a->to.count_max);
+        char sign = a->type != ACTION_SCALE ? '~' : a->to.count > a->from.count ? '+' : '-';
+        buf_printf(out, "%c %s %s/%s/%s  ", sign, action_type_name(a->type), a->provider, a->region, a->id);
+        (a->type == ACTION_SCALE ? text_scale : text_option)(out, a);
         buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
                    (long long)a->confidence_per_mille);
         for (size_t j = 0; j < a->why_count; j++)
@@ -131,6 +154,10 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
                (long long)plan->actual, plan->unit, (long long)plan->desired);
     text_money(out, "cost", plan->cost_hourly);
     text_money(out, ", desired", plan->desired_cost_hourly);
+    text_money(out, ", at least", plan->lower_bound_hourly);
+    if (plan->lower_bound_hourly >= 0)
+        buf_printf(out, " (gap %lld.%lld %%)", (long long)plan->gap_per_mille / 10,
+                   (long long)plan->gap_per_mille % 10);
     if (plan->binding)
         buf_printf(out, "; bound by %s", plan->binding);
     buf_printf(out, "\nplan %s\n", plan->hash);

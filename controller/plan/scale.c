@@ -82,20 +82,30 @@ static int64_t hold_ms(const struct policy *policy) {
     return max64(policy->sla.lead_time_ms + policy->disruption.cooldown_ms, HOLD_MIN_MS);
 }
 
+/* Other machines and other places are paid for over the horizon. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms) {
-    return window_steps(hold_ms(policy), step_ms);
+    bool is_far = policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
+    int64_t far_ms = is_far ? policy->forecast.horizon_ms : 0;
+    return window_steps(max64(hold_ms(policy), far_ms), step_ms);
 }
 
 /* Units of demand (vCPU or MiB) that the machines may carry. */
-double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count) {
-    const struct policy *policy = work->input->policy;
+double plan_serves(const struct policy *policy, int64_t capacity, int64_t count) {
     double unit = policy->forecast.metric == CLOUD_METRIC_CPU ? 1000 : 1;
     double target = (double)policy->sla.target_utilization_percent / 100;
-    return (double)row->resource->capacity_per_machine / unit * target * (double)count;
+    return (double)capacity / unit * target * (double)count;
+}
+
+double plan_capacity_of(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+    return plan_serves(work->input->policy, row->resource->capacity_per_machine, count);
 }
 
 int64_t plan_count_for(const struct plan_work *work, const struct plan_row *row, double demand) {
-    double machines = demand / plan_capacity_of(work, row, 1);
+    return plan_machines_for(work->input->policy, row->resource->capacity_per_machine, demand);
+}
+
+int64_t plan_machines_for(const struct policy *policy, int64_t capacity, double demand) {
+    double machines = demand / plan_serves(policy, capacity, 1);
     if (!(machines < (double)PLAN_COUNT_MAX))
         return PLAN_COUNT_MAX;
     return (int64_t)ceil(fmax(0, machines - ROUNDING));
@@ -146,14 +156,19 @@ static void weights_fill(struct plan_work *work, const struct forecast *f) {
     }
 }
 
-/* The count below which a shrink would have to be taken back within the hold window. */
-static int64_t hold_count(const struct plan_work *work, const struct plan_row *row) {
+double plan_demand_at(const struct plan_work *work, const struct plan_row *row, size_t step) {
+    double demand = wanted_demand(work, row->forecast, step);
+    return row->raise ? fmax(demand, row->raise->demand) : demand;
+}
+
+/* A shrink below what serves this would have to be taken back within the hold window. */
+static double hold_demand(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
-    size_t last = row->first_step + plan_steps(work->input->policy, f->step_ms);
+    size_t last = row->first_step + window_steps(hold_ms(work->input->policy), f->step_ms);
     double demand = row->demand;
     for (size_t s = row->first_step; s < last && s < f->steps; s++)
         demand = fmax(demand, wanted_demand(work, f, s));
-    return plan_count_for(work, row, demand);
+    return demand;
 }
 
 /* What was killed for want of memory is not given less than what was held against that, as long as the kill is in the
@@ -188,9 +203,10 @@ static void read_demand(struct plan_work *work, struct plan_row *row) {
         }
     }
     raise_demand(work, row);
+    row->hold_demand = hold_demand(work, row);
     row->raw = plan_count_for(work, row, row->demand);
     if (row->raw < row->now)
-        row->raw = min64(row->now, max64(row->raw, hold_count(work, row)));
+        row->raw = min64(row->now, max64(row->raw, plan_count_for(work, row, row->hold_demand)));
 }
 
 static void need_compute(struct plan_work *work, struct plan_row *row) {
@@ -467,10 +483,12 @@ static double chance_above(const struct forecast *f, size_t s, double capacity) 
     return 1 - below_q;
 }
 
-int64_t plan_risk(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+int64_t plan_risk(const struct plan_work *work, const struct plan_row *row) {
     if (row->raw < 0)
         return 1000;
-    double capacity = plan_capacity_of(work, row, count), worst = 0;
+    double capacity = row->chosen ? plan_serves(work->input->policy, row->chosen->capacity, row->chosen->count)
+                                  : plan_capacity_of(work, row, row->to);
+    double worst = 0;
     for (size_t s = row->first_step; s < row->last_step; s++)
         worst = fmax(worst, chance_above(row->forecast, s, capacity));
     return (int64_t)ceil(worst * 1000 - ROUNDING * 1000);

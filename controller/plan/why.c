@@ -47,7 +47,7 @@ static const char *weight_words(const struct plan_work *work, const struct plan_
                         (long long)row->weight);
 }
 
-static const char *demand_sentence(const struct plan_work *work, const struct plan_row *row) {
+const char *plan_demand_sentence(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
     const char *unit = plan_metric_unit(work->input->policy);
     char span[32];
@@ -152,7 +152,7 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     if ((sentence = raise_sentence(work, row)))
         why[count++] = sentence;
     if (row->raw >= 0)
-        why[count++] = demand_sentence(work, row);
+        why[count++] = plan_demand_sentence(work, row);
     if (row->raw >= 0 && (sentence = events_sentence(work, row)))
         why[count++] = sentence;
     why[count] = serving_sentence(work, row, row->now);
@@ -179,7 +179,8 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
     else if (row->desired > row->need || (row->raw >= 0 && row->raw < row->low))
         ret->reason = "AtMinimum";
     const char *serving = serving_sentence(work, row, row->now);
-    ret->message = row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", demand_sentence(work, row), serving);
+    ret->message =
+        row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", plan_demand_sentence(work, row), serving);
     if (raise)
         ret->message = arena_printf(work->arena, "%s; %s", raise, ret->message);
     if (bound)

@@ -56,6 +56,8 @@ static const struct plan plan = {.actions = &action,
                                  .desired = 6,
                                  .cost_hourly = 1536000,
                                  .desired_cost_hourly = 1152000,
+                                 .lower_bound_hourly = 1120000,
+                                 .gap_per_mille = 28,
                                  .peak_cost_hourly = -1,
                                  .hash = "89abcdef01234567"};
 static const struct status_condition more[] = {
@@ -88,7 +90,8 @@ Test(account_status, a_policy_in_full) {
          "{\"lastTransitionTime\":\"2026-09-28T00:00:00Z\",\"message\":\"demand is forecast for every selected "
          "resource\",\"observedGeneration\":3,\"reason\":\"Forecasted\",\"status\":\"True\",\"type\":\"Forecasted\"}],"
          "\"observedGeneration\":3,\"actual\":8,\"desired\":6,\"currency\":\"USD\",\"hourlyCost\":\"1.5360\","
-         "\"projectedSaving\":\"0.3840\",\"lastPlan\":{\"actions\":1,\"hash\":\"89abcdef01234567\"},\"resources\":2,"
+         "\"projectedSaving\":\"0.3840\",\"lowerBound\":\"1.1200\",\"optimalityGapPercent\":\"2.8\",\"lastPlan\":{"
+         "\"actions\":1,\"hash\":\"89abcdef01234567\"},\"resources\":2,"
          "\"whyNot\":[{\"message\":\"1 of 40 machines fewer would save less than 5 %\",\"reason\":\"BelowMinSaving\","
          "\"target\":\"platform/aws/us-east-1/web\"}],\"forecast\":{\"basis\":\"own\","
          "\"model\":\"seasonal-naive-day\"}}");
@@ -483,6 +486,19 @@ Test(account_status, negative_savings_and_unknown_ones_fit_the_schema) {
         struct buf out = {0};
         status_print_recommendation_new(&growth, i % 2, NOW_MS, &out);
         schema_check("recommendations", "status", &out);
+        buf_release(&out);
+    }
+}
+
+Test(account_status, what_a_person_has_to_do_says_so) {
+    for (int i = 0; i < ACTION_TYPE_COUNT; i++) {
+        struct plan_action one = action;
+        one.type = (enum action_type)i;
+        one.kind = CLOUD_INSTANCE_GROUP;
+        struct buf out = {0};
+        status_print_recommendation_new(&one, false, NOW_MS, &out);
+        schema_check("recommendations", "status", &out);
+        cr_expect_eq(strstr(buf_text(&out), "by hand") != NULL, i == ACTION_RIGHTSIZE || i == ACTION_MIGRATE);
         buf_release(&out);
     }
 }

@@ -112,6 +112,17 @@ Test(act_step, undecided_follows_the_decision) {
          "RECORD Expired Expired");
 }
 
+/* Approving does not make this version able to do it: least of all by setting the size alone. */
+Test(act_step, what_is_done_by_hand_stays_undecided_whatever_is_approved) {
+    static const enum action_type actions[] = {ACTION_RIGHTSIZE, ACTION_MIGRATE};
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        BOTH(PHASE_PENDING, (w.r.action = (int)actions[i], w.r.target.kind = CLOUD_INSTANCE_GROUP), "IDLE");
+        BOTH(PHASE_PENDING,
+             (w.r.action = (int)actions[i], w.r.target.kind = CLOUD_INSTANCE_GROUP, w.r.decision = DECISION_REJECTED),
+             "RECORD Rejected Rejected");
+    }
+}
+
 Test(act_step, approved_starts_when_its_gates_are_open) {
     BOTH(PHASE_APPROVED, , "RECORD Running Started");
     BOTH(PHASE_APPROVED, w.r.decision = DECISION_NONE, "RECORD Running Started"); /* Approved stays approved. */

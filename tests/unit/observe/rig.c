@@ -67,11 +67,14 @@ static void answer_list(struct rig *rig, const struct rig_region *region, const 
 
 static void answer_prices(struct rig *rig, const struct rig_region *region, const struct cloud_query *query,
                           struct adapter_call *call) {
-    struct cloud_offer *offers = arena_alloc_array(call->arena, query->type_count, sizeof(*offers));
-    for (size_t i = 0; i < query->type_count; i++)
-        if (!str_eq(query->types[i], "unpriced"))
+    static const char *const all[] = {"m5.xlarge", "c5.large", "a1.large"}; /* What a region sells. */
+    const char *const *types = query->types ? query->types : all;
+    size_t type_count = query->types ? query->type_count : ARRAY_LEN(all);
+    struct cloud_offer *offers = arena_alloc_array(call->arena, type_count, sizeof(*offers));
+    for (size_t i = 0; i < type_count; i++)
+        if (!str_eq(types[i], "unpriced"))
             offers[call->reply.count++] = (struct cloud_offer){.region = query->region,
-                                                               .type = arena_strdup(call->arena, query->types[i]),
+                                                               .type = arena_strdup(call->arena, types[i]),
                                                                .vcpu_milli = 4000,
                                                                .price_hourly = 192000,
                                                                .as_of_ms = rig->offer_as_of_ms,

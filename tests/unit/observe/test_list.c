@@ -617,6 +617,51 @@ Test(observe_prices, of_a_type_that_nobody_sells_are_unknown_and_not_asked_for_w
     rig_stop(&rig);
 }
 
+static const char *offers_of(struct rig *rig, const struct policy *policy, struct arena *arena) {
+    struct observe_scope scope = {.provider = "platform/p"};
+    const struct snapshot *snapshot = observe_snapshot(rig->observe, policy, &scope, 1, arena);
+    const char *text = "";
+    for (size_t i = 0; i < snapshot->offer_count; i++)
+        text = arena_printf(arena, "%s%s/%s/%s ", text, snapshot->offers[i].provider, snapshot->offers[i].offer.region,
+                            snapshot->offers[i].offer.type);
+    return text;
+}
+
+/* One group in r1, none in r2, which is a target of placement. */
+Test(observe_prices, of_all_that_is_sold_are_read_where_machines_or_places_may_change) {
+    static const struct policy_target target = {.provider = {"platform", "p"}, .region = "r2", .on_demand = true};
+    static const struct {
+        uint32_t actions;
+        const char *expected;
+    } rows[] = {
+        {1u << ACTION_SCALE, ""},
+        {1u << ACTION_RIGHTSIZE, "platform/p/r1/a1.large platform/p/r1/c5.large platform/p/r1/m5.xlarge "
+                                 "platform/p/r2/a1.large platform/p/r2/c5.large platform/p/r2/m5.xlarge "},
+        {1u << ACTION_MIGRATE, "platform/p/r2/a1.large platform/p/r2/c5.large platform/p/r2/m5.xlarge "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig rig;
+        struct arena arena = {0};
+        struct policy policy = {.selector = {.kinds = 1u << CLOUD_INSTANCE_GROUP},
+                                .actions = rows[i].actions,
+                                .placement = {.targets = &target, .target_count = 1},
+                                .forecast = {.history_ms = 3600000}};
+        rig_start(&rig);
+        set_groups(&rig, 0, 1);
+        rig_open(&rig, "p", true);
+        rig_run(&rig, 2 * MINUTE);
+        (void)offers_of(&rig, &policy, &arena); /* Wants them. */
+        rig_run(&rig, 2 * MINUTE);
+        cr_expect_str_eq(offers_of(&rig, &policy, &arena), rows[i].expected, "row %zu: %s", i,
+                         offers_of(&rig, &policy, &arena));
+        size_t asked = rig.prices_count;
+        rig_run(&rig, 40 * MINUTE);
+        cr_expect_eq(rig.prices_count, asked, "row %zu: with each listing", i);
+        arena_release(&arena);
+        rig_stop(&rig);
+    }
+}
+
 Test(observe_prices, that_cannot_be_read_do_not_fail_the_listing) {
     struct rig rig;
     struct arena arena = {0};

@@ -111,6 +111,19 @@ static struct cloud_resource any_cloud_resource(struct arena *arena, const struc
                                    .tag_count = tag_count};
 }
 
+static struct cloud_offer any_offer(struct arena *arena) {
+    return (struct cloud_offer){.region = any_text(arena),
+                                .type = any_text(arena),
+                                .vcpu_milli = any_count(),
+                                .memory_mib = any_count(),
+                                .gpu = any_count(),
+                                .architecture = any_text(arena),
+                                .price_spot_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
+                                .price_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
+                                .as_of_ms = any_time(),
+                                .source = any_text(arena)};
+}
+
 static struct snapshot_resource any_resource(struct arena *arena, const struct snapshot *snapshot) {
     size_t source = (size_t)below((int64_t)snapshot->source_count);
     struct snapshot_resource entry = {
@@ -123,16 +136,10 @@ static struct snapshot_resource any_resource(struct arena *arena, const struct s
         .claimed_by = one_in(3) ? any_text(arena) : NULL,
     };
     if (entry.has_offer)
-        entry.offer = (struct cloud_offer){.region = any_text(arena),
-                                           .type = any_text(arena),
-                                           .vcpu_milli = any_count(),
-                                           .memory_mib = any_count(),
-                                           .gpu = any_count(),
-                                           .architecture = any_text(arena),
-                                           .price_spot_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
-                                           .price_hourly = one_in(4) ? -1 : below(INT64_C(1000000000000)),
-                                           .as_of_ms = any_time(),
-                                           .source = any_text(arena)};
+        entry.offer = any_offer(arena);
+    if (one_in(3))
+        entry.last_change =
+            (struct snapshot_change){1 + below(1000000), any_text(arena), any_text(arena), any_text(arena)};
     return entry;
 }
 
@@ -152,6 +159,11 @@ static struct snapshot any_snapshot(struct arena *arena) {
     for (size_t i = 0; i < snapshot.resource_count; i++)
         resources[i] = any_resource(arena, &snapshot);
     snapshot.resources = resources;
+    snapshot.offer_count = (size_t)below(4);
+    struct snapshot_offer *offers = arena_alloc_array(arena, snapshot.offer_count + 1, sizeof(*offers));
+    for (size_t i = 0; i < snapshot.offer_count; i++)
+        offers[i] = (struct snapshot_offer){arena_printf(arena, "%zu%s", i, any_text(arena)), any_offer(arena)};
+    snapshot.offers = offers;
     return snapshot;
 }
 
@@ -202,23 +214,30 @@ static void check_cloud_resource(const struct cloud_resource *a, const struct cl
         cr_assert_str_eq(cloud_resource_tag(b, a->tags[i].key), a->tags[i].value);
 }
 
+static void check_offer(const struct cloud_offer *a, const struct cloud_offer *b) {
+    SAME_TEXT(a, b, region);
+    SAME_TEXT(a, b, type);
+    SAME_TEXT(a, b, source);
+    SAME_INT(a, b, vcpu_milli);
+    SAME_INT(a, b, memory_mib);
+    SAME_INT(a, b, price_hourly);
+    SAME_INT(a, b, gpu);
+    SAME_TEXT(a, b, architecture);
+    SAME_INT(a, b, price_spot_hourly);
+    SAME_INT(a, b, as_of_ms);
+}
+
 static void check_resource(const struct snapshot_resource *a, const struct snapshot_resource *b) {
     SAME_TEXT(a, b, provider);
     SAME_INT(a, b, source);
     check_cloud_resource(&a->resource, &b->resource);
     SAME_INT(a, b, has_offer);
-    if (a->has_offer) {
-        SAME_TEXT(a, b, offer.region);
-        SAME_TEXT(a, b, offer.type);
-        SAME_TEXT(a, b, offer.source);
-        SAME_INT(a, b, offer.vcpu_milli);
-        SAME_INT(a, b, offer.memory_mib);
-        SAME_INT(a, b, offer.price_hourly);
-        SAME_INT(a, b, offer.gpu);
-        SAME_TEXT(a, b, offer.architecture);
-        SAME_INT(a, b, offer.price_spot_hourly);
-        SAME_INT(a, b, offer.as_of_ms);
-    }
+    if (a->has_offer)
+        check_offer(&a->offer, &b->offer);
+    SAME_INT(a, b, last_change.at_ms);
+    cr_assert(str_eq(a->last_change.provider, b->last_change.provider));
+    cr_assert(str_eq(a->last_change.region, b->last_change.region));
+    cr_assert(str_eq(a->last_change.type, b->last_change.type));
     check_history(&a->history, &b->history);
     SAME_INT(a, b, capacity_per_machine);
     cr_assert(str_eq(a->claimed_by, b->claimed_by));
@@ -238,6 +257,11 @@ static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
     }
     for (size_t i = 0; i < a->resource_count; i++)
         check_resource(&a->resources[i], &b->resources[i]);
+    SAME_INT(a, b, offer_count);
+    for (size_t i = 0; i < a->offer_count; i++) {
+        SAME_TEXT(a, b, offers[i].provider);
+        check_offer(&a->offers[i].offer, &b->offers[i].offer);
+    }
 }
 
 static void print(const struct snapshot *snapshot, struct buf *out) {
@@ -311,6 +335,10 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,\"architecture\":\"\","      \
     "\"priceHourly\":" price ",\"asOf\":null,\"source\":\"\"}"
 
+#define SOLD                                                                                                           \
+    "{\"provider\":\"p/a\",\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,"      \
+    "\"architecture\":\"\",\"priceHourly\":null,\"priceSpotHourly\":null,\"asOf\":null,\"source\":\"\"}}"
+
 struct fault {
     const char *text, *message;
 };
@@ -361,6 +389,10 @@ static const struct fault faults[] = {
     {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"history\":{" HISTORY_HEAD
          ",\"stepMs\":300000,\"demand\":[1],\"saturated\":[0,0]}"),
      "resources[0].history.saturated: the array is too long"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":[{\"provider\":\"p/a\",\"offer\":7}]}",
+     "offers[0].offer: an object is expected"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":{}}", "offers: an array is expected"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":[" SOLD "," SOLD "]}", "offers[1]: offers are sorted"},
 };
 
 Test(snapshot_json, a_fault_is_told_with_its_path) {

@@ -1,0 +1,438 @@
+/*
+ * See options.h. Money of a span is price x machine hours, in whole micro-units.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "plan/options.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "plan/plan_internal.h"
+
+#define HOUR_MS INT64_C(3600000)
+#define MONTH_HOURS 730
+#define GIB (INT64_C(1) << 30)
+
+/* List prices of data that leaves, in micro-units a GiB (docs/planning.md names the pages): to another region of the
+ * same Provider, and to another Provider, which may be another cloud. */
+#define EGRESS_REGION_PER_GIB 20000
+#define EGRESS_CLOUD_PER_GIB 120000
+/* Of spot machines are interrupted in a month (docs/planning.md): that part of the capacity is held more, and each is
+ * replaced while its successor boots. */
+#define SPOT_INTERRUPTED_PER_MILLE 50
+
+/* A place with a way of buying. */
+struct shelf {
+    enum action_type type;
+    const struct policy_target *target; /* NULL: in place. */
+    const char *provider, *region;
+    bool is_spot;
+};
+
+struct refusal {
+    const struct snapshot_offer *offer; /* The cheapest; NULL: none. */
+    money_micros hourly;
+};
+
+enum refusal_kind { REFUSED_ARCHITECTURE, REFUSED_TYPE, REFUSED_SIZE, REFUSED_PRICE, REFUSED_SILENTLY, REFUSED_NOT };
+#define REFUSED_TOLD 4 /* Of them: those that a person can do something about. */
+static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
+                                                          "UnknownPrice"};
+
+struct search {      /* Of one row. */
+    bool is_movable; /* Else the options count for the bound alone. */
+    struct plan_work *work;
+    struct plan_row *row;
+    double *required; /* Of each step from first_step on. */
+    size_t step_count;
+    double change_required, peak_required;
+    money_micros stay_hourly; /* When nothing is changed but the size. */
+    struct plan_option *options;
+    size_t option_count;
+};
+
+static money_micros saturated(__int128 value) {
+    return value > INT64_MAX / 4 ? INT64_MAX / 4 : (money_micros)value;
+}
+
+static money_micros price_of_span(money_micros price, int64_t machines, int64_t span_ms) {
+    return saturated((__int128)price * machines / HOUR_MS * span_ms +
+                     (__int128)price * machines % HOUR_MS * span_ms / HOUR_MS);
+}
+
+static bool may(const struct search *search, enum action_type type) {
+    return search->work->input->policy->actions >> type & 1u;
+}
+
+static void note(const struct search *search, const char *reason, const char *message) {
+    struct plan_work *work = search->work;
+    const struct plan_row *row = search->row;
+    if (!search->is_movable)
+        return;
+    const struct cloud_resource *r = &row->resource->resource;
+    const char *target = arena_printf(work->arena, "%s/%s/%s", row->resource->provider, r->region, r->id);
+    work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
+    work->why_not[work->why_not_count++] = (struct plan_why_not){reason, message, target};
+}
+
+/* ---- what fits ---- */
+
+static int64_t other_dimension(const struct policy *policy, int64_t vcpu_milli, int64_t memory_mib) {
+    return policy->forecast.metric == CLOUD_METRIC_CPU ? memory_mib : vcpu_milli;
+}
+
+static bool is_architecture(const struct policy *policy, const struct plan_row *row, const char *architecture) {
+    for (size_t i = 0; i < policy->placement.architecture_count; i++)
+        if (str_eq(policy->placement.architectures[i], architecture))
+            return true;
+    return policy->placement.architecture_count == 0 && architecture[0] &&
+           str_eq(row->resource->offer.architecture, architecture);
+}
+
+static bool is_type(const struct policy *policy, const struct cloud_offer *offer) {
+    for (size_t i = 0; i < policy->placement.exclude_count; i++)
+        if (str_glob(policy->placement.exclude[i], offer->type))
+            return false;
+    int64_t vcpu_max = policy->placement.vcpu_max;
+    return offer->vcpu_milli >= policy->placement.vcpu_min * 1000 &&
+           (vcpu_max == 0 || offer->vcpu_milli <= vcpu_max * 1000);
+}
+
+/* Only one dimension is known of demand: of the other there is no less for each unit of it. */
+static bool is_wide(const struct policy *policy, const struct plan_row *row, const struct cloud_offer *offer,
+                    int64_t capacity) {
+    const struct cloud_resource *r = &row->resource->resource;
+    int64_t before = other_dimension(policy, r->vcpu_milli, r->memory_mib);
+    if (before <= 0)
+        before = other_dimension(policy, row->resource->offer.vcpu_milli, row->resource->offer.memory_mib);
+    int64_t after = other_dimension(policy, offer->vcpu_milli, offer->memory_mib);
+    return before > 0 && offer->gpu == row->resource->offer.gpu &&
+           (__int128)after * row->resource->capacity_per_machine >= (__int128)before * capacity;
+}
+
+static int64_t machines(const struct search *search, int64_t capacity, double demand) {
+    int64_t count = plan_machines_for(search->work->input->policy, capacity, demand);
+    count = count > search->row->low ? count : search->row->low;
+    return count < search->row->high ? count : search->row->high;
+}
+
+/* As much as today's machines could, if not all. */
+static bool is_enough(const struct search *search, int64_t capacity) {
+    const struct plan_row *row = search->row;
+    double most = plan_capacity_of(search->work, row, row->high);
+    return plan_machines_for(search->work->input->policy, capacity, fmin(most, search->peak_required)) <= row->high;
+}
+
+static enum refusal_kind fits(const struct search *search, const struct shelf *shelf,
+                              const struct plan_option *option) {
+    const struct policy *policy = search->work->input->policy;
+    const struct cloud_offer *offer = &option->offer->offer;
+    bool is_same = shelf->type == ACTION_RIGHTSIZE && str_eq(offer->type, search->row->resource->resource.type);
+    if (is_same || option->capacity <= 0)
+        return REFUSED_SILENTLY;
+    if (option->price < 0)
+        return REFUSED_PRICE;
+    enum refusal_kind kind = REFUSED_NOT;
+    size_t faults = 0;
+    if (!is_architecture(policy, search->row, offer->architecture)) {
+        kind = REFUSED_ARCHITECTURE;
+        faults++;
+    }
+    if (!is_type(policy, offer)) {
+        kind = REFUSED_TYPE;
+        faults++;
+    }
+    if (!is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
+        kind = REFUSED_SIZE;
+        faults++;
+    }
+    return faults > 1 ? REFUSED_SILENTLY : kind; /* What one change of the policy would not help is not told. */
+}
+
+/* ---- what it costs ---- */
+
+static int64_t machine_steps(const struct search *search, int64_t capacity) {
+    int64_t sum = 0;
+    for (size_t s = 0; s < search->step_count; s++)
+        sum += machines(search, capacity, search->required[s]);
+    return sum;
+}
+
+static money_micros egress(const struct search *search, const struct shelf *shelf, bool is_continuous) {
+    const struct policy *policy = search->work->input->policy;
+    const struct snapshot_resource *r = search->row->resource;
+    bool is_cloud = !str_eq(shelf->provider, r->provider);
+    money_micros price = is_cloud                                     ? EGRESS_CLOUD_PER_GIB
+                         : !str_eq(shelf->region, r->resource.region) ? EGRESS_REGION_PER_GIB
+                                                                      : 0;
+    money_micros sum = 0;
+    for (size_t i = 0; i < policy->placement.data_count; i++)
+        if (!is_continuous || policy->placement.data[i].continuous)
+            sum = money_add(sum, money_mul(price, policy->placement.data[i].size_hint_bytes / GIB + 1));
+    return sum;
+}
+
+static void price_option(const struct search *search, const struct shelf *shelf, struct plan_option *option) {
+    const struct policy *policy = search->work->input->policy;
+    const struct plan_row *row = search->row;
+    int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
+    int64_t horizon_ms = step_ms * (int64_t)search->step_count;
+    option->count = machines(search, option->capacity, search->change_required);
+    int64_t sum = may(search, ACTION_SCALE) ? machine_steps(search, option->capacity)
+                                            : option->count * (int64_t)search->step_count;
+    option->run = price_of_span(option->price, sum, step_ms);
+    if (option->is_spot)
+        option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
+                                 ((__int128)1000 * MONTH_HOURS * HOUR_MS));
+    option->run = money_add(
+        option->run, saturated((__int128)egress(search, shelf, true) * horizon_ms / ((__int128)MONTH_HOURS * HOUR_MS)));
+    option->once =
+        money_add(price_of_span(row->price, row->now, lead_ms),
+                  money_add(price_of_span(option->price, option->count, lead_ms), egress(search, shelf, false)));
+}
+
+/* ---- what may be taken ---- */
+
+static bool is_undone(const struct search *search, const struct plan_option *option) {
+    const struct snapshot_change *change = &search->row->resource->last_change;
+    int64_t age_ms = search->work->input->snapshot->as_of_ms - change->at_ms;
+    return change->at_ms > 0 && age_ms < search->work->input->policy->forecast.horizon_ms &&
+           str_eq(change->type, option->offer->offer.type) && str_eq(change->provider, option->offer->provider) &&
+           str_eq(change->region, option->offer->offer.region);
+}
+
+static const char *money_words(const struct search *search, money_micros value) {
+    char text[MONEY_TEXT_MAX];
+    money_format(value, 4, text);
+    return arena_strdup(search->work->arena, text);
+}
+
+static void judge(const struct search *search, struct plan_option *option) {
+    const struct policy *policy = search->work->input->policy;
+    money_micros stay = search->row->stay_run, saving = stay - option->run;
+    if (!search->is_movable) {
+        option->reason = option->detail = "NotNow";
+        return;
+    }
+    const char *words = plan_option_words(search->work, search->row, option);
+    struct arena *arena = search->work->arena;
+    if (saving <= 0) {
+        option->reason = "DearerThanNow";
+        option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
+                                      money_words(search, option->run), money_words(search, stay));
+    } else if (!may(search, option->type)) {
+        option->reason = "ActionNotAllowed";
+        option->detail = arena_printf(arena, "%s would save %s USD over the horizon; the policy's actions lack %s",
+                                      words, money_words(search, saving), action_type_name(option->type));
+    } else if (is_undone(search, option)) {
+        option->reason = "PingPong";
+        option->detail = arena_printf(arena, "%s is what it was before its last change", words);
+    } else if ((__int128)saving * 100 < (__int128)stay * policy->disruption.min_saving_percent) {
+        option->reason = "BelowMinSaving";
+        option->detail = arena_printf(arena, "%s would save %s of %s USD over the horizon, less than %lld %%", words,
+                                      money_words(search, saving), money_words(search, stay),
+                                      (long long)policy->disruption.min_saving_percent);
+    } else if (option->once >= saving) {
+        option->reason = "NotWorthDisruption";
+        option->detail = arena_printf(arena, "%s would save %s USD over the horizon; to change costs %s once", words,
+                                      money_words(search, saving), money_words(search, option->once));
+    }
+}
+
+/* ---- one place ---- */
+
+static int by_price(const void *a, const void *b) {
+    const struct plan_option *x = a, *y = b;
+    if (x->price != y->price)
+        return x->price < y->price ? -1 : 1;
+    if (x->capacity != y->capacity)
+        return x->capacity > y->capacity ? -1 : 1;
+    return str_cmp(x->offer->offer.type, y->offer->offer.type);
+}
+
+static int by_cost(const void *a, const void *b) {
+    const struct plan_option *x = a, *y = b;
+    money_micros left = plan_option_cost(x), right = plan_option_cost(y);
+    if (left != right)
+        return left < right ? -1 : 1;
+    int order = snapshot_offer_cmp(x->offer, y->offer);
+    return order ? order : (int)x->is_spot - (int)y->is_spot;
+}
+
+static struct plan_option option_of(const struct search *search, const struct shelf *shelf,
+                                    const struct snapshot_offer *offer) {
+    int64_t capacity = search->work->input->policy->forecast.metric == CLOUD_METRIC_CPU ? offer->offer.vcpu_milli
+                                                                                        : offer->offer.memory_mib;
+    if (shelf->is_spot && shelf->type == ACTION_MIGRATE)
+        capacity = capacity / 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) +
+                   capacity % 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) / 1000;
+    return (struct plan_option){.type = shelf->type,
+                                .offer = offer,
+                                .target = shelf->target,
+                                .is_spot = shelf->is_spot,
+                                .capacity = capacity,
+                                .price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly};
+}
+
+/* Only what would save is worth telling; a price that is not known might. */
+static void tell_refused(const struct search *search, const struct refusal *refused, bool has_priced) {
+    for (size_t i = 0; i < REFUSED_TOLD; i++) {
+        if (!refused[i].offer || ((int)i == REFUSED_PRICE ? has_priced : refused[i].hourly >= search->stay_hourly))
+            continue;
+        const struct snapshot_offer *offer = refused[i].offer;
+        note(search, refusal_reasons[i],
+             arena_printf(
+                 search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
+                 i == REFUSED_PRICE          ? " and others have no price that is known"
+                 : i == REFUSED_ARCHITECTURE ? ": its architecture is not one of the policy's, or today's"
+                 : i == REFUSED_TYPE
+                     ? ": placement.instanceTypes leaves it out"
+                     : " would need more machines than the group may have, or has less beside what is forecast"));
+    }
+}
+
+static void note_refused(const struct search *search, const struct plan_option *option, struct refusal *refused) {
+    money_micros hourly =
+        option->price < 0 ? 0 : money_mul(option->price, machines(search, option->capacity, search->change_required));
+    if (!refused->offer || hourly < refused->hourly)
+        *refused = (struct refusal){option->offer, hourly};
+}
+
+static size_t undominated(struct plan_option *options, size_t count) {
+    size_t kept = 0;
+    if (count > 0)
+        qsort(options, count, sizeof(*options), by_price);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || options[i].capacity > options[kept - 1].capacity)
+            options[kept++] = options[i];
+    return kept;
+}
+
+/* The cheapest of each reason speaks for its place; that something is dearer, only where nothing is cheaper. */
+static void tell_judged(const struct search *search, const struct plan_option *options, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = options[i].reason && (i == 0 || !str_eq(options[i].reason, "DearerThanNow"));
+        for (size_t k = 0; is_first && k < i; k++)
+            is_first = !options[k].reason || !str_eq(options[k].reason, options[i].reason);
+        if (is_first)
+            note(search, options[i].reason, options[i].detail);
+    }
+}
+
+static size_t offers_begin(const struct snapshot *snapshot, const struct shelf *shelf) {
+    const struct snapshot_offer wanted = {shelf->provider, {.region = shelf->region, .type = ""}};
+    size_t low = 0, high = snapshot->offer_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (snapshot_offer_cmp(&snapshot->offers[middle], &wanted) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void shelf_search(struct search *search, const struct shelf *shelf) {
+    const struct snapshot *snapshot = search->work->input->snapshot;
+    struct arena *arena = search->work->arena;
+    struct refusal refused[REFUSED_TOLD] = {0};
+    size_t first = offers_begin(snapshot, shelf), end = first, count = 0;
+    while (end < snapshot->offer_count && str_eq(snapshot->offers[end].provider, shelf->provider) &&
+           str_eq(snapshot->offers[end].offer.region, shelf->region))
+        end++;
+    if (first == end && may(search, shelf->type))
+        note(search, "PlaceClosed",
+             arena_printf(arena, "nothing is known to be for sale in %s/%s; the policy must select its Provider",
+                          shelf->provider, shelf->region));
+    struct plan_option *options = arena_alloc_array(arena, end - first + 1, sizeof(*options));
+    for (size_t i = first; i < end; i++) {
+        struct plan_option option = option_of(search, shelf, &snapshot->offers[i]);
+        enum refusal_kind kind = fits(search, shelf, &option);
+        if (kind == REFUSED_NOT)
+            options[count++] = option;
+        else if (kind != REFUSED_SILENTLY)
+            note_refused(search, &option, &refused[kind]);
+    }
+    tell_refused(search, refused, count > 0);
+    count = undominated(options, count);
+    for (size_t i = 0; i < count; i++) {
+        price_option(search, shelf, &options[i]);
+        judge(search, &options[i]);
+    }
+    if (count > 0)
+        qsort(options, count, sizeof(*options), by_cost);
+    tell_judged(search, options, count);
+    for (size_t i = 0; may(search, shelf->type) && i < count; i++) {
+        search->options = arena_push(arena, search->options, search->option_count, sizeof(*options));
+        search->options[search->option_count++] = options[i];
+    }
+}
+
+/* ---- one row ---- */
+
+static void require(struct search *search) {
+    struct plan_row *row = search->row;
+    search->step_count = row->forecast->steps - row->first_step;
+    search->required = arena_alloc_array(search->work->arena, search->step_count, sizeof(*search->required));
+    search->change_required = row->hold_demand;
+    search->peak_required = row->hold_demand;
+    for (size_t s = 0; s < search->step_count; s++) {
+        search->required[s] = plan_demand_at(search->work, row, row->first_step + s);
+        search->peak_required = fmax(search->peak_required, search->required[s]);
+    }
+    int64_t capacity = row->resource->capacity_per_machine, sum = row->now * (int64_t)search->step_count;
+    if (may(search, ACTION_SCALE))
+        sum = machine_steps(search, capacity);
+    else
+        search->change_required = search->peak_required;
+    row->stay_run = price_of_span(row->price, sum, row->forecast->step_ms);
+    search->stay_hourly = money_mul(
+        row->price, may(search, ACTION_SCALE) ? machines(search, capacity, search->change_required) : row->now);
+}
+
+/* Something is known to compare with. */
+static bool is_comparable(const struct plan_row *row) {
+    return row->resource->resource.kind == CLOUD_INSTANCE_GROUP && !row->hold && !row->is_bounds && row->price >= 0 &&
+           row->raw >= 0 && row->resource->has_offer;
+}
+
+/* Another machine is chosen only from a fresh view, by a forecast of its own, and never beside a change of size: that
+ * goes first, in the steps that the policy allows. */
+static bool is_movable(const struct plan_work *work, const struct plan_row *row) {
+    const struct cloud_resource *r = &row->resource->resource;
+    return row->may_shrink && !r->count_manager && !r->size_manager && row->now > 0 && row->to == row->now &&
+           row->need <= row->now && row->forecast->basis == FORECAST_BASIS_OWN &&
+           !work->input->headroom.shrink_to_minimum;
+}
+
+static void row_search(struct plan_work *work, struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    const struct cloud_resource *r = &row->resource->resource;
+    struct search search = {.work = work, .row = row, .is_movable = is_movable(work, row)};
+    require(&search);
+    shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
+    for (size_t i = 0; i < policy->placement.target_count; i++) {
+        const struct policy_target *target = &policy->placement.targets[i];
+        const char *provider = arena_printf(work->arena, "%s/%s", target->provider.namespace, target->provider.name);
+        bool is_here = str_eq(provider, row->resource->provider) && str_eq(target->region, r->region);
+        if (target->on_demand && !(is_here && !r->is_spot))
+            shelf_search(&search, &(struct shelf){ACTION_MIGRATE, target, provider, target->region, false});
+        if (target->spot && !(is_here && r->is_spot))
+            shelf_search(&search, &(struct shelf){ACTION_MIGRATE, target, provider, target->region, true});
+    }
+    if (search.option_count > 0)
+        qsort(search.options, search.option_count, sizeof(*search.options), by_cost);
+    row->options = search.options;
+    row->option_count = search.option_count;
+}
+
+void plan_options(struct plan_work *work) {
+    uint32_t actions = work->input->policy->actions;
+    if (!(actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE)))
+        return;
+    for (size_t i = 0; i < work->count; i++)
+        if (is_comparable(&work->rows[i]))
+            row_search(work, &work->rows[i]);
+}

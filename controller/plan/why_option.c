@@ -1,0 +1,59 @@
+/*
+ * A Rightsize or Migrate in sentences.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "base/str.h"
+#include "base/timefmt.h"
+#include "plan/plan_internal.h"
+
+#define SENTENCES_MAX 5
+
+const char *plan_option_words(const struct plan_work *work, const struct plan_row *row,
+                              const struct plan_option *option) {
+    const struct snapshot_offer *offer = option->offer;
+    bool is_here = option->type == ACTION_RIGHTSIZE;
+    (void)row;
+    return arena_printf(work->arena, "%lld x %s%s%s%s%s%s", (long long)option->count, offer->offer.type,
+                        option->is_spot ? " (spot)" : "", is_here ? "" : " in ", is_here ? "" : offer->provider,
+                        is_here ? "" : "/", is_here ? "" : offer->offer.region);
+}
+
+static const char *serving_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct policy *policy = work->input->policy;
+    const struct plan_option *option = row->chosen;
+    return arena_printf(work->arena, "%lld x %s at %lld %% serve %.1f %s; %s serve %.1f %s", (long long)row->now,
+                        row->resource->resource.type, (long long)policy->sla.target_utilization_percent,
+                        plan_capacity_of(work, row, row->now), plan_metric_unit(policy),
+                        plan_option_words(work, row, option), plan_serves(policy, option->capacity, option->count),
+                        plan_metric_unit(policy));
+}
+
+static const char *money_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct plan_option *option = row->chosen;
+    const struct forecast *f = row->forecast;
+    char stay[MONEY_TEXT_MAX], run[MONEY_TEXT_MAX], once[MONEY_TEXT_MAX], span[32];
+    money_format(row->stay_run, 4, stay);
+    money_format(option->run, 4, run);
+    money_format(option->once, 4, once);
+    duration_format((int64_t)(f->steps - row->first_step) * f->step_ms, span, sizeof(span));
+    return arena_printf(work->arena,
+                        "over the next %s it costs %s USD as it is and %s after; to change costs %s once (both run for "
+                        "the lead time%s)",
+                        span, stay, run, once, option->type == ACTION_MIGRATE ? ", data is copied" : "");
+}
+
+void plan_why_option(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
+    char text[MONEY_TEXT_MAX];
+    size_t count = 0;
+    money_format(action->saving_hourly, 4, text);
+    why[count++] = arena_printf(work->arena, "saves %s USD an hour, in the mean of the horizon", text);
+    why[count++] = plan_demand_sentence(work, row);
+    why[count++] = serving_sentence(work, row);
+    why[count++] = money_sentence(work, row);
+    if (row->chosen->is_spot)
+        why[count++] = "spot machines may be taken back; one in twenty is counted as lost";
+    action->why = why;
+    action->why_count = count;
+}
