@@ -41,7 +41,7 @@ def main():
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--speed-runs", type=int, default=11, help="series that are timed")
     parser.add_argument("--csv", type=Path, help="write the accuracy by series")
-    parser.add_argument("--markdown", type=Path, help="put the report between the markers of this document")
+    parser.add_argument("--markdown", type=Path, help="put what was run between the markers of this document")
     args = parser.parse_args()
     names = [name for name in args.rivals.split(",") if name]
     if unknown := [name for name in names if name not in rivals.MAKERS]:
@@ -49,18 +49,20 @@ def main():
     series = load(([] if args.no_own_data else [DATA]) + args.data, args.stride)
     report, store = Report(), Store(use_kept=not args.fresh)
     print(f"{len(series)} series", file=sys.stderr)
-    if "accuracy" in args.only:
-        results = accuracy.measure(series, names, store, args.processes, args.cached_only)
-        accuracy.tables(report, results, names, series)
-        if args.csv:
-            accuracy.write_csv(args.csv, results)
-    if "shifts" in args.only:
-        shifts.tables(report, series, args.processes)
-    if "capacity" in args.only:
-        capacity.tables(report, series, store, args.processes)
-    if "speed" in args.only:
-        speed.tables(report, series, args.speed_runs)
-    report.finish()
+    for part in (part for part in PARTS if part in args.only):
+        report.begin(part)
+        if part == "accuracy":
+            results = accuracy.measure(series, names, store, args.processes, args.cached_only)
+            accuracy.tables(report, results, names, series)
+            if args.csv:
+                accuracy.write_csv(args.csv, results)
+        elif part == "shifts":
+            shifts.tables(report, series, args.processes)
+        elif part == "capacity":
+            capacity.tables(report, series, store, args.processes)
+        else:
+            speed.tables(report, series, args.speed_runs)
+        report.finish()
     if args.keep:
         store.keep()
     if args.markdown:

@@ -3,12 +3,22 @@
 SPDX-License-Identifier: Apache-2.0
 """
 
-BEGIN, END = "<!-- bench: begin -->\n", "<!-- bench: end -->\n"
+def begin(part):
+    return f"<!-- bench {part}: begin -->\n"
+
+
+def end(part):
+    return f"<!-- bench {part}: end -->\n"
 
 
 class Report:
     def __init__(self):
-        self.lines, self.verdicts = [], []
+        self.parts = {}
+
+    def begin(self, part):
+        """What is said from here on belongs to this part; its goals come last."""
+        self.part, self.lines, self.verdicts = part, [], []
+        self.parts[part] = self.lines
 
     def say(self, text=""):
         print(text, flush=True)
@@ -35,14 +45,17 @@ class Report:
         self.verdicts.append([what, found, goal, "open" if reached is None else "reached" if reached else "MISSED"])
 
     def finish(self):
-        self.heading("Goals")
+        """Ends the part."""
+        self.heading(f"Goals: {self.part}")
         self.table(["goal", "found", "wanted", ""], self.verdicts)
 
     def put_into(self, path):
-        """Replaces what stands between the markers of a document."""
+        """Replaces what stands between the markers of the parts that were run; the others stay as they are."""
         text = path.read_text()
-        before, found, rest = text.partition(BEGIN)
-        _, ended, after = rest.partition(END)
-        if not found or not ended:
-            raise SystemExit(f"{path}: the markers {BEGIN.strip()} and {END.strip()} are missing")
-        path.write_text(before + BEGIN + "\n".join(self.lines).strip("\n") + "\n" + END + after)
+        for part, lines in self.parts.items():
+            before, found, rest = text.partition(begin(part))
+            _, ended, after = rest.partition(end(part))
+            if not found or not ended:
+                raise SystemExit(f"{path}: the markers {begin(part).strip()} and {end(part).strip()} are missing")
+            text = before + begin(part) + "\n".join(lines).strip("\n") + "\n" + end(part) + after
+        path.write_text(text)
