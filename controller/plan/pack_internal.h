@@ -3,6 +3,7 @@
  *
  *     pack_model.c     demands of one size become one class; offers that another makes pointless go
  *     pack_fill.c      one machine, filled to the greatest worth: heuristic, upper bound, search
+ *     pack_waiting.c   the pieces that still wait for a machine: which is the next that fits
  *     pack_greedy.c    machine after machine: the first plan, and the rest of every other
  *     pack_columns.c   column generation: the bound, its duals, and fillings that are worth buying
  *     pack_dive.c      from the fractions of the programme to whole machines
@@ -40,12 +41,10 @@ struct pack_model {
     size_t class_count;
     struct pack_machine *machines; /* By price. */
     size_t machine_count;
-    int32_t *fits; /* machine_count x class_count: how many pieces fit an empty machine. */
 };
 
-static inline int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class) {
-    return model->fits[machine * model->class_count + class];
-}
+/* How many pieces of the class, of those that there are, fit the empty machine. */
+int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class);
 
 /* Fills ret->unplaced of what fits no machine; that is in no class. */
 void pack_model_make(const struct pack_problem *problem, struct arena *arena, struct pack_model *ret,
