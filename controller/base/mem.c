@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -80,6 +81,11 @@ void mem_free(void *ptr) {
 
 void mem_trim(void) {
     (void)malloc_trim(0);
+}
+
+void mem_keep_freed(void) {
+    (void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
+    (void)mallopt(M_MMAP_THRESHOLD, 32 << 20);
 }
 
 void mem_wipe(void *ptr, size_t size) {

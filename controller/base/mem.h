@@ -16,8 +16,9 @@ void *mem_resize(void *old, size_t size); /* As realloc: what is added is not ze
 char *mem_strdup(const char *text);       /* NULL gives NULL. */
 char *mem_strndup(const char *text, size_t size);
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void mem_free(void *ptr);              /* NULL is fine. */
-void mem_trim(void);                   /* Gives the system back what is free, after much was freed. */
+void mem_free(void *ptr);  /* NULL is fine. */
+void mem_trim(void);       /* Gives the system back what is free, after much was freed. */
+void mem_keep_freed(void); /* From now on what is freed stays with the process: for a command that ends soon. */
 void mem_wipe(void *ptr, size_t size); /* For secrets; not optimised away. */
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

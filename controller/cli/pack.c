@@ -15,6 +15,7 @@
 #include "base/str.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/pack_previous.h"
 #include "cli/pack_read.h"
 #include "plan/pack.h"
 
@@ -23,7 +24,7 @@
 #define WORK_A_SECOND UINT64_C(120000000)
 
 struct arguments {
-    const char *workloads, *prices, *overhead, *output;
+    const char *workloads, *prices, *previous, *overhead, *output;
     int64_t pieces_max, effort;
     bool stats;
 };
@@ -79,6 +80,21 @@ static double gap_percent(const struct pack_result *result) {
 
 /* ---- printing ---- */
 
+static void print_offer(struct json_writer *w, const struct pack_offer *offer) {
+    jw_put_string(w, "provider", offer->provider);
+    jw_put_string(w, "region", offer->region);
+    jw_put_string(w, "instanceType", offer->type);
+}
+
+static void print_loads(struct json_writer *w, const struct pack_problem *problem,
+                        const struct pack_purchase *purchase) {
+    jw_key(w, "workloads");
+    jw_open(w, '{');
+    for (size_t t = 0; t < purchase->load_count; t++)
+        jw_put_int(w, problem->demands[purchase->loads[t].demand].name, purchase->loads[t].count);
+    jw_close(w, '}');
+}
+
 static void print_json(const struct pack_problem *problem, const struct pack_result *result, struct buf *out) {
     struct json_writer w = {.out = out};
     char money[MONEY_TEXT_MAX];
@@ -95,20 +111,22 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
     jw_open(&w, '[');
     for (size_t i = 0; i < result->purchase_count; i++) {
         const struct pack_purchase *purchase = &result->purchases[i];
-        const struct pack_offer *offer = &problem->offers[purchase->offer];
         jw_open(&w, '{');
-        jw_put_string(&w, "provider", offer->provider);
-        jw_put_string(&w, "region", offer->region);
-        jw_put_string(&w, "instanceType", offer->type);
+        print_offer(&w, &problem->offers[purchase->offer]);
         jw_put_int(&w, "count", purchase->count);
-        money_format(offer->price_hourly, 6, money);
+        money_format(problem->offers[purchase->offer].price_hourly, 6, money);
         jw_key(&w, "priceHourly");
         jw_raw(&w, money);
-        jw_key(&w, "workloads"); /* On each of these nodes. */
-        jw_open(&w, '{');
-        for (size_t t = 0; t < purchase->load_count; t++)
-            jw_put_int(&w, problem->demands[purchase->loads[t].demand].name, purchase->loads[t].count);
+        print_loads(&w, problem, purchase); /* On each of these nodes. */
         jw_close(&w, '}');
+    }
+    jw_close(&w, ']');
+    jw_key(&w, "patterns");
+    jw_open(&w, '[');
+    for (size_t i = 0; i < result->pattern_count; i++) {
+        jw_open(&w, '{');
+        print_offer(&w, &problem->offers[result->patterns[i].offer]);
+        print_loads(&w, problem, &result->patterns[i]);
         jw_close(&w, '}');
     }
     jw_close(&w, ']');
@@ -241,6 +259,8 @@ int cli_pack(int argc, char **argv) {
          &args.overhead, NULL, 0, 0},
         {"effort", 0, "N", "work at most, about seconds of CPU; 0: the first plan only (default 20)", CLI_OPTION_INT,
          &args.effort, NULL, 0, EFFORT_MAX},
+        {"previous", 0, "PLAN.json", "an earlier run's -o json: its machines are kept where that is as good",
+         CLI_OPTION_TEXT, &args.previous, NULL, 0, 0},
         {"output", 'o', "FORM", "text, json or csv", CLI_OPTION_CHOICE, &args.output, outputs, 0, 0},
         {"stats", 0, NULL, "say on stderr how it was found", CLI_OPTION_FLAG, &args.stats, NULL, 0, 0},
         {NULL, 0, NULL, NULL, CLI_OPTION_FLAG, NULL, NULL, 0, 0}};
@@ -264,11 +284,13 @@ int cli_pack(int argc, char **argv) {
     struct error err = {0};
     struct pack_result result;
     if (pack_read_demands(args.workloads, &arena, &problem, &err) != ERR_NONE ||
-        pack_read_offers(args.prices, &arena, &problem, &err) != ERR_NONE) {
+        pack_read_offers(args.prices, &arena, &problem, &err) != ERR_NONE ||
+        (args.previous && pack_read_previous(args.previous, &arena, &problem, &err) != ERR_NONE)) {
         fprintf(stderr, "trimtab pack: %s\n", err.message);
         arena_release(&arena);
         return CLI_FAULTS;
     }
+    mem_keep_freed(); /* The programmes' library takes and frees the same memory for each of thousands of solves. */
     pack_solve(&problem, &arena, &result);
     tell(&problem, &result, args.stats);
     code = print(&args, &problem, &result);

@@ -6,13 +6,16 @@
 #include "plan/pack.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/error.h"
-#include "base/str.h"
 #include "plan/pack_internal.h"
 
+#define FAILURES_MAX 400
+#define REPLAN_SHARE 0.08 /* Of the work, when there is an earlier plan; */
+#define REPLAN_FAILURES_MAX 40
+#define REPLAN_SAVING_MIN 0.02 /* A machine is not exchanged for less. */
+#define REPLAN_GAP_MAX 0.03    /* dearer than the bound by more: it is planned anew. */
+#define PART_MIN 1e-9
 #define GENERATE_SHARE 0.7 /* Of the work, for the bound; the rest makes whole machines of it. */
 
 /* ---- the first plan ---- */
@@ -86,135 +89,74 @@ static void try_greedy(struct pack_work *work, const double *worth, struct pack_
         *best = plan;
 }
 
-/* ---- from classes back to demands ---- */
+/* ---- all together ---- */
 
-struct result_work {
-    const struct pack_problem *problem;
-    const struct pack_model *model;
-    struct arena *arena;
-    size_t *member; /* Of each class: which of its demands is being placed, */
-    int64_t *left;  /* and how many of its pieces are not. */
-    struct pack_purchase *purchases;
-    size_t count;
-};
-
-static void next_member(struct result_work *w, size_t class) {
-    const struct pack_class *c = &w->model->classes[class];
-    while (w->left[class] == 0 && w->member[class] + 1 < c->member_count)
-        w->left[class] = w->problem->demands[c->members[++w->member[class]]].count;
+/* The columns that the programme would buy of. */
+static void keep_patterns(const struct pack_model *model, const struct pack_columns *columns, struct arena *arena,
+                          struct pack_result *ret) {
+    struct arena scratch = {0};
+    size_t *chosen = arena_alloc_array(&scratch, columns->count, sizeof(*chosen)), count = 0;
+    for (size_t j = 0; j < columns->count && columns->parts; j++)
+        if (columns->parts[j] > PART_MIN)
+            chosen[count++] = j;
+    pack_result_patterns(model, columns->fillings, chosen, count, arena, ret);
+    arena_release(&scratch);
 }
 
-static void add_load(struct result_work *w, struct pack_load *loads, size_t *count, size_t class, int64_t pieces) {
-    loads[(*count)++] = (struct pack_load){w->model->classes[class].members[w->member[class]], pieces};
+static void plan_first(struct pack_work *work, const double *fluid, struct pack_plan *best) {
+    double *alone = arena_alloc_array(work->arena, work->model->class_count, sizeof(*alone));
+    worth_alone(work->model, alone);
+    try_greedy(work, alone, best);
+    try_greedy(work, fluid, best);
 }
 
-/* One machine's pieces may come from several demands of a class. */
-static void place_one(struct result_work *w, const struct pack_filling *filling) {
-    size_t count = 0, most = 0;
-    for (size_t t = 0; t < filling->count; t++)
-        most += (size_t)filling->pieces[t] < w->model->classes[filling->classes[t]].member_count
-                    ? (size_t)filling->pieces[t]
-                    : w->model->classes[filling->classes[t]].member_count;
-    struct pack_load *loads = arena_alloc_array(w->arena, most, sizeof(*loads));
-    for (size_t t = 0; t < filling->count; t++) {
-        size_t class = filling->classes[t];
-        for (int64_t wanted = filling->pieces[t]; wanted > 0;) {
-            next_member(w, class);
-            int64_t taken = wanted < w->left[class] ? wanted : w->left[class];
-            ASSERT(taken > 0);
-            add_load(w, loads, &count, class, taken);
-            w->left[class] -= taken;
-            wanted -= taken;
-        }
+/* From nothing to whole machines. */
+static void plan_anew(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best,
+                      struct pack_result *ret) {
+    for (size_t i = 0; i < best->count; i++)
+        pack_columns_add(work, columns, &best->bought[i].filling);
+    pack_columns_generate(work, columns, work->done + (uint64_t)(GENERATE_SHARE * (double)(work->max - work->done)));
+    keep_patterns(work->model, columns, work->arena, ret);
+    try_greedy(work, columns->center, best);
+    pack_dive(work, columns, best);
+    pack_improve(work, columns, FAILURES_MAX, 0, best);
+}
+
+/* What an earlier run bought is kept as far as it goes, and the rest is bought greedily. */
+static void replan_first(struct pack_work *work, const struct pack_seed *seed, const double *worth,
+                         struct pack_plan *best) {
+    int64_t *limit = arena_memdup(work->arena, seed->all.limit, work->model->class_count * sizeof(*limit));
+    for (size_t i = 0; i < seed->all.plan.count; i++) {
+        const struct pack_bought *bought = &seed->all.plan.bought[i];
+        pack_buy(best, &bought->filling, bought->times, work->model->machines[bought->filling.machine].price,
+                 work->arena);
     }
-    w->purchases = arena_push(w->arena, w->purchases, w->count, sizeof(*w->purchases));
-    w->purchases[w->count++] = (struct pack_purchase){w->model->machines[filling->machine].offer, 1, loads, count};
+    pack_greedy(work, worth, limit, best);
 }
 
-/* How many machines in a row are filled alike, from one demand of each class. */
-static int64_t alike(struct result_work *w, const struct pack_bought *bought, int64_t left) {
-    int64_t times = left;
-    for (size_t t = 0; t < bought->filling.count; t++) {
-        size_t class = bought->filling.classes[t];
-        next_member(w, class);
-        int64_t whole = w->left[class] / bought->filling.pieces[t];
-        times = whole < times ? whole : times;
-    }
-    return times;
-}
-
-static void place(struct result_work *w, const struct pack_bought *bought) {
-    for (int64_t left = bought->times; left > 0;) {
-        int64_t times = alike(w, bought, left);
-        if (times == 0) {
-            place_one(w, &bought->filling);
-            left--;
-            continue;
-        }
-        size_t count = 0;
-        struct pack_load *loads = arena_alloc_array(w->arena, bought->filling.count, sizeof(*loads));
-        for (size_t t = 0; t < bought->filling.count; t++) {
-            size_t class = bought->filling.classes[t];
-            add_load(w, loads, &count, class, bought->filling.pieces[t]);
-            w->left[class] -= times * bought->filling.pieces[t];
-        }
-        w->purchases = arena_push(w->arena, w->purchases, w->count, sizeof(*w->purchases));
-        w->purchases[w->count++] =
-            (struct pack_purchase){w->model->machines[bought->filling.machine].offer, times, loads, count};
-        left -= times;
-    }
-}
-
-struct order_context {
-    const struct pack_problem *problem;
-};
-
-static int compare_purchases(const void *left, const void *right, void *ctx) {
-    const struct pack_problem *problem = ((struct order_context *)ctx)->problem;
-    const struct pack_purchase *a = left, *b = right;
-    const struct pack_offer *x = &problem->offers[a->offer], *y = &problem->offers[b->offer];
-    int order = str_cmp(x->provider, y->provider);
-    if (!order)
-        order = str_cmp(x->region, y->region);
-    if (!order)
-        order = str_cmp(x->type, y->type);
-    if (!order && a->count != b->count)
-        order = a->count > b->count ? -1 : 1;
-    for (size_t t = 0; !order && t < a->load_count && t < b->load_count; t++) {
-        order = str_cmp(problem->demands[a->loads[t].demand].name, problem->demands[b->loads[t].demand].name);
-        if (!order && a->loads[t].count != b->loads[t].count)
-            order = a->loads[t].count > b->loads[t].count ? -1 : 1;
-    }
-    return order ? order : (a->load_count > b->load_count) - (a->load_count < b->load_count);
-}
-
-static void result_make(const struct pack_problem *problem, const struct pack_model *model,
-                        const struct pack_plan *plan, struct arena *arena, struct pack_result *ret) {
-    struct result_work w = {.problem = problem,
-                            .model = model,
-                            .arena = arena,
-                            .member = arena_alloc_array(arena, model->class_count, sizeof(*w.member)),
-                            .left = arena_alloc_array(arena, model->class_count, sizeof(*w.left))};
-    for (size_t i = 0; i < model->class_count; i++)
-        w.left[i] = problem->demands[model->classes[i].members[0]].count;
-    for (size_t i = 0; i < plan->count; i++)
-        place(&w, &plan->bought[i]);
-    struct order_context context = {problem};
-    if (w.count > 0)
-        qsort_r(w.purchases, w.count, sizeof(*w.purchases), compare_purchases, &context);
-    ret->purchases = w.purchases;
-    ret->purchase_count = w.count;
-    for (size_t i = 0; i < w.count; i++) {
-        ret->machine_count += w.purchases[i].count;
-        ret->cost_hourly = money_add(
-            ret->cost_hourly, money_mul(problem->offers[w.purchases[i].offer].price_hourly, w.purchases[i].count));
-    }
+static void replan(struct pack_work *work, struct pack_columns *columns, const struct pack_seed *seed,
+                   struct pack_plan *best, struct pack_result *ret) {
+    uint64_t max = work->max;
+    work->max = (uint64_t)(REPLAN_SHARE * (double)max);
+    for (size_t i = 0; i < seed->plan.count; i++)
+        pack_columns_add(work, columns, &seed->plan.bought[i].filling);
+    for (size_t i = 0; i < best->count; i++)
+        pack_columns_add(work, columns, &best->bought[i].filling);
+    pack_columns_seed(work, columns, seed->duals);
+    pack_columns_generate(work, columns, (uint64_t)(GENERATE_SHARE * (double)work->max));
+    keep_patterns(work->model, columns, work->arena, ret);
+    pack_repair(work, columns, &seed->all, best);
+    pack_repair(work, columns, &seed->whole, best);
+    pack_improve(work, columns, REPLAN_FAILURES_MAX, REPLAN_SAVING_MIN, best);
+    work->max = max;
 }
 
 void pack_solve(const struct pack_problem *problem, struct arena *arena, struct pack_result *ret) {
     struct pack_model model;
     struct pack_work work;
     struct pack_columns columns;
+    struct pack_seed seed = {0};
+    struct pack_plan best = {.cost = INFINITY};
     *ret = (struct pack_result){0};
     pack_model_make(problem, arena, &model, ret);
     size_t n = model.class_count;
@@ -225,22 +167,24 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     if (n == 0)
         return;
     pack_work_init(&work, &model, problem->work_max, arena);
-    double *alone = arena_alloc_array(arena, n, sizeof(*alone)), *fluid = arena_alloc_array(arena, n, sizeof(*fluid));
-    struct pack_plan best = {.cost = INFINITY};
-    worth_alone(&model, alone);
+    double *fluid = arena_alloc_array(arena, n, sizeof(*fluid));
     worth_fluid(&model, fluid);
-    try_greedy(&work, alone, &best);
-    try_greedy(&work, fluid, &best);
+    if (problem->previous) {
+        pack_seed_make(problem, &work, &seed);
+        best.cost = 0;
+        replan_first(&work, &seed, fluid, &best);
+    } else {
+        plan_first(&work, fluid, &best);
+    }
     ret->first_cost_hourly = money_from_double(best.cost);
     pack_columns_init(&work, fluid, &columns);
-    if (problem->work_max > 0) {
-        for (size_t i = 0; i < best.count; i++)
-            pack_columns_add(&work, &columns, &best.bought[i].filling);
-        pack_columns_generate(&work, &columns, (uint64_t)(GENERATE_SHARE * (double)problem->work_max));
-        try_greedy(&work, columns.center, &best);
-        pack_dive(&work, &columns, &best);
-        pack_improve(&work, &columns, &best);
-    }
+    if (problem->work_max > 0 && problem->previous)
+        replan(&work, &columns, &seed, &best, ret);
+    bool is_far = best.cost > columns.bound * (1 + REPLAN_GAP_MAX);
+    if (problem->previous && is_far) /* The times have changed. */
+        plan_first(&work, fluid, &best);
+    if (problem->work_max > 0 && (!problem->previous || is_far))
+        plan_anew(&work, &columns, &best, ret);
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < model.classes[i].member_count; t++)
             duals[model.classes[i].members[t]] = columns.center[i];
@@ -250,6 +194,6 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     ret->round_count = columns.rounds;
     pack_columns_free(&columns);
     pack_work_release(&work);
-    result_make(problem, &model, &best, arena, ret);
+    pack_result_make(problem, &model, &best, arena, ret);
     ret->work = work.done;
 }

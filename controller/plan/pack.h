@@ -40,15 +40,7 @@ struct pack_offer {
     money_micros price_hourly;            /* > 0; any number can be bought. */
 };
 
-struct pack_problem {
-    const struct pack_demand *demands;
-    size_t demand_count;
-    const struct pack_offer *offers;
-    size_t offer_count;
-    int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
-    int64_t pieces_max;               /* On one machine; 0: any number. */
-    uint64_t work_max;                /* Elementary steps, of about 8 ns; 0: only the first plan, and its bound. */
-};
+#define PACK_NO_DEMAND SIZE_MAX
 
 struct pack_load {
     size_t demand; /* Index into the problem's. */
@@ -60,6 +52,29 @@ struct pack_purchase {
     int64_t count; /* Machines, all with this load. */
     const struct pack_load *loads;
     size_t load_count;
+};
+
+/* What an earlier run found, for demands and offers much like these; of demands that are no more, demand is
+ * PACK_NO_DEMAND. Nothing of it is believed: sizes may have changed, and the duals may prove nothing any more. */
+struct pack_previous {
+    const struct pack_purchase *purchases; /* offer does not matter. */
+    size_t purchase_count;
+    const struct pack_purchase *patterns; /* Nor does count. */
+    size_t pattern_count;
+    const double *duals; /* Of each demand; 0 if there was none. */
+};
+
+struct pack_problem {
+    const struct pack_demand *demands;
+    size_t demand_count;
+    const struct pack_offer *offers;
+    size_t offer_count;
+    int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
+    int64_t pieces_max;               /* On one machine; 0: any number. */
+    uint64_t work_max;                /* Elementary steps, of about 8 ns; 0: only the first plan, and its bound. */
+    /* To start from, NULL: nothing. Little work is done then, and few machines become other ones, unless what comes of
+     * it is far from the bound. */
+    const struct pack_previous *previous;
 };
 
 struct pack_unplaced {
@@ -74,6 +89,8 @@ struct pack_result {
     money_micros cost_hourly;
     double bound_hourly; /* No purchase for what is placed costs less. */
     const double *duals; /* Of each demand: what a piece costs at least in the bound; of one that is unplaced, 0. */
+    const struct pack_purchase *patterns; /* What the programme of the bound would buy, in fractions; count: 0. */
+    size_t pattern_count;
     const struct pack_unplaced *unplaced; /* What fits no machine. The rest is served. */
     size_t unplaced_count;
     /* How it was found. */

@@ -127,15 +127,39 @@ static double total(const struct pack_model *model, const double *duals) {
     return sum;
 }
 
+/* Prices at `worth`, which then may prove a better bound. Gives how many columns that added. */
+static size_t price_for_bound(struct pack_work *work, struct pack_columns *columns, const double *worth,
+                              const int64_t *limit, uint64_t nodes_max) {
+    double rate;
+    size_t added = price(work, columns, worth, limit, nodes_max, &rate);
+    double bound = total(work->model, worth) / rate;
+    if (bound > columns->bound) {
+        columns->bound = bound;
+        for (size_t i = 0; i < work->model->class_count; i++)
+            columns->center[i] = worth[i] / rate;
+    }
+    return added;
+}
+
+static int64_t *counts_of(const struct pack_model *model, struct arena *arena) {
+    int64_t *counts = arena_alloc_array(arena, model->class_count, sizeof(*counts));
+    for (size_t i = 0; i < model->class_count; i++)
+        counts[i] = model->classes[i].count;
+    return counts;
+}
+
+void pack_columns_seed(struct pack_work *work, struct pack_columns *columns, const double *duals) {
+    if (solve(work, columns))
+        (void)price_for_bound(work, columns, duals, counts_of(work->model, work->arena), NODES_FIRST);
+}
+
 void pack_columns_generate(struct pack_work *work, struct pack_columns *columns, uint64_t work_max) {
     const struct pack_model *model = work->model;
     size_t n = model->class_count;
     double smoothing = SMOOTHING, rate;
     uint64_t nodes = NODES_FIRST;
     double *worth = arena_alloc_array(work->arena, n, sizeof(*worth));
-    int64_t *limit = arena_alloc_array(work->arena, n, sizeof(*limit));
-    for (size_t i = 0; i < n; i++)
-        limit[i] = model->classes[i].count;
+    int64_t *limit = counts_of(model, work->arena);
     while (solve(work, columns)) {
         if (columns->objective - columns->bound <= GAP_MIN * columns->objective || work->done >= work_max)
             return;
@@ -144,14 +168,7 @@ void pack_columns_generate(struct pack_work *work, struct pack_columns *columns,
             continue;
         for (size_t i = 0; i < n; i++)
             worth[i] = smoothing * columns->center[i] + (1 - smoothing) * columns->duals[i];
-        size_t added = price(work, columns, worth, limit, nodes, &rate);
-        double bound = total(model, worth) / rate;
-        if (bound > columns->bound) {
-            columns->bound = bound;
-            for (size_t i = 0; i < n; i++)
-                columns->center[i] = worth[i] / rate;
-        }
-        if (added > 0)
+        if (price_for_bound(work, columns, worth, limit, nodes) > 0)
             continue;
         /* Nothing new here: lean to the programme's own duals, then search deeper. */
         if (smoothing > 0) {

@@ -14,7 +14,6 @@
 #define WHOLE_EPSILON 1e-6
 #define COST_EPSILON 1e-9 /* Cheaper by less is no cheaper. */
 #define GAP_CLOSED 1e-6
-#define FAILURES_MAX 400
 
 struct dive {
     struct pack_work *work;
@@ -147,6 +146,15 @@ void pack_dive(struct pack_work *work, struct pack_columns *columns, struct pack
     dive_down(&dive, false, best);
 }
 
+void pack_repair(struct pack_work *work, struct pack_columns *columns, const struct pack_kept *kept,
+                 struct pack_plan *best) {
+    struct dive dive = {.work = work,
+                        .columns = columns,
+                        .limit = arena_memdup(work->arena, kept->limit, work->model->class_count * sizeof(int64_t))};
+    plan_copy(&kept->plan, &dive.plan, work->arena);
+    dive_down(&dive, true, best);
+}
+
 /* ---- again and again ---- */
 
 /* As even as chance, and the same each time. (Numerical Recipes' linear congruence.) */
@@ -171,12 +179,13 @@ static void give_up(struct dive *dive, const struct pack_plan *plan, double shar
     }
 }
 
-void pack_improve(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best) {
+void pack_improve(struct pack_work *work, struct pack_columns *columns, size_t failures_max, double saving_min,
+                  struct pack_plan *best) {
     static const double machines[] = {4, 8, 16, 32};
     struct arena *arena = work->arena;
     uint64_t state = 1;
     size_t failures = 0;
-    for (size_t round = 0; failures < FAILURES_MAX && work->done < work->max; round++) {
+    for (size_t round = 0; failures < failures_max && work->done < work->max; round++) {
         if (best->cost <= columns->bound * (1 + GAP_CLOSED))
             break;
         struct arena scratch = {0};
@@ -187,8 +196,8 @@ void pack_improve(struct pack_work *work, struct pack_columns *columns, struct p
         struct dive dive = {.work = work,
                             .columns = columns,
                             .limit = arena_alloc_array(&scratch, work->model->class_count, sizeof(int64_t))};
-        struct pack_plan found = {.cost = best->cost};
         give_up(&dive, best, fmin(0.9, machines[round % 4] / (double)count), &state);
+        struct pack_plan found = {.cost = best->cost - saving_min * (best->cost - dive.plan.cost)};
         dive_down(&dive, true, &found);
         work->arena = arena;
         failures++;

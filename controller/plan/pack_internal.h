@@ -3,10 +3,13 @@
  *
  *     pack_model.c     demands of one size become one class; offers that another makes pointless go
  *     pack_fill.c      one machine, filled to the greatest worth: heuristic, upper bound, search
+ *     pack_waiting.c   the pieces that still wait for a machine: which is the next that fits
  *     pack_greedy.c    machine after machine: the first plan, and the rest of every other
  *     pack_columns.c   column generation: the bound, its duals, and fillings that are worth buying
  *     pack_dive.c      from the fractions of the programme to whole machines
- *     pack.c           all together, and from classes back to demands
+ *     pack_replan.c    what an earlier run found: fillings to start from, machines to keep
+ *     pack_result.c    from classes back to demands
+ *     pack.c           all together
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -40,12 +43,10 @@ struct pack_model {
     size_t class_count;
     struct pack_machine *machines; /* By price. */
     size_t machine_count;
-    int32_t *fits; /* machine_count x class_count: how many pieces fit an empty machine. */
 };
 
-static inline int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class) {
-    return model->fits[machine * model->class_count + class];
-}
+/* How many pieces of the class, of those that there are, fit the empty machine. */
+int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class);
 
 /* Fills ret->unplaced of what fits no machine; that is in no class. */
 void pack_model_make(const struct pack_problem *problem, struct arena *arena, struct pack_model *ret,
@@ -122,6 +123,8 @@ void pack_columns_free(struct pack_columns *columns);
 void pack_columns_add(struct pack_work *work, struct pack_columns *columns, const struct pack_filling *filling);
 /* Rounds until bound and objective meet, or the work is done. */
 void pack_columns_generate(struct pack_work *work, struct pack_columns *columns, uint64_t work_max);
+/* Prices at duals that are said to be feasible: if they nearly are, they are the bound. */
+void pack_columns_seed(struct pack_work *work, struct pack_columns *columns, const double *duals);
 /* One round for other limits than the counts: solves, prices once, solves again. False: nothing can be solved. */
 bool pack_columns_resolve(struct pack_work *work, struct pack_columns *columns, const int64_t *limit,
                           bool with_pricing);
@@ -129,7 +132,35 @@ bool pack_columns_resolve(struct pack_work *work, struct pack_columns *columns, 
 /* Whole machines out of the fractions: *best is replaced if it finds a cheaper plan. */
 void pack_dive(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best);
 /* Gives up some machines of the best plan and dives for what they held, until the work is done, the bound is reached,
- * or nothing has come of it for long. */
-void pack_improve(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best);
+ * or nothing has come of failures_max tries. saving_min: of what the machines given up cost, a share that new ones must
+ * save. */
+void pack_improve(struct pack_work *work, struct pack_columns *columns, size_t failures_max, double saving_min,
+                  struct pack_plan *best);
+
+/* ---- an earlier run ---- */
+
+struct pack_kept { /* Of an earlier plan, as many machines as the counts allow. */
+    struct pack_plan plan;
+    const int64_t *limit; /* What is not in it. */
+};
+
+struct pack_seed {
+    struct pack_plan plan; /* Its machines, each the cheapest that holds the filling; 0 times: only a pattern. */
+    const double *duals;   /* By class. */
+    struct pack_kept all;
+    struct pack_kept whole; /* Without the machines that have lost pieces. */
+};
+/* The same for what is not in those kept. */
+void pack_repair(struct pack_work *work, struct pack_columns *columns, const struct pack_kept *kept,
+                 struct pack_plan *best);
+void pack_seed_make(const struct pack_problem *problem, struct pack_work *work, struct pack_seed *ret);
+
+/* ---- the result ---- */
+
+void pack_result_make(const struct pack_problem *problem, const struct pack_model *model, const struct pack_plan *plan,
+                      struct arena *arena, struct pack_result *ret);
+/* A piece of a class stands for one of its first demand. */
+void pack_result_patterns(const struct pack_model *model, const struct pack_filling *fillings, const size_t *chosen,
+                          size_t count, struct arena *arena, struct pack_result *ret);
 
 #endif

@@ -168,24 +168,27 @@ static void take_classes(const struct pack_problem *problem, struct arena *arena
     result->unplaced = unplaced;
 }
 
-static int32_t fits_empty(const struct pack_machine *machine, const struct pack_class *class) {
-    int64_t most = class->count < INT32_MAX ? class->count : INT32_MAX;
+int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class) {
+    const struct pack_class *pieces = &model->classes[class];
+    int64_t most = pieces->count < INT32_MAX ? pieces->count : INT32_MAX;
     for (size_t d = 0; d < PACK_DIMENSIONS; d++)
-        if (class->need[d] > 0 && machine->has[d] / class->need[d] < most)
-            most = machine->has[d] / class->need[d];
+        if (pieces->need[d] > 0 && model->machines[machine].has[d] / pieces->need[d] < most)
+            most = model->machines[machine].has[d] / pieces->need[d];
     return (int32_t)most;
 }
 
-static void keep_useful_machines(struct arena *arena, struct pack_model *model) {
-    model->fits = arena_alloc_array(arena, model->machine_count * model->class_count, sizeof(*model->fits));
+static bool is_useful(const struct pack_model *model, size_t machine) {
+    for (size_t i = 0; i < model->class_count; i++)
+        if (pack_fits(model, machine, i) > 0)
+            return true;
+    return false;
+}
+
+static void keep_useful_machines(struct pack_model *model) {
     size_t kept = 0;
-    for (size_t k = 0; k < model->machine_count; k++) {
-        int32_t *row = &model->fits[kept * model->class_count], any = 0;
-        for (size_t i = 0; i < model->class_count; i++)
-            any |= row[i] = fits_empty(&model->machines[k], &model->classes[i]);
-        if (any)
+    for (size_t k = 0; k < model->machine_count; k++)
+        if (is_useful(model, k))
             model->machines[kept++] = model->machines[k];
-    }
     model->machine_count = kept;
 }
 
@@ -197,5 +200,5 @@ void pack_model_make(const struct pack_problem *problem, struct arena *arena, st
         pieces += problem->demands[i].count;
     take_machines(problem, pieces, arena, ret);
     take_classes(problem, arena, ret, ret_result);
-    keep_useful_machines(arena, ret);
+    keep_useful_machines(ret);
 }

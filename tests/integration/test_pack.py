@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import random
+import re
 
 import highspy
 import pytest
@@ -35,10 +36,10 @@ def instance(seed):
     return demands, offers, chance.choice([0, 0, 8]), chance.choice([(0, 0), (200, 512)])
 
 
-def pack(trimtab, folder, demands, offers, most=0, overhead=(0, 0), form="json", effort=1):
-    extra = ["--max-per-node", most] if most else []
+def pack(trimtab, folder, demands, offers, most=0, overhead=(0, 0), form="json", effort=1, previous=None):
+    extra = (["--max-per-node", most] if most else []) + (["--previous", previous] if previous else [])
     return trimtab.call("pack", "--workloads", table(folder, "w.csv", WORKLOADS, demands), "--prices", table(folder, "p.csv", PRICES, offers),
-                        "--overhead", f"cpu={overhead[0]}m,memory={overhead[1]}Mi", "--effort", effort, "-o", form, *extra)
+                        "--overhead", f"cpu={overhead[0]}m,memory={overhead[1]}Mi", "--effort", effort, "--stats", "-o", form, *extra)
 
 
 def free_of(offer, overhead):
@@ -109,6 +110,61 @@ def test_more_effort_is_never_dearer_and_none_gives_the_first_plan(runner, tmp_p
     demands, offers, most, overhead = instance(3)
     costs = [json.loads(pack(runner, tmp_path, demands, offers, most, overhead, effort=n).stdout)["hourlyCost"] for n in (0, 1, 3)]
     assert costs == sorted(costs, reverse=True)
+
+
+def work_of(done):
+    return float(re.search(r"work ([\d.]+)", done.stderr)[1])
+
+
+def nodes_by_kind(plan):
+    return collections.Counter({(one["instanceType"], *sorted(one["workloads"].items())): one["count"] for one in plan["purchases"]})
+
+
+def test_a_re_plan_keeps_what_it_can(runner, tmp_path):
+    chance = random.Random(5)
+    demands = [(f"w{i}", 10 * chance.randint(5, 300), 16 * chance.randint(4, 500), chance.randint(5, 60)) for i in range(30)]
+    offers = [("aws", "us-east-1", f"t{k}", vcpu, vcpu * ratio, round(vcpu * (0.035 + 0.005 * ratio) * chance.uniform(.95, 1.05), 5))
+              for k, (vcpu, ratio) in enumerate((vcpu, ratio) for vcpu in (2, 4, 8, 16) for ratio in (2, 4, 8))]
+    first = pack(runner, tmp_path, demands, offers, 110, effort=5)
+    earlier = tmp_path / "plan.json"
+    earlier.write_text(first.stdout)
+    changed = [(*one[:3], one[3] - 1 if i < 5 else one[3] + 1 if i > 25 else one[3]) for i, one in enumerate(demands)]
+    gone = min(range(5, 25), key=lambda i: demands[i][3])
+    changed[gone] = ("new", *changed[gone][1:3], 3)  # Its name is in no earlier plan.
+    second = pack(runner, tmp_path, changed, offers, 110, effort=5, previous=earlier)
+    before, after = json.loads(first.stdout), json.loads(second.stdout)
+    assert second.returncode == 0 and work_of(second) * 10 < work_of(first)
+    assert after["gapPercent"] < before["gapPercent"] + 1
+    placed = collections.Counter()
+    for one in after["purchases"]:
+        for name, count in one["workloads"].items():
+            placed[name] += count * one["count"]
+    assert placed == {one[0]: one[3] for one in changed}
+    # Machines that held what has gone are others now; of the rest most are as they were.
+    held = sum(one["count"] for one in before["purchases"] if demands[gone][0] in one["workloads"])
+    assert (nodes_by_kind(before) & nodes_by_kind(after)).total() >= 0.7 * (before["nodes"] - held)
+    for offer in offers[:5]:
+        assert worth_most(changed, after["duals"], free_of(offer, (0, 0)), 110) <= offer[5] * (1 + 1e-6), offer
+    turned = json.loads(pack(runner, tmp_path, changed[::-1], offers[::-1], 110, effort=5, previous=earlier).stdout)
+    assert after == turned
+
+
+@pytest.mark.parametrize("text, message", [
+    ("[]", "purchases: an array is expected"),
+    ("{", "plan.json: "),
+    ('{"purchases": [{"count": 0, "workloads": {}}]}', "purchases[0]: count: a number of nodes is expected"),
+    ('{"purchases": [{"count": 1, "workloads": {"w": -1}}]}', "purchases[0]: workloads: w: a number of pieces is expected"),
+    ('{"purchases": [], "patterns": [{}]}', "patterns[0]: workloads: an object is expected"),
+    ('{"purchases": [], "patterns": []}', "duals: an object is expected"),
+    ('{"purchases": [], "patterns": [], "duals": {"w": -1}}', "duals: w: a number from 0 on is expected"),
+])
+def test_an_earlier_plan_that_is_none(runner, tmp_path, text, message):
+    earlier = tmp_path / "plan.json"
+    earlier.write_text(text)
+    done = pack(runner, tmp_path, *GOOD, previous=earlier)
+    assert done.returncode == 1 and message in done.stderr and done.stdout == ""
+    missing = pack(runner, tmp_path, *GOOD, previous=tmp_path / "none.json")
+    assert missing.returncode == 1 and "No such file" in missing.stderr
 
 
 GOOD = [("w", 100, 100, 1)], [("aws", "r", "t", 2, 4, 0.1)]

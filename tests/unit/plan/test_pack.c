@@ -32,6 +32,11 @@ static struct pack_offer offer(size_t k, int64_t cpu, int64_t memory, double pri
                                .price_hourly = money_from_double(price)};
 }
 
+static bool is_alike(const struct pack_purchase *a, const struct pack_purchase *b) {
+    return a->offer == b->offer && a->load_count == b->load_count &&
+           memcmp(a->loads, b->loads, a->load_count * sizeof(*a->loads)) == 0;
+}
+
 /* Every piece of what fits is on a machine, no machine holds more than it has, the cost is the sum, the bound is what
  * its duals say. */
 static void check(const struct pack_problem *problem, const struct pack_result *result) {
@@ -40,6 +45,8 @@ static void check(const struct pack_problem *problem, const struct pack_result *
     double bound = 0;
     for (size_t p = 0; p < result->purchase_count; p++) {
         const struct pack_purchase *purchase = &result->purchases[p];
+        for (size_t q = 0; q < p; q++)
+            cr_assert(!is_alike(purchase, &result->purchases[q]), "filled alike, and not told as one");
         const struct pack_offer *bought = &problem->offers[purchase->offer];
         int64_t used[PACK_RESOURCES], pieces = 0;
         memcpy(used, problem->overhead, sizeof(used));
@@ -82,7 +89,7 @@ static struct pack_result solved(const struct pack_problem *problem) {
 }
 
 #define PROBLEM(demands, offers)                                                                                       \
-    { demands, sizeof(demands) / sizeof(*(demands)), offers, sizeof(offers) / sizeof(*(offers)), {0}, 0, WORK }
+    { demands, sizeof(demands) / sizeof(*(demands)), offers, sizeof(offers) / sizeof(*(offers)), {0}, 0, WORK, NULL }
 
 Test(plan_pack, nothing_is_wanted) {
     const struct pack_demand demands[] = {demand(0, 1000, 1024, 0)};
@@ -278,6 +285,39 @@ Test(plan_pack, every_plan_of_random_cases_is_whole, .timeout = 120) {
         struct random_case any;
         random_make(seed, &any);
         solved(&any.problem);
+        arena_release(&arena);
+    }
+}
+
+/* Of other sizes, other machines, other counts. */
+Test(plan_pack, whatever_an_earlier_plan_says_the_plan_is_whole, .timeout = 120) {
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        struct random_case before, now;
+        random_make(seed, &before);
+        struct pack_result earlier = solved(&before.problem);
+        random_make(seed + 1000, &now);
+        struct pack_purchase both[2][64];
+        size_t counts[2] = {earlier.purchase_count, earlier.pattern_count};
+        const struct pack_purchase *lists[2] = {earlier.purchases, earlier.patterns};
+        double duals[DEMANDS_MAX] = {0};
+        for (size_t l = 0; l < 2; l++) {
+            counts[l] = counts[l] < 64 ? counts[l] : 64;
+            for (size_t p = 0; p < counts[l]; p++) {
+                struct pack_load *loads =
+                    arena_memdup(&arena, lists[l][p].loads, lists[l][p].load_count * sizeof(*loads));
+                for (size_t t = 0; t < lists[l][p].load_count; t++)
+                    loads[t].demand %= now.problem.demand_count;
+                both[l][p] = lists[l][p];
+                both[l][p].loads = loads;
+            }
+        }
+        for (size_t i = 0; i < before.problem.demand_count; i++)
+            duals[i] = earlier.duals[i];
+        const struct pack_previous previous = {both[0], counts[0], both[1], counts[1], duals};
+        now.problem.previous = &previous;
+        solved(&now.problem);
+        now.problem.work_max = 0;
+        solved(&now.problem);
         arena_release(&arena);
     }
 }
