@@ -150,7 +150,8 @@ static void put_bound(struct json_writer *w, const struct plan *plan) {
     jw_put_string(w, "optimalityGapPercent", text);
 }
 
-static void put_plan(struct json_writer *w, const struct plan *plan) {
+static void put_plan(struct json_writer *w, const struct policy *policy, const struct plan *plan) {
+    bool can_move = policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
     jw_put_int(w, "actual", plan->actual);
     jw_put_int(w, "desired", plan->desired);
     if (plan->cost_hourly >= 0) {
@@ -158,7 +159,8 @@ static void put_plan(struct json_writer *w, const struct plan *plan) {
         put_money(w, "hourlyCost", plan->cost_hourly, 4);
         if (plan->desired_cost_hourly >= 0)
             put_money(w, "projectedSaving", plan->cost_hourly - plan->desired_cost_hourly, 4);
-        if (plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
+        /* It moves with each forecast: shown only where there is more to choose from than sizes. */
+        if (can_move && plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
             put_bound(w, plan);
     }
     jw_key(w, "lastPlan");
@@ -196,7 +198,7 @@ void status_print_policy(const struct object *object, const struct policy_status
     jw_open(&w, '{');
     put_summary(&w, object, &status->summary, now_ms);
     if (status->plan)
-        put_plan(&w, status->plan);
+        put_plan(&w, object->as.policy, status->plan);
     if (status->forecast_json) {
         jw_key(&w, "forecast");
         jw_raw(&w, status->forecast_json);

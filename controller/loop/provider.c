@@ -55,6 +55,20 @@ static void open_failed(struct loop *loop, struct provider_state *state, const s
         loop_wake_policies_of(loop, state->id.namespace, state->id.name);
 }
 
+/* Its first prices are of all that the policies may choose from: a first plan without would be another one, and told in
+ * their statuses. */
+static void offers_want(struct loop *loop, const struct object *provider, const char *key) {
+    const struct observe_scope scope = {.provider = key};
+    const struct object *object;
+    for (size_t i = 0; (object = store_next(loop->store, OBJECT_POLICY, &i));) {
+        const struct policy *policy = object->fault[0] ? NULL : object->as.policy;
+        for (size_t k = 0; policy && k < policy->selector.provider_count; k++)
+            if (str_eq(policy->selector.providers[k].namespace, provider->namespace) &&
+                str_eq(policy->selector.providers[k].name, provider->name))
+                observe_want_offers(loop->observe, policy, &scope, 1);
+    }
+}
+
 static void open_with(struct loop *loop, struct provider_state *state, const struct object *object,
                       const struct json *secret) {
     struct credentials credentials = {.loop = loop, .secret = secret};
@@ -69,6 +83,7 @@ static void open_with(struct loop *loop, struct provider_state *state, const str
     if (observe_provider_open(loop->observe, object, credential, &credentials, secret == NULL, &error) == ERR_NONE) {
         state->opened_hash = hash;
         state->error = (struct error){0};
+        offers_want(loop, object, state->id.key);
         log_info("provider opened", LOG_STR("provider", state->id.key),
                  LOG_STR("type", provider_type_name(object->as.provider->type)));
     } else {

@@ -20,8 +20,11 @@ static void same(const struct buf *out, const char *golden) {
     cr_assert_str_eq(buf_text(out), golden);
 }
 
+static const struct policy movable = {.actions = 1u << ACTION_SCALE | 1u << ACTION_RIGHTSIZE};
+
 static struct object policy_object(void) {
-    return (struct object){.kind = OBJECT_POLICY,
+    return (struct object){.as.policy = &movable,
+                           .kind = OBJECT_POLICY,
                            .namespace = "shop",
                            .name = "web",
                            .uid = "0a1b2c3d-0000-4000-8000-000000000001",
