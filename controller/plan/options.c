@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "plan/plan_internal.h"
 
@@ -91,6 +92,19 @@ static bool is_architecture(const struct policy *policy, const struct plan_row *
            str_eq(row->resource->offer.architecture, architecture);
 }
 
+/* Families whose vCPUs cannot be used all of the time: burstable ones with a baseline below them (AWS T, Azure B,
+ * Alibaba t5 and t6, Huawei t6) and those that share a core (Google's micro, small and medium; Alibaba s6). At the
+ * utilisation that policies aim for they run out of credits. */
+static bool is_part_time(const char *type) {
+    static const char *const families[] = {"t1.*",     "t2.*",        "t3.*",      "t3a.*",    "t4g.*",
+                                           "e2-micro", "e2-small",    "e2-medium", "f1-micro", "g1-small",
+                                           "t6.*",     "Standard_B*", "ecs.t5-*",  "ecs.t6-*", "ecs.s6-*"};
+    for (size_t i = 0; i < ARRAY_LEN(families); i++)
+        if (str_glob(families[i], type))
+            return true;
+    return false;
+}
+
 static bool is_type(const struct policy *policy, const struct cloud_offer *offer) {
     for (size_t i = 0; i < policy->placement.exclude_count; i++)
         if (str_glob(policy->placement.exclude[i], offer->type))
@@ -144,7 +158,8 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
         kind = REFUSED_TYPE;
         faults++;
     }
-    if (!is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
+    bool is_lasting = !is_part_time(offer->type) || is_part_time(search->row->resource->resource.type);
+    if (!is_lasting || !is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
         kind = REFUSED_SIZE;
         faults++;
     }
@@ -289,7 +304,7 @@ static void tell_refused(const struct search *search, const struct refusal *refu
                  : i == REFUSED_ARCHITECTURE ? ": its architecture is not one of the policy's, or today's"
                  : i == REFUSED_TYPE
                      ? ": placement.instanceTypes leaves it out"
-                     : " would need more machines than the group may have, or has less beside what is forecast"));
+                     : " would need too many machines, has less beside what is forecast, or not all of the time"));
     }
 }
 
