@@ -151,7 +151,6 @@ static void put_bound(struct json_writer *w, const struct plan *plan) {
 }
 
 static void put_plan(struct json_writer *w, const struct policy *policy, const struct plan *plan) {
-    bool can_move = policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
     jw_put_int(w, "actual", plan->actual);
     jw_put_int(w, "desired", plan->desired);
     if (plan->cost_hourly >= 0) {
@@ -160,7 +159,7 @@ static void put_plan(struct json_writer *w, const struct policy *policy, const s
         if (plan->desired_cost_hourly >= 0)
             put_money(w, "projectedSaving", plan->cost_hourly - plan->desired_cost_hourly, 4);
         /* It moves with each forecast: shown only where there is more to choose from than sizes. */
-        if (can_move && plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
+        if (policy_may_move(policy) && plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
             put_bound(w, plan);
     }
     jw_key(w, "lastPlan");

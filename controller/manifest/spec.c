@@ -130,3 +130,7 @@ const char *budget_basis_name(enum budget_basis basis) {
 const char *policy_purchase_name(bool is_spot) {
     return is_spot ? "Spot" : "OnDemand";
 }
+
+bool policy_may_move(const struct policy *policy) {
+    return policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
+}

@@ -172,6 +172,8 @@ struct policy {
  * nobody does; the bounds where an autoscaler does and the policy says so; else nothing. */
 enum policy_hold { POLICY_SETS_COUNT, POLICY_SETS_BOUNDS, POLICY_ADVISES };
 enum policy_hold policy_hold_of(const struct policy *policy, const char *manager);
+/* Whether its actions may change which machines are bought, and where: Rightsize or Migrate. */
+bool policy_may_move(const struct policy *policy);
 /* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.
  */
 int64_t policy_weight(const struct policy *policy, int64_t from_ms, int64_t to_ms);

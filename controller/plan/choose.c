@@ -152,11 +152,7 @@ static int by_saving(const void *a, const void *b) {
 
 static void tell(struct plan_work *work, const struct plan_row *row, const struct plan_option *option,
                  const char *reason, const char *message) {
-    const struct cloud_resource *r = &row->resource->resource;
-    work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
-    work->why_not[work->why_not_count++] =
-        (struct plan_why_not){reason, arena_printf(work->arena, "%s %s", plan_option_words(work, row, option), message),
-                              arena_printf(work->arena, "%s/%s/%s", row->resource->provider, r->region, r->id)};
+    plan_why_not_add(work, row, reason, arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
 }
 
 /* The first option that would have saved more than what is taken, and the first that saves less. */

@@ -68,14 +68,8 @@ static bool may(const struct search *search, enum action_type type) {
 }
 
 static void note(const struct search *search, const char *reason, const char *message) {
-    struct plan_work *work = search->work;
-    const struct plan_row *row = search->row;
-    if (!search->is_movable)
-        return;
-    const struct cloud_resource *r = &row->resource->resource;
-    const char *target = arena_printf(work->arena, "%s/%s/%s", row->resource->provider, r->region, r->id);
-    work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
-    work->why_not[work->why_not_count++] = (struct plan_why_not){reason, message, target};
+    if (search->is_movable)
+        plan_why_not_add(search->work, search->row, reason, message);
 }
 
 /* ---- what fits ---- */
@@ -231,7 +225,7 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = option->detail = "NotNow";
         return;
     }
-    const char *words = plan_option_words(search->work, search->row, option);
+    const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
     if (saving <= 0) {
         option->reason = "DearerThanNow";
@@ -444,8 +438,7 @@ static void row_search(struct plan_work *work, struct plan_row *row) {
 }
 
 void plan_options(struct plan_work *work) {
-    uint32_t actions = work->input->policy->actions;
-    if (!(actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE)))
+    if (!policy_may_move(work->input->policy))
         return;
     for (size_t i = 0; i < work->count; i++)
         if (is_comparable(&work->rows[i]))

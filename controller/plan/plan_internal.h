@@ -91,7 +91,7 @@ double plan_capacity_of(const struct plan_work *work, const struct plan_row *row
 int64_t plan_machines_for(const struct policy *policy, int64_t capacity, double demand);
 double plan_serves(const struct policy *policy, int64_t capacity, int64_t count);
 /* What must be covered in a step of the row's forecast. */
-double plan_demand_at(const struct plan_work *work, const struct plan_row *row, size_t step);
+double plan_demand_at(struct plan_work *work, const struct plan_row *row, size_t step);
 void plan_scale_needs(struct plan_work *work);
 void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min and capacity.max. */
 void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
@@ -110,9 +110,11 @@ const char *plan_metric_unit(const struct policy *policy);
 const char *plan_piece(const struct plan_row *row, int64_t count); /* "machine", "replicas" */
 void plan_why(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
+/* One more candidate of the row that is not taken. */
+void plan_why_not_add(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message);
 
 /* why_option.c */
-const char *plan_option_words(const struct plan_work *work, const struct plan_row *row,
+const char *plan_option_words(const struct plan_work *work,
                               const struct plan_option *option); /* "4 x c6i.large in shop/aws/us-east-1" */
 void plan_why_option(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 

@@ -84,8 +84,7 @@ static int64_t hold_ms(const struct policy *policy) {
 
 /* Other machines and other places are paid for over the horizon. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms) {
-    bool is_far = policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
-    int64_t far_ms = is_far ? policy->forecast.horizon_ms : 0;
+    int64_t far_ms = policy_may_move(policy) ? policy->forecast.horizon_ms : 0;
     return window_steps(max64(hold_ms(policy), far_ms), step_ms);
 }
 
@@ -138,12 +137,6 @@ static void forbid_shrink(struct plan_row *row, const char *reason, const char *
     row->detail = detail;
 }
 
-/* One step is served by the quantile that its own weight asks for. */
-static double wanted_demand(const struct plan_work *work, const struct forecast *f, size_t step) {
-    double q = plan_policy_quantile(work->input->policy, work->weights.values[step]);
-    return forecast_value(f, step, quantile_index(f, q));
-}
-
 static void weights_fill(struct plan_work *work, const struct forecast *f) {
     struct plan_weights *w = &work->weights;
     if (w->count == f->steps && w->start_ms == f->start_ms && w->step_ms == f->step_ms)
@@ -156,13 +149,20 @@ static void weights_fill(struct plan_work *work, const struct forecast *f) {
     }
 }
 
-double plan_demand_at(const struct plan_work *work, const struct plan_row *row, size_t step) {
+/* One step is served by the quantile that its own weight asks for. */
+static double wanted_demand(struct plan_work *work, const struct forecast *f, size_t step) {
+    weights_fill(work, f);
+    double q = plan_policy_quantile(work->input->policy, work->weights.values[step]);
+    return forecast_value(f, step, quantile_index(f, q));
+}
+
+double plan_demand_at(struct plan_work *work, const struct plan_row *row, size_t step) {
     double demand = wanted_demand(work, row->forecast, step);
     return row->raise ? fmax(demand, row->raise->demand) : demand;
 }
 
 /* A shrink below what serves this would have to be taken back within the hold window. */
-static double hold_demand(const struct plan_work *work, const struct plan_row *row) {
+static double hold_demand(struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
     size_t last = row->first_step + window_steps(hold_ms(work->input->policy), f->step_ms);
     double demand = row->demand;

@@ -187,14 +187,20 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
         ret->message = arena_printf(work->arena, "%s; %s", bound, ret->message);
 }
 
-struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row) {
+static const char *target_of(const struct plan_work *work, const struct plan_row *row) {
     const struct snapshot_resource *r = row->resource;
-    struct plan_why_not ret = {
-        .reason = row->reason,
-        .message = row->detail,
-        .target = arena_printf(work->arena, "%s/%s/%s", r->provider, r->resource.region, r->resource.id)};
+    return arena_printf(work->arena, "%s/%s/%s", r->provider, r->resource.region, r->resource.id);
+}
+
+struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row) {
+    struct plan_why_not ret = {.reason = row->reason, .message = row->detail, .target = target_of(work, row)};
     /* Something that may not shrink, and would not either, is in trim; without history nobody knows. */
     if (!ret.reason || (!row->hold && row->desired == row->now && row->raw >= 0))
         settled(work, row, &ret);
     return ret;
+}
+
+void plan_why_not_add(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message) {
+    work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
+    work->why_not[work->why_not_count++] = (struct plan_why_not){reason, message, target_of(work, row)};
 }

@@ -9,11 +9,9 @@
 
 #define SENTENCES_MAX 5
 
-const char *plan_option_words(const struct plan_work *work, const struct plan_row *row,
-                              const struct plan_option *option) {
+const char *plan_option_words(const struct plan_work *work, const struct plan_option *option) {
     const struct snapshot_offer *offer = option->offer;
     bool is_here = option->type == ACTION_RIGHTSIZE;
-    (void)row;
     return arena_printf(work->arena, "%lld x %s%s%s%s%s%s", (long long)option->count, offer->offer.type,
                         option->is_spot ? " (spot)" : "", is_here ? "" : " in ", is_here ? "" : offer->provider,
                         is_here ? "" : "/", is_here ? "" : offer->offer.region);
@@ -25,7 +23,7 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
     return arena_printf(work->arena, "%lld x %s at %lld %% serve %.1f %s; %s serve %.1f %s", (long long)row->now,
                         row->resource->resource.type, (long long)policy->sla.target_utilization_percent,
                         plan_capacity_of(work, row, row->now), plan_metric_unit(policy),
-                        plan_option_words(work, row, option), plan_serves(policy, option->capacity, option->count),
+                        plan_option_words(work, option), plan_serves(policy, option->capacity, option->count),
                         plan_metric_unit(policy));
 }
 

@@ -79,6 +79,38 @@ Test(plan_estate, a_cheaper_machine_that_serves_the_same_is_proposed) {
     arena_release(&w.arena);
 }
 
+/* Histories need not end together: a row's steps have the worth of their own moments, and none is read of a grid that
+ * is shorter. */
+Test(plan_estate, what_serving_is_worth_follows_each_rows_own_grid) {
+    money_micros savings[2] = {0};
+    for (int is_beside = 0; is_beside <= 1; is_beside++) {
+        estate_init(&w, 10);
+        struct policy_slot slot = {.weight = 100, .duration_ms = 8 * STEP_MS};
+        struct error err;
+        cr_assert_eq(schedule_parse("0 * * * *", "UTC", &slot.schedule, &err), ERR_NONE);
+        w.policy.sla.slots = &slot;
+        w.policy.sla.slot_count = 1;
+        world_demand(&w, 0, 13);
+        sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+        if (is_beside) {
+            struct snapshot_resource first = w.resources[0];
+            struct snapshot_resource *other = world_add(&w, 10, 13);
+            first.resource.id = first.resource.name = other->resource.id;
+            first.source = other->source;
+            *other = first;
+            w.forecasts[1].start_ms -= 6 * STEP_MS;
+            w.forecasts[1].steps = 12;
+        }
+        struct plan plan = world_plan(&w);
+        for (size_t i = 0; i < plan.action_count; i++)
+            if (strcmp(plan.actions[i].id, w.resources[0].resource.id) == 0)
+                savings[is_beside] = plan.actions[i].saving_hourly;
+        arena_release(&w.arena);
+    }
+    cr_expect_gt(savings[0], 0);
+    cr_expect_eq(savings[0], savings[1]);
+}
+
 Test(plan_estate, why_not_of_each_kind_of_candidate) {
     static const struct {
         const char *reason;
