@@ -67,11 +67,19 @@ static const struct object *namespace_of(const struct look *look, const char *na
 
 /* ---- providers ---- */
 
+/* A turn of the loop fires timers first and then waits for the next event: what came by a timer must not wait with it,
+ * for there may be no other for a day. */
+static void end_turn(struct look *look) {
+    uv_stop(&look->clouds.loop);
+}
+
 static void on_provider(void *ctx, const char *namespace, const char *name, bool changed) {
+    struct look *look = ctx;
     (void)namespace;
     (void)name;
     (void)changed;
-    ((struct look *)ctx)->has_news = true;
+    look->has_news = true;
+    end_turn(look);
 }
 
 static void on_usage(void *ctx, const char *namespace, const char *name) {
@@ -271,7 +279,9 @@ static void look_open(struct look *look, int64_t usage_step_ms, const struct loo
 }
 
 static void on_closed(void *ctx) {
-    ((struct look *)ctx)->is_closed = true;
+    struct look *look = ctx;
+    look->is_closed = true;
+    end_turn(look);
 }
 
 static void look_close(struct look *look) {
