@@ -4,7 +4,8 @@
  *
  *     open for the target      the plan wants              then
  *     none                     an action                   create (in mode Enforce: approved, unless by hand)
- *     Pending..Approved        the same from and to        keep
+ *     Pending..Approved        the same from and to        keep; of other machines or places also at near numbers, and
+ *                                                          while a Scale of the target goes first
  *     Pending..Approved        another, or none            Superseded, and create
  *     Running, Verifying       anything                    leave it; the next plan comes when it has ended
  *
@@ -150,12 +151,33 @@ static bool is_same_change(const struct recommendation *r, const struct plan_act
            target_state_is_equal(&r->to, &action->to);
 }
 
+/* The same machines, pods or place, of whatever number; of Scale, which is about the number, the same. */
+static bool is_same_matter(const struct recommendation *r, const struct plan_action *action) {
+    struct plan_action like = *action;
+    if (action->type != ACTION_SCALE) {
+        like.from.count = r->from.count;
+        like.to.count = r->to.count;
+    }
+    return is_same_change(r, &like);
+}
+
+/* The number of other machines follows demand from plan to plan. What a person has before them does not change for
+ * that, before it is off by half or double, and by more than two. */
+static bool is_near_change(const struct recommendation *r, const struct plan_action *action) {
+    int64_t low = r->to.count, high = action->to.count;
+    if (low > high) {
+        low = action->to.count;
+        high = r->to.count;
+    }
+    return is_same_matter(r, action) && (high - low <= 2 || high <= 2 * low);
+}
+
 struct standing {
     const struct object *open; /* Not final. */
     const struct object *last; /* The final one of the highest attempt. */
     int64_t attempt_max;
     int64_t failures;  /* Failed ones since the last that succeeded. */
-    bool was_rejected; /* This very change, by a person. */
+    bool was_rejected; /* This very matter, by a person. */
 };
 
 /* A refusal is no failure, but to be told the same again and again helps nobody: a listing does not show everything. */
@@ -194,7 +216,7 @@ static struct standing standing_of(struct loop *loop, const struct object *polic
             standing.last = object;
         if (r->phase == PHASE_SUCCEEDED && r->attempt > succeeded_attempt)
             succeeded_attempt = r->attempt;
-        standing.was_rejected = standing.was_rejected || (r->phase == PHASE_REJECTED && is_same_change(r, action));
+        standing.was_rejected = standing.was_rejected || (r->phase == PHASE_REJECTED && is_same_matter(r, action));
     }
     standing.failures = failures_since(loop, policy, action, succeeded_attempt);
     return standing;
@@ -345,8 +367,18 @@ static bool plan_has(const struct plan *plan, const struct recommendation *r, bo
         const struct plan_action *action = &plan->actions[i];
         if (r->action != (int)action->type || !is_target(r, action->provider, action->region, action->kind, action->id))
             continue;
-        *ret_other_size = !is_same_change(r, action);
+        *ret_other_size = !is_near_change(r, action);
         return true;
+    }
+    return false;
+}
+
+/* A change of size goes first; that other machines would be better is no less true for it. */
+static bool is_put_off(const struct plan *plan, const struct recommendation *r) {
+    for (size_t i = 0; i < plan->action_count && r->action != ACTION_SCALE; i++) {
+        const struct plan_action *action = &plan->actions[i];
+        if (action->type == ACTION_SCALE && is_target(r, action->provider, action->region, action->kind, action->id))
+            return true;
     }
     return false;
 }
@@ -356,7 +388,7 @@ static void supersede_unwanted(struct loop *loop, const struct object *object, c
     bool other_size = false;
     if (recommendation_phase_is_final(r->phase) || is_begun(r))
         return;
-    if (!plan_has(plan, r, &other_size))
+    if (!plan_has(plan, r, &other_size) && !is_put_off(plan, r))
         journal_supersede(loop, object, "the plan no longer wants it");
     else if (other_size)
         journal_supersede(loop, object, "a newer plan wants another size");
