@@ -63,10 +63,11 @@ struct cloud_resource {
      * none. Others: count 1, the rest 0. */
     int64_t count, count_min, count_max, serving;
 
-    int64_t vcpu_milli;    /* Of one machine, or the requests of one pod; 0 unknown. */
-    int64_t memory_mib;    /* The same; of disks and snapshots: their size. 0 unknown. */
-    int64_t created_at_ms; /* Unix ms; 0 unknown. */
-    int64_t as_of_ms;      /* Wall time at which the request whose reply told this was sent. */
+    int64_t vcpu_milli;     /* Of one machine, or the requests of one pod; 0 unknown. */
+    int64_t memory_mib;     /* The same; of disks and snapshots: their size. 0 unknown. */
+    int64_t created_at_ms;  /* Unix ms; 0 unknown. */
+    int64_t state_since_ms; /* When it came to be in its state; 0: not told. */
+    int64_t as_of_ms;       /* Wall time at which the request whose reply told this was sent. */
 
     /* Where the listing itself tells a price: of one pod, its share of the nodes. 0: by its type, from the offers. */
     money_micros price_hourly;

@@ -4,8 +4,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "adapters/aws/inventory.h"
+
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/str.h"
+#include "base/timefmt.h"
 
 /* Of a snapshot that was copied: the id of no volume. */
 #define NO_VOLUME "vol-ffffffff"
@@ -33,6 +37,19 @@ static void add_tags(struct aws_list *list, struct cloud_resource *to, const str
     to->name = name != NULL ? name : "";
 }
 
+/* "User initiated (2024-01-31 09:00:00 GMT)", of what was stopped. 0: it is not said. */
+static int64_t transition_time(const char *reason) {
+    char text[] = "0000-00-00T00:00:00Z";
+    const size_t day = 10, time = 8;
+    const char *at = strchr(reason, '(');
+    int64_t time_ms;
+    if (at == NULL || strlen(at + 1) < day + 1 + time || at[1 + day] != ' ')
+        return 0;
+    memcpy(text, at + 1, day);
+    memcpy(text + day + 1, at + 1 + day + 1, time);
+    return time_parse(text, &time_ms) ? time_ms : 0;
+}
+
 static void add_instance(struct aws_list *list, const struct xml_node *from) {
     static const struct state_name states[] = {
         {"pending", CLOUD_PENDING}, {"running", CLOUD_RUNNING},        {"stopping", CLOUD_STOPPING},
@@ -43,6 +60,8 @@ static void add_instance(struct aws_list *list, const struct xml_node *from) {
     to->zone = aws_list_text(list, from, "placement/availabilityZone");
     to->type = aws_list_text(list, from, "instanceType");
     to->created_at_ms = aws_list_time(from, "launchTime");
+    if (to->state == CLOUD_STOPPED)
+        to->state_since_ms = transition_time(xml_text(from, "reason"));
     to->is_spot = str_eq(xml_text(from, "instanceLifecycle"), "spot");
     add_tags(list, to, from);
     to->parent = cloud_resource_tag(to, "aws:autoscaling:groupName");
@@ -101,9 +120,9 @@ static void add_address(struct aws_list *list, const struct xml_node *from) {
         to->name = texts_keep(&list->texts, address);
 }
 
-static const char *const instance_fields[] = {"instanceId",   "instanceState", "placement",
-                                              "instanceType", "launchTime",    "instanceLifecycle",
-                                              "tagSet",       "cpuOptions",    NULL};
+static const char *const instance_fields[] = {
+    "instanceId",        "instanceState", "placement",  "instanceType", "launchTime",
+    "instanceLifecycle", "tagSet",        "cpuOptions", "reason",       NULL};
 const struct aws_pages aws_instances = {.action = "DescribeInstances",
                                         .size_name = "MaxResults",
                                         .page_size = 1000,

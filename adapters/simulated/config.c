@@ -178,7 +178,7 @@ static enum err_class read_group(struct sim *sim, const struct json *node, const
 
 struct raw_instance {
     const char *name, *region, *type, *state;
-    int64_t boot_delay_ms;
+    int64_t boot_delay_ms, age_ms;
     const struct json *tags;
 };
 
@@ -188,6 +188,7 @@ static const struct sim_field instance_fields[] = {
     {"instanceType", SIM_FIELD_TEXT, true, offsetof(struct raw_instance, type), 0, 0},
     {"state", SIM_FIELD_TEXT, false, offsetof(struct raw_instance, state), 0, 0},
     {"bootDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_instance, boot_delay_ms), 0, 0},
+    {"age", SIM_FIELD_DURATION, false, offsetof(struct raw_instance, age_ms), 0, 0},
     {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_instance, tags), 0, 0},
 };
 
@@ -201,6 +202,11 @@ static const char *item_id(struct sim *sim, enum cloud_kind kind, const char *pr
     }
     uint64_t hash = sim_mix(str_hash_text(str_hash_text(STR_HASH_SEED, region), name));
     return arena_printf(&sim->arena, "%s-%016llx", prefix, (unsigned long long)hash);
+}
+
+/* Of what is so old at the start; 0: that is not said. */
+static int64_t born_at_ms(const struct sim *sim, int64_t age_ms) {
+    return age_ms > 0 ? runtime_wall_ms(sim->runtime) - age_ms : 0;
 }
 
 static enum err_class read_instance(struct sim *sim, const struct json *node, const char *path, struct error *err) {
@@ -231,6 +237,7 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
     item->type = arena_strdup(&sim->arena, raw.type);
     item->state = (enum cloud_state)state;
     item->boot_delay_ms = raw.boot_delay_ms;
+    item->created_at_ms = item->state_since_ms = born_at_ms(sim, raw.age_ms);
     int32_t runs = item->state == CLOUD_RUNNING ? 1 : 0;
     item->changes.before = (struct sim_change){.desired = runs, .serving = runs};
     sim->boot_delay_ms = raw.boot_delay_ms > sim->boot_delay_ms ? raw.boot_delay_ms : sim->boot_delay_ms;
@@ -244,7 +251,7 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
 
 struct raw_volume {
     const char *name, *region, *type, *instance;
-    int64_t size_gib, snapshot_delay_ms;
+    int64_t size_gib, snapshot_delay_ms, age_ms;
     const struct json *tags;
 };
 
@@ -255,6 +262,7 @@ static const struct sim_field volume_fields[] = {
     {"sizeGiB", SIM_FIELD_INT, true, offsetof(struct raw_volume, size_gib), 1, 65536},
     {"instance", SIM_FIELD_TEXT, false, offsetof(struct raw_volume, instance), 0, 0},
     {"snapshotDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_volume, snapshot_delay_ms), 0, 0},
+    {"age", SIM_FIELD_DURATION, false, offsetof(struct raw_volume, age_ms), 0, 0},
     {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_volume, tags), 0, 0},
 };
 
@@ -300,6 +308,7 @@ static enum err_class read_volume(struct sim *sim, const struct json *node, cons
     item->state = parent != NULL ? CLOUD_IN_USE : CLOUD_AVAILABLE;
     item->memory_mib = raw.size_gib * 1024;
     item->boot_delay_ms = raw.snapshot_delay_ms;
+    item->created_at_ms = born_at_ms(sim, raw.age_ms);
     sim_path_join(at, path, "tags");
     return read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
 }

@@ -48,6 +48,7 @@ static void turn(struct sim *sim, struct sim_item *item, const struct sim_turn *
         (void)sim_item_fill(sim, item);
     }
     item->state = turn->state;
+    item->state_since_ms = runtime_wall_ms(sim->runtime) - ago_ms;
     item->is_gone = turn->state == CLOUD_DELETING && item->turn_count == 1;
     record(sim, item, ago_ms);
 }

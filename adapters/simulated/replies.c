@@ -71,6 +71,7 @@ static struct cloud_resource item_resource(const struct sim *sim, const struct s
         .vcpu_milli = item->vcpu_milli,
         .memory_mib = item->memory_mib,
         .created_at_ms = item->created_at_ms,
+        .state_since_ms = item->state_since_ms,
         .as_of_ms = runtime_wall_ms(sim->runtime),
         .tags = copy_tags(arena, item->tags, item->tag_count),
         .tag_count = item->tag_count,

@@ -89,8 +89,9 @@ struct sim_item { /* An instance, a volume or a snapshot. */
     const char *parent; /* The instance of a volume, the volume of a snapshot; NULL: none. */
     enum cloud_state state;
     int64_t vcpu_milli, memory_mib;
-    int64_t created_at_ms; /* 0: before the start. */
-    int64_t boot_delay_ms; /* Also how long it takes to stop, or for a snapshot to be whole. */
+    int64_t created_at_ms;  /* 0: before the start. */
+    int64_t state_since_ms; /* 0: since before the start. */
+    int64_t boot_delay_ms;  /* Also how long it takes to stop, or for a snapshot to be whole. */
     const struct cloud_tag *tags;
     size_t tag_count;
     struct sim_turn turns[SIM_TURNS_MAX]; /* In order of time. */

@@ -328,7 +328,8 @@ void status_print_recommendation_new(const struct plan_action *action, bool appr
     jw_open(&w, '{');
     put_recommendation_conditions(&w, &fresh, phase, approved ? "Approved" : "Proposed", message, now_ms);
     put_phase(&w, phase, message, now_ms, now_ms);
-    put_saving(&w, action->saving_hourly, "USD");
+    if (action->cost_hourly >= 0)
+        put_saving(&w, action->saving_hourly, "USD");
     put_share(&w, "risk", action->risk_per_mille);
     put_share(&w, "confidence", action->confidence_per_mille);
     jw_key(&w, "why");

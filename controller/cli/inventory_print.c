@@ -75,6 +75,7 @@ static void print_row(const struct inventory_row *row, struct json_writer *w) {
     put_vcpu(w, it->vcpu_milli);
     put_known_int(w, "memoryMiB", it->memory_mib);
     put_time(w, "createdAt", it->created_at_ms);
+    put_time(w, "stateSince", it->state_since_ms);
     jw_key(w, "parent");
     jw_string(w, it->parent);
     jw_put_bool(w, "spot", it->is_spot);

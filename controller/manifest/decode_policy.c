@@ -309,9 +309,18 @@ static void decode_disruption(struct decoder *d, const struct place *spec, struc
         decode_int(d, &at, "minSavingPercent", INT_RULE(.min = 0, .max = 100, .fallback = 5));
 }
 
+static void decode_idle(struct decoder *d, const struct place *spec, struct policy *ret) {
+    static const char *const keys[] = {"after", "snapshotAge", NULL};
+    struct place at = decode_object(d, spec, "idle", keys);
+    ret->idle.after_ms = decode_duration(
+        d, &at, "after", DURATION_RULE(.min_ms = DAY_MS, .max_ms = 366 * DAY_MS, .fallback_ms = 14 * DAY_MS));
+    ret->idle.snapshot_age_ms = decode_duration(
+        d, &at, "snapshotAge", DURATION_RULE(.min_ms = DAY_MS, .max_ms = 3660 * DAY_MS, .fallback_ms = 90 * DAY_MS));
+}
+
 const struct policy *decode_policy(struct decoder *d, const struct place *spec) {
-    static const char *const keys[] = {"selector", "mode",      "actions",    "autoscalers", "sla", "capacity",
-                                       "forecast", "placement", "disruption", "suspend",     NULL};
+    static const char *const keys[] = {"selector", "mode",      "actions",    "autoscalers", "sla",     "capacity",
+                                       "forecast", "placement", "disruption", "idle",        "suspend", NULL};
     struct place at = *spec;
     decode_object_at(d, &at, keys);
     struct policy *policy = arena_alloc(d->arena, sizeof(*policy));
@@ -325,5 +334,6 @@ const struct policy *decode_policy(struct decoder *d, const struct place *spec) 
     decode_forecast(d, &at, policy);
     decode_placement(d, &at, policy);
     decode_disruption(d, &at, policy);
+    decode_idle(d, &at, policy);
     return policy;
 }

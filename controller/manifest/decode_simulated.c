@@ -16,6 +16,7 @@
 #define INSTANCES_MAX 10000
 #define CAPACITIES_MAX 1000
 #define MACHINES_MAX 100000
+#define AGE_MAX_MS (3660 * DAY_MS)
 #define GROUP_MAX_DEFAULT 1000 /* As in adapters/simulated. */
 
 enum { STATE_COUNT = CLOUD_DELETING - CLOUD_PENDING + 1 };
@@ -64,18 +65,20 @@ static void check_group(struct decoder *d, struct place *at) {
 }
 
 static void check_instance(struct decoder *d, struct place *at) {
-    static const char *const keys[] = {"name", "region", "instanceType", "state", "bootDelay", "tags", NULL};
+    static const char *const keys[] = {"name", "region", "instanceType", "state", "bootDelay", "age", "tags", NULL};
     decode_object_at(d, at, keys);
     decode_text_borrowed(d, at, "name", &text_id, true);
     decode_text_borrowed(d, at, "region", &text_region, true);
     decode_text_borrowed(d, at, "instanceType", &text_instance_type, true);
     decode_enum(d, at, "state", state_name, STATE_COUNT, 0);
     decode_duration(d, at, "bootDelay", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS));
+    decode_duration(d, at, "age", DURATION_RULE(.min_ms = 0, .max_ms = AGE_MAX_MS));
     check_tags(d, at);
 }
 
 static void check_volume(struct decoder *d, struct place *at) {
-    static const char *const keys[] = {"name", "region", "type", "sizeGiB", "instance", "snapshotDelay", "tags", NULL};
+    static const char *const keys[] = {"name",          "region", "type", "sizeGiB", "instance",
+                                       "snapshotDelay", "age",    "tags", NULL};
     decode_object_at(d, at, keys);
     decode_text_borrowed(d, at, "name", &text_id, true);
     decode_text_borrowed(d, at, "region", &text_region, true);
@@ -83,6 +86,7 @@ static void check_volume(struct decoder *d, struct place *at) {
     decode_int(d, at, "sizeGiB", INT_RULE(.min = 1, .max = 65536, .required = true));
     decode_text_borrowed(d, at, "instance", &text_id, false);
     decode_duration(d, at, "snapshotDelay", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS));
+    decode_duration(d, at, "age", DURATION_RULE(.min_ms = 0, .max_ms = AGE_MAX_MS));
     check_tags(d, at);
 }
 

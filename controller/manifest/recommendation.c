@@ -53,7 +53,7 @@ const char *recommendation_decision_name(enum recommendation_decision decision) 
 }
 
 bool recommendation_is_by_hand(int action, enum cloud_kind kind) {
-    return action == ACTION_MIGRATE || (action == ACTION_RIGHTSIZE && kind == CLOUD_INSTANCE_GROUP);
+    return action != ACTION_SCALE && !(action == ACTION_RIGHTSIZE && kind == CLOUD_WORKLOAD);
 }
 
 /* ---- states of a target ---- */

@@ -57,8 +57,8 @@ struct target_state {
 #define TARGET_STATE_DELETED "deleted"
 #define TARGET_STATE_SNAPSHOTTED "snapshotted"
 
-/* Whether a person has to do it: this version changes neither a group's machines nor anything's place. It is proposed
- * all the same, and stays Pending. */
+/* Whether a person has to do it: this version changes sizes, and the requests of workloads. The rest is proposed all
+ * the same, and stays Pending. */
 bool recommendation_is_by_hand(int action /* enum action_type */, enum cloud_kind kind);
 
 /* Whether an action of this type says a size: Scale does, and what changes the machines or pods of a sized target. */

@@ -166,6 +166,10 @@ struct policy {
         int64_t cooldown_ms;        /* default 15m */
         int64_t min_saving_percent; /* default 5 */
     } disruption;
+    struct {
+        int64_t after_ms;        /* default 14d */
+        int64_t snapshot_age_ms; /* default 90d */
+    } idle;                      /* What nobody uses. */
 };
 
 /* What the policy may set of a resource whose size `manager` (cloud_resource.count_manager) sets: the size itself where

@@ -358,6 +358,7 @@ static void print_cloud_resource(const struct cloud_resource *resource, struct j
     jw_put_int(w, "memoryMiB", resource->memory_mib);
     jw_put_int(w, "drifted", resource->drifted);
     put_time(w, "createdAt", resource->created_at_ms);
+    put_time(w, "stateSince", resource->state_since_ms);
     put_time(w, "asOf", resource->as_of_ms);
     put_price(w, "priceHourly", resource->price_hourly);
     jw_put_bool(w, "isSpot", resource->is_spot);
@@ -408,6 +409,7 @@ static struct cloud_resource read_cloud_resource(struct reader *r, const struct 
         .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
         .drifted = take_int(r, json, "drifted", 0, INT64_MAX),
         .created_at_ms = take_time(r, json, "createdAt"),
+        .state_since_ms = take_time(r, json, "stateSince"),
         .as_of_ms = take_time(r, json, "asOf"),
         .price_hourly = take_price(r, json, "priceHourly"),
         .is_spot = take_bool(r, json, "isSpot"),

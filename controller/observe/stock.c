@@ -257,7 +257,8 @@ uint64_t stock_hash(enum cloud_kind kind, const struct cloud_resource *resources
         const int64_t numbers[] = {(int64_t)r->state,   r->count,         r->count_min,
                                    r->count_max,        r->serving,       r->vcpu_milli,
                                    r->memory_mib,       r->created_at_ms, r->price_hourly,
-                                   (int64_t)r->is_spot, r->drifted,       (int64_t)r->tag_count};
+                                   (int64_t)r->is_spot, r->drifted,       (int64_t)r->tag_count,
+                                   r->state_since_ms};
         const char *const texts[] = {r->id, r->name, r->zone, r->type, r->parent, r->count_manager, r->size_manager};
         hash = str_hash(hash, numbers, sizeof(numbers));
         for (size_t k = 0; k < ARRAY_LEN(texts); k++)

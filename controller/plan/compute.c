@@ -63,10 +63,10 @@ static void row_holds(const struct plan_work *work, struct plan_row *row) {
         hold(row, "MissingObservation",
              arena_printf(work->arena, "the cloud could not be read: %s",
                           row->source->message && *row->source->message ? row->source->message : "not read yet"));
-    if (r->resource.kind != CLOUD_INSTANCE_GROUP && r->resource.kind != CLOUD_WORKLOAD)
-        hold(row, "NotScalable", "only instance groups and workloads have a size to plan");
     if (r->resource.state == CLOUD_DELETING)
         hold(row, "BeingDeleted", "the cloud is deleting it");
+    if (r->resource.kind != CLOUD_INSTANCE_GROUP && r->resource.kind != CLOUD_WORKLOAD)
+        hold(row, "NotScalable", "only instance groups and workloads have a size to plan");
     if (r->capacity_per_machine <= 0)
         hold(row, "UnknownCapacity",
              r->resource.kind == CLOUD_WORKLOAD
@@ -85,6 +85,11 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
                            .may_shrink = true,
                            .actual = clamp_count(r->resource.count),
                            .price = price_of(r)};
+    if (plan_row_is_storage(&row))
+        row.actual = 0; /* Of what is summed it is no part. */
+    bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
+    if (plan_row_is_storage(&row) || is_stopped)
+        row.price = 0; /* A machine that is stopped costs what its disks do. */
     row_bounds(work, &row);
     row_holds(work, &row);
     return row;
@@ -96,18 +101,19 @@ static int row_cmp(const void *a, const void *b) {
     return order ? order : cloud_resource_cmp(&left->resource->resource, &right->resource->resource);
 }
 
+static const int64_t confidence[] = {
+    [FORECAST_BASIS_NONE] = 0,
+    [FORECAST_BASIS_PRIOR] = 300,
+    [FORECAST_BASIS_POOLED] = 600,
+    [FORECAST_BASIS_OWN] = 950,
+};
+
 static int64_t confidence_of(const struct plan_row *row) {
-    static const int64_t base[] = {
-        [FORECAST_BASIS_NONE] = 0,
-        [FORECAST_BASIS_PRIOR] = 300,
-        [FORECAST_BASIS_POOLED] = 600,
-        [FORECAST_BASIS_OWN] = 950,
-    };
     /* What a bound commands needs no forecast. */
     if (row->raw < 0 || row->raw < row->low || row->raw > row->high)
-        return row->now < row->low || row->now > row->high ? 1000 : base[row->forecast->basis];
+        return row->now < row->low || row->now > row->high ? 1000 : confidence[row->forecast->basis];
     int64_t coverage = row->forecast->coverage_per_mille;
-    return coverage < 0 ? base[row->forecast->basis] / 2 : base[row->forecast->basis] * coverage / 1000;
+    return coverage < 0 ? confidence[row->forecast->basis] / 2 : confidence[row->forecast->basis] * coverage / 1000;
 }
 
 /* Target, from, to, and what must still hold when it is carried out: the bounds and the machine's type. */
@@ -152,6 +158,21 @@ static void action_option(const struct plan_row *row, struct plan_action *action
         (money_micros)((__int128)(row->stay_run - option->run) * HOUR_MS / (steps * row->forecast->step_ms));
 }
 
+/* What it costs is the listing's word, or its type's. */
+static void action_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    bool is_priced = row->idle->type != ACTION_SNAPSHOT && row->resource->resource.state != CLOUD_STOPPED;
+    money_micros price = is_priced ? price_of(row->resource) : -1;
+    action->type = row->idle->type;
+    action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
+    action->to = (struct target_state){.state = row->idle->state};
+    action->cost_hourly = price < 0 ? -1 : 0;
+    action->saving_hourly = action->cost_hourly < 0 ? 0 : money_mul(price, plan_row_is_storage(row) ? 1 : row->actual);
+    action->risk_per_mille = row->idle->risk_per_mille;
+    action->confidence_per_mille =
+        row->idle->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
+    plan_why_idle(work, row, action);
+}
+
 static struct plan_action action_make(const struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     struct plan_action action = {
@@ -169,7 +190,9 @@ static struct plan_action action_make(const struct plan_work *work, const struct
     };
     if (row->is_bounds)
         action_bounds(row, &action);
-    if (row->chosen) {
+    if (row->idle) {
+        action_idle(work, row, &action);
+    } else if (row->chosen) {
         action_option(row, &action);
         plan_why_option(work, row, &action);
     } else {
@@ -179,9 +202,11 @@ static struct plan_action action_make(const struct plan_work *work, const struct
     return action;
 }
 
-enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_NONE };
+enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_IDLE, ORDER_NONE };
 
 static enum action_order order_of(const struct plan_row *row) {
+    if (row->idle)
+        return ORDER_IDLE;
     if (row->chosen)
         return ORDER_OTHER;
     return row->to > row->now ? ORDER_GROWTH : row->to < row->now ? ORDER_SHRINKING : ORDER_NONE;
@@ -248,6 +273,11 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
                                               .desired = desired_count(row),
                                               .demand = row->demand,
                                               .demand_p50 = row->demand_p50};
+        if (plan_row_is_storage(row)) {
+            resources[i].actual = clamp_count(row->resource->resource.count);
+            resources[i].desired = row->idle && row->idle->type == ACTION_DELETE ? 0 : resources[i].actual;
+            continue;
+        }
         plan->actual += row->actual;
         plan->desired += resources[i].desired;
         has_workloads = has_workloads || plan_row_is_workload(row);
@@ -287,6 +317,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_scale_steps(&work);
     plan_options(&work);
     plan_choose(&work);
+    plan_idle(&work);
     struct plan plan = {0};
     actions_fill(&work, &plan);
     why_not_fill(&work, &plan);

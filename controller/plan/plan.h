@@ -27,7 +27,8 @@ struct plan_action {
     money_micros saving_hourly;   /* Before - after; negative for growth. 0 when unknown. Of Rightsize and Migrate the
                                      mean over the horizon, each scaled to demand. */
     int64_t risk_per_mille;       /* Chance, at the worst step of the window planned for, that demand exceeds capacity x
-                                     target       after it (a violation); 1000 without a forecast. */
+                                     target after it (a violation); 1000 without a forecast. Of what nobody uses, the
+                                     share of samples in which somebody did; 1000 where nothing brings it back. */
     int64_t confidence_per_mille; /* From the forecast's basis and coverage. */
     const char *const *why;       /* Sentences, the most important first. */
     size_t why_count;
@@ -50,7 +51,8 @@ struct plan_resource { /* What the plan wants of each selected resource, whether
 };
 
 struct plan {
-    const struct plan_action *actions; /* Growth, shrinking, then other machines and places; by provider, region, id. */
+    const struct plan_action
+        *actions; /* Growth, shrinking, other machines and places, what nobody uses; by provider, region, id. */
     size_t action_count;
     const struct plan_why_not *why_not;
     size_t why_not_count;

@@ -21,6 +21,14 @@
 
 #define PLAN_COUNT_MAX INT64_C(1000000000)
 
+struct plan_idle { /* What ends a resource that nobody uses. */
+    enum action_type type;
+    const char *state; /* target_state.state that it comes to. */
+    const char *why;
+    int64_t risk_per_mille;
+    bool is_certain; /* It is told, or seen, for how long nobody has used it. */
+};
+
 struct plan_row {
     const struct snapshot_resource *resource;
     const struct snapshot_source *source;
@@ -45,6 +53,7 @@ struct plan_row {
     const struct plan_option *options; /* Cheapest over the horizon first. */
     size_t option_count;
     const struct plan_option *chosen; /* Instead of scaling; NULL: none. */
+    const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
 };
 
 /* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */
@@ -79,6 +88,12 @@ static inline bool plan_row_is_workload(const struct plan_row *row) {
     return row->resource->resource.kind == CLOUD_WORKLOAD;
 }
 
+/* What has no size that serves demand. */
+static inline bool plan_row_is_storage(const struct plan_row *row) {
+    enum cloud_kind kind = row->resource->resource.kind;
+    return kind == CLOUD_VOLUME || kind == CLOUD_SNAPSHOT || kind == CLOUD_BUCKET || kind == CLOUD_ADDRESS;
+}
+
 /* The size that follows; under an autoscaler at least the minimum. */
 static inline int64_t plan_size_after(const struct plan_row *row, int64_t value) {
     return row->is_bounds && value >= row->now && row->actual > value ? row->actual : value;
@@ -103,6 +118,10 @@ void plan_options(struct plan_work *work);
 void plan_choose(struct plan_work *work);
 /* bound.c: what the hour planned for costs at least; -1: a price is not known. */
 money_micros plan_bound(const struct plan_work *work);
+
+/* idle.c */
+void plan_idle(struct plan_work *work);
+void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 /* why.c */
 const char *plan_demand_sentence(const struct plan_work *work, const struct plan_row *row);

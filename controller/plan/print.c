@@ -126,6 +126,15 @@ static void text_scale(struct buf *out, const struct plan_action *a) {
         buf_printf(out, ", maximum %lld -> %lld", (long long)a->from.count_max, (long long)a->to.count_max);
 }
 
+static void text_state(struct buf *out, const struct plan_action *a) {
+    char saving[MONEY_TEXT_MAX];
+    buf_printf(out, "%s -> %s", a->from.state, a->to.state);
+    if (a->cost_hourly < 0)
+        return;
+    money_format(a->saving_hourly, 4, saving);
+    buf_printf(out, "  saves %s USD/h", saving);
+}
+
 static void text_option(struct buf *out, const struct plan_action *a) {
     char saving[MONEY_TEXT_MAX];
     money_format(a->saving_hourly, 4, saving);
@@ -136,12 +145,18 @@ static void text_option(struct buf *out, const struct plan_action *a) {
     buf_printf(out, "  saves %s USD/h", saving);
 }
 
+static char action_sign(const struct plan_action *a) {
+    if (a->type == ACTION_SCALE)
+        return a->to.count > a->from.count ? '+' : '-';
+    return a->type == ACTION_STOP || a->type == ACTION_DELETE ? '-' : '~';
+}
+
 void plan_print_text(const struct plan *plan, struct buf *out) {
     for (size_t i = 0; i < plan->action_count; i++) {
         const struct plan_action *a = &plan->actions[i];
-        char sign = a->type != ACTION_SCALE ? '~' : a->to.count > a->from.count ? '+' : '-';
+        char sign = action_sign(a);
         buf_printf(out, "%c %s %s/%s/%s  ", sign, action_type_name(a->type), a->provider, a->region, a->id);
-        (a->type == ACTION_SCALE ? text_scale : text_option)(out, a);
+        (a->type == ACTION_SCALE ? text_scale : a->to.state ? text_state : text_option)(out, a);
         buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
                    (long long)a->confidence_per_mille);
         for (size_t j = 0; j < a->why_count; j++)

@@ -111,6 +111,7 @@ def test_defaults_are_those_of_the_decoder():
         "sla": {"targetUtilization": 65, "maxViolationPerMille": 1, "leadTime": "10m"}, "capacity": {"min": 1},
         "forecast": {"metric": "cpu", "history": "14d", "horizon": "24h"},
         "disruption": {"maxConcurrent": 1, "maxChangePercent": 25, "cooldown": "15m", "minSavingPercent": 5},
+        "idle": {"after": "14d", "snapshotAge": "90d"},
         "suspend": False}
 
 

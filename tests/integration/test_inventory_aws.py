@@ -9,6 +9,7 @@ import datetime
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -94,11 +95,17 @@ def stamp(time):
     return time.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def stopped_at(instance):
+    """EC2 tells it in a sentence: "User initiated (2024-01-31 09:00:00 GMT)"."""
+    found = re.search(r"\((\S+) (\S+) \S+\)", instance["StateTransitionReason"])
+    return f"{found[1]}T{found[2]}Z"
+
+
 def row(kind, id_, tags, **fields):
     tags = {tag["Key"]: tag.get("Value", "") for tag in tags or []}
     return {"provider": "default/aws", "region": REGION, "zone": "", "kind": kind, "id": id_, "name": tags.get("Name", ""),
             "type": "", "count": 1, "state": "available", "tags": tags, "vcpu": None, "memoryMiB": None, "createdAt": None,
-            "parent": None, "spot": False, **fields}
+            "stateSince": None, "parent": None, "spot": False, **fields}
 
 
 class Estate:
@@ -125,6 +132,7 @@ class Estate:
                 state = one["State"]["Name"]
                 yield row("Instance", one["InstanceId"], one.get("Tags"), zone=one["Placement"]["AvailabilityZone"],
                           state=states.get(state, state), createdAt=stamp(one["LaunchTime"]),
+                          stateSince=stopped_at(one) if state == "stopped" else None,
                           parent=tags.get("aws:autoscaling:groupName"), spot=one.get("InstanceLifecycle") == "spot",
                           **self.size(one["InstanceType"]))
 

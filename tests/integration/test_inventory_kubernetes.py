@@ -198,7 +198,8 @@ def workload_of(pod):
 def expected(item, pods):
     meta, kind = item["metadata"], item["kind"]
     row = {"provider": "p/shop", "region": "cluster", "zone": "", "type": "", "count": 1, "tags": meta.get("labels", {}),
-           "name": meta["name"], "createdAt": meta["creationTimestamp"], "vcpu": None, "memoryMiB": None, "parent": None, "spot": False}
+           "name": meta["name"], "createdAt": meta["creationTimestamp"], "stateSince": None,
+           "vcpu": None, "memoryMiB": None, "parent": None, "spot": False}
     row["id"] = f"{meta['namespace']}/{kind}/{meta['name']}" if "namespace" in meta else meta["name"]
     if kind in ("Deployment", "StatefulSet"):
         cpu, memory = pod_requests(item["spec"]["template"]["spec"])

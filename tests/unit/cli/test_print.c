@@ -87,13 +87,14 @@ Test(cli_print, inventory_is_sorted_and_says_null_for_what_is_not_known) {
         "{\"asOf\":\"2026-01-01T00:00:00Z\",\"truncated\":false,\"resources\":["
         "{\"provider\":\"p/a\",\"region\":\"eu-west-1\",\"zone\":\"\",\"kind\":\"Bucket\",\"id\":\"b\",\"name\":\"\","
         "\"type\":\"\",\"count\":1,\"state\":\"available\",\"tags\":{},\"vcpu\":null,\"memoryMiB\":null,\"createdAt\":"
-        "null,\"parent\":null,\"spot\":false,\"asOf\":null},"
+        "null,\"stateSince\":null,\"parent\":null,\"spot\":false,\"asOf\":null},"
         "{\"provider\":\"p/a\",\"region\":\"us-east-1\",\"zone\":\"\",\"kind\":\"Workload\",\"id\":\"p\",\"name\":\"\","
         "\"type\":\"\",\"count\":1,\"state\":\"running\",\"tags\":{},\"vcpu\":0.5,\"memoryMiB\":null,\"createdAt\":"
-        "null,\"parent\":null,\"spot\":false,\"asOf\":null},"
+        "null,\"stateSince\":null,\"parent\":null,\"spot\":false,\"asOf\":null},"
         "{\"provider\":\"p/z\",\"region\":\"us-east-1\",\"zone\":\"\",\"kind\":\"InstanceGroup\",\"id\":\"web\","
         "\"name\":\"web\",\"type\":\"m5.large\",\"count\":3,\"state\":\"running\",\"tags\":{\"app\":\"web\",\"team\":"
-        "\"x\"},\"vcpu\":2,\"memoryMiB\":8192,\"createdAt\":\"2026-01-01T00:00:00Z\",\"parent\":\"stack\",\"spot\":"
+        "\"x\"},\"vcpu\":2,\"memoryMiB\":8192,\"createdAt\":\"2026-01-01T00:00:00Z\",\"stateSince\":null,\"parent\":"
+        "\"stack\",\"spot\":"
         "true,"
         "\"asOf\":\"2026-01-01T00:00:01Z\"}]}\n");
     FILE *stream = tmpfile();

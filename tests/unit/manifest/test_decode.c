@@ -51,6 +51,8 @@ Test(decode, policy_defaults) {
     cr_expect_eq(policy->disruption.max_change_percent, 25);
     cr_expect_eq(policy->disruption.cooldown_ms, 15 * MINUTE_MS);
     cr_expect_eq(policy->disruption.min_saving_percent, 5);
+    cr_expect_eq(policy->idle.after_ms, 14 * 24 * HOUR_MS);
+    cr_expect_eq(policy->idle.snapshot_age_ms, 90 * 24 * HOUR_MS);
     rig_release(&rig);
 }
 

@@ -101,6 +101,7 @@ static struct cloud_resource any_cloud_resource(struct arena *arena, const struc
                                    .memory_mib = any_count(),
                                    .drifted = any_count(),
                                    .created_at_ms = any_time(),
+                                   .state_since_ms = any_time(),
                                    .as_of_ms = any_time(),
                                    .price_hourly = one_in(2) ? 0 : below(INT64_C(1000000000000)),
                                    .is_spot = one_in(2),
@@ -202,6 +203,7 @@ static void check_cloud_resource(const struct cloud_resource *a, const struct cl
     SAME_INT(a, b, vcpu_milli);
     SAME_INT(a, b, memory_mib);
     SAME_INT(a, b, created_at_ms);
+    SAME_INT(a, b, state_since_ms);
     SAME_INT(a, b, as_of_ms);
     SAME_INT(a, b, drifted);
     SAME_INT(a, b, price_hourly);

@@ -31,7 +31,7 @@ static void change_no_history(void) {
     w.forecasts[0].basis = w.forecasts[1].basis = FORECAST_BASIS_NONE;
 }
 static void change_kind(void) {
-    w.resources[0].resource.kind = w.resources[1].resource.kind = CLOUD_VOLUME;
+    w.resources[0].resource.kind = w.resources[1].resource.kind = CLOUD_NODE;
 }
 static void change_deleting(void) {
     w.resources[0].resource.state = w.resources[1].resource.state = CLOUD_DELETING;

@@ -1,0 +1,302 @@
+/*
+ * What nobody uses, and what would end it. Each kind by what its cloud tells of it:
+ *
+ *     Volume     attached to nothing, and as old as idle.after      Snapshot, where the policy takes any and there is
+ *                                                                   none that young; then Delete
+ *     Address    attached to nothing                                Delete
+ *     Snapshot   as old as idle.snapshotAge, and not the newest     Delete
+ *                of its disk
+ *     Instance   stopped for idle.after                             Delete
+ *     Instance,  its demand was next to nothing for idle.after      Stop
+ *     a group
+ *
+ * Since when a disk hangs on nothing no cloud tells, so that its own age has to do. Nothing is idle by a view that is
+ * not fresh, and none of it is proposed unless the policy names the action.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/str.h"
+#include "base/timefmt.h"
+#include "plan/plan_internal.h"
+
+/* Demand up to this share of the capacity is next to nothing: what an agent and the system itself use. It may be
+ * exceeded in one sample of a hundred. */
+#define IDLE_PERCENT 3
+#define BUSY_SAMPLES_PERCENT 1
+/* Of the time that is judged there must be samples of so much. */
+#define SAMPLES_PERCENT 90
+
+#define RISK_UNDONE 0      /* It can be undone: something is kept, or it starts again. */
+#define RISK_FOR_GOOD 1000 /* It cannot. */
+
+struct search {
+    struct plan_work *work;
+    const struct snapshot_resource **copies; /* Snapshots by their disk. */
+    size_t copy_count;
+};
+
+static bool may(const struct plan_work *work, enum action_type type) {
+    return work->input->policy->actions >> type & 1u;
+}
+
+static int64_t age_ms(const struct plan_work *work, int64_t since_ms) {
+    return since_ms > 0 ? work->input->snapshot->as_of_ms - since_ms : -1;
+}
+
+static const char *days(const struct plan_work *work, int64_t span_ms) {
+    char text[32];
+    duration_format(span_ms - span_ms % INT64_C(3600000), text, sizeof(text));
+    return arena_strdup(work->arena, text);
+}
+
+static void stays(struct plan_row *row, const char *reason, const char *detail) {
+    row->reason = reason;
+    row->detail = detail;
+}
+
+/* The action, if the policy names it. */
+static void propose(struct plan_work *work, struct plan_row *row, struct plan_idle idle) {
+    if (!may(work, idle.type)) {
+        stays(row, "ActionNotAllowed",
+              arena_printf(work->arena, "%s; the policy's actions lack %s", idle.why, action_type_name(idle.type)));
+        return;
+    }
+    row->idle = arena_memdup(work->arena, &idle, sizeof(idle));
+    if (idle.type == ACTION_SNAPSHOT)
+        return;
+    row->hold = true; /* For the bound: nothing else is weighed for it any more. */
+    row->desired = row->to = 0;
+}
+
+/* ---- disks, snapshots and addresses ---- */
+
+static const char *parent_of(const struct snapshot_resource *copy) {
+    return copy->resource.parent ? copy->resource.parent : "";
+}
+
+/* By provider, region and disk; of one disk the newest last. */
+static int copy_cmp(const void *a, const void *b) {
+    const struct snapshot_resource *x = *(const struct snapshot_resource *const *)a;
+    const struct snapshot_resource *y = *(const struct snapshot_resource *const *)b;
+    int order = str_cmp(x->provider, y->provider);
+    if (order == 0)
+        order = str_cmp(x->resource.region, y->resource.region);
+    if (order == 0)
+        order = str_cmp(parent_of(x), parent_of(y));
+    int64_t left = x->resource.created_at_ms, right = y->resource.created_at_ms;
+    return order ? order : (left > right) - (left < right);
+}
+
+/* Whole ones, of a disk that is told. */
+static void copies_find(struct search *search) {
+    const struct snapshot *snapshot = search->work->input->snapshot;
+    search->copies = arena_alloc_array(search->work->arena, snapshot->resource_count + 1, sizeof(*search->copies));
+    for (size_t i = 0; i < snapshot->resource_count; i++) {
+        const struct cloud_resource *r = &snapshot->resources[i].resource;
+        if (r->kind == CLOUD_SNAPSHOT && r->state == CLOUD_AVAILABLE && r->parent)
+            search->copies[search->copy_count++] = &snapshot->resources[i];
+    }
+    if (search->copy_count > 0)
+        qsort(search->copies, search->copy_count, sizeof(*search->copies), copy_cmp);
+}
+
+/* When the newest snapshot of a disk was taken; 0: there is none, or it is not told. */
+static int64_t copied_at_ms(const struct search *search, const char *provider, const char *region, const char *disk) {
+    const struct snapshot_resource wanted = {
+        .provider = provider, .resource = {.region = region, .parent = disk, .created_at_ms = INT64_MAX}};
+    const struct snapshot_resource *const key = &wanted;
+    size_t low = 0, high = search->copy_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (copy_cmp(&search->copies[middle], &key) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const struct snapshot_resource *found = low > 0 ? search->copies[low - 1] : NULL;
+    bool is_of_it = found && str_eq(found->provider, provider) && str_eq(found->resource.region, region) &&
+                    str_eq(parent_of(found), disk);
+    return is_of_it ? found->resource.created_at_ms : 0;
+}
+
+static const char *size_words(const struct plan_work *work, const struct cloud_resource *r) {
+    return arena_printf(work->arena, "%lld GiB%s%s", (long long)(r->memory_mib / 1024), r->type[0] ? " of " : "",
+                        r->type);
+}
+
+static void volume(const struct search *search, struct plan_row *row) {
+    struct plan_work *work = search->work;
+    const struct policy *policy = work->input->policy;
+    const struct cloud_resource *r = &row->resource->resource;
+    int64_t age = age_ms(work, r->created_at_ms);
+    if (r->state != CLOUD_AVAILABLE || r->parent) {
+        stays(row, "InUse", r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
+    } else if (age < policy->idle.after_ms) {
+        stays(row, "TooYoung",
+              age < 0 ? "attached to nothing; how old it is is not told"
+                      : arena_printf(work->arena, "attached to nothing; only %s old", days(work, age)));
+    } else if (!may(work, ACTION_SNAPSHOT)) {
+        propose(work, row,
+                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
+                                   arena_printf(work->arena, "attached to nothing; %s, %s old; no copy is kept",
+                                                size_words(work, r), days(work, age)),
+                                   RISK_FOR_GOOD, false});
+    } else if (!(policy->selector.kinds >> CLOUD_SNAPSHOT & 1u)) {
+        stays(row, "SnapshotsNotSelected",
+              "attached to nothing; whether there is a snapshot of it is seen only with Snapshot in selector.kinds");
+    } else {
+        int64_t copy_age = age_ms(work, copied_at_ms(search, row->resource->provider, r->region, r->id));
+        bool has_copy = copy_age >= 0 && copy_age < policy->idle.after_ms;
+        const char *what =
+            arena_printf(work->arena, "attached to nothing; %s, %s old", size_words(work, r), days(work, age));
+        propose(work, row,
+                has_copy ? (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
+                                              arena_printf(work->arena, "%s; a snapshot of %s ago stays", what,
+                                                           days(work, copy_age)),
+                                              RISK_UNDONE, false}
+                         : (struct plan_idle){ACTION_SNAPSHOT, TARGET_STATE_SNAPSHOTTED,
+                                              arena_printf(work->arena, "%s; to be deleted once there is a copy", what),
+                                              RISK_UNDONE, false});
+    }
+}
+
+static void address(const struct search *search, struct plan_row *row) {
+    struct plan_work *work = search->work;
+    const struct cloud_resource *r = &row->resource->resource;
+    if (r->state != CLOUD_AVAILABLE || r->parent)
+        stays(row, "InUse", r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
+    else
+        propose(work, row,
+                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
+                                   "held, and attached to nothing; released, it can go to somebody else", RISK_FOR_GOOD,
+                                   false});
+}
+
+static void old_copy(const struct search *search, struct plan_row *row) {
+    struct plan_work *work = search->work;
+    const struct cloud_resource *r = &row->resource->resource;
+    int64_t age = age_ms(work, r->created_at_ms);
+    if (r->state != CLOUD_AVAILABLE || age < work->input->policy->idle.snapshot_age_ms)
+        stays(row, "TooYoung",
+              age < 0 ? "how old it is is not told"
+                      : arena_printf(work->arena, "%s old; idle.snapshotAge asks for more", days(work, age)));
+    else if (!r->parent || copied_at_ms(search, row->resource->provider, r->region, r->parent) <= r->created_at_ms)
+        stays(row, "LastCopy", "there is no newer snapshot of its disk");
+    else
+        propose(work, row,
+                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
+                                   arena_printf(work->arena, "%s old, and there is a newer snapshot of %s",
+                                                days(work, age), r->parent),
+                                   RISK_UNDONE, true});
+}
+
+/* ---- machines ---- */
+
+/* Of the last idle.after, or of what is kept if that is less, the samples and those above next to nothing. False: too
+ * few are known. */
+static bool is_unused(const struct plan_work *work, const struct plan_row *row, int64_t *ret_span_ms,
+                      int64_t *ret_busy) {
+    const struct policy *policy = work->input->policy;
+    const struct history_series *h = &row->resource->history;
+    int64_t span_ms =
+        policy->idle.after_ms < policy->forecast.history_ms ? policy->idle.after_ms : policy->forecast.history_ms;
+    double idle = (double)row->resource->capacity_per_machine / 1000 * (double)row->actual * IDLE_PERCENT / 100;
+    int64_t from_ms = work->input->snapshot->as_of_ms - span_ms, known = 0, busy = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        if (h->start_ms + (int64_t)i * h->step_ms < from_ms || !isfinite(h->demand[i]))
+            continue;
+        known++;
+        busy += (double)h->demand[i] > idle;
+    }
+    *ret_span_ms = span_ms;
+    *ret_busy = known > 0 ? busy * 1000 / known : 0;
+    return known * h->step_ms * 100 >= span_ms * SAMPLES_PERCENT && busy * 100 <= known * BUSY_SAMPLES_PERCENT;
+}
+
+static void unused_machine(struct plan_work *work, struct plan_row *row) {
+    int64_t span_ms, busy;
+    if (work->input->policy->forecast.metric != CLOUD_METRIC_CPU || row->resource->capacity_per_machine <= 0 ||
+        row->actual <= 0 || !is_unused(work, row, &span_ms, &busy))
+        return;
+    propose(work, row,
+            (struct plan_idle){ACTION_STOP, cloud_state_name(CLOUD_STOPPED),
+                               arena_printf(work->arena, "its demand was up to %d %% of its capacity for the last %s",
+                                            IDLE_PERCENT, days(work, span_ms)),
+                               busy, true});
+}
+
+static void stopped_machine(struct plan_work *work, struct plan_row *row) {
+    const struct cloud_resource *r = &row->resource->resource;
+    int64_t age = age_ms(work, r->state_since_ms);
+    if (age < work->input->policy->idle.after_ms)
+        stays(row, "TooYoung",
+              age < 0 ? "it is stopped; since when is not told"
+                      : arena_printf(work->arena, "it is stopped, but only for %s", days(work, age)));
+    else
+        propose(work, row,
+                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
+                                   arena_printf(work->arena,
+                                                "stopped for %s; its disks may go with it, so take snapshots first",
+                                                days(work, age)),
+                                   RISK_FOR_GOOD, true});
+}
+
+static void machine(const struct search *search, struct plan_row *row) {
+    struct plan_work *work = search->work;
+    const struct cloud_resource *r = &row->resource->resource;
+    if (r->parent)
+        stays(row, "ManagedElsewhere", arena_printf(work->arena, "%s decides about it", r->parent));
+    else if (r->state == CLOUD_STOPPED)
+        stopped_machine(work, row);
+    else if (r->state == CLOUD_RUNNING)
+        unused_machine(work, row);
+}
+
+/* A group that is as small as it may be, and settled. */
+static bool is_settled_group(const struct plan_work *work, const struct plan_row *row) {
+    const struct cloud_resource *r = &row->resource->resource;
+    return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !row->chosen &&
+           !r->count_manager && row->to == row->now && row->desired == row->now && may(work, ACTION_STOP);
+}
+
+static void (*const judges[CLOUD_KIND_COUNT])(const struct search *search, struct plan_row *row) = {
+    [CLOUD_VOLUME] = volume,
+    [CLOUD_ADDRESS] = address,
+    [CLOUD_SNAPSHOT] = old_copy,
+    [CLOUD_INSTANCE] = machine,
+};
+
+static void row_judge(const struct search *search, struct plan_row *row) {
+    struct plan_work *work = search->work;
+    bool is_certain = row->source->state == SOURCE_FRESH && !row->resource->claimed_by &&
+                      row->resource->resource.state != CLOUD_DELETING;
+    if (is_settled_group(work, row))
+        unused_machine(work, row);
+    if (!is_certain)
+        return;
+    if (judges[row->resource->resource.kind])
+        judges[row->resource->resource.kind](search, row);
+}
+
+void plan_idle(struct plan_work *work) {
+    struct search search = {.work = work};
+    copies_find(&search);
+    for (size_t i = 0; i < work->count; i++)
+        row_judge(&search, &work->rows[i]);
+}
+
+void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    const char **why = arena_alloc_array(work->arena, 2, sizeof(*why));
+    char text[MONEY_TEXT_MAX];
+    why[action->why_count++] = row->idle->why;
+    if (action->cost_hourly < 0) {
+        why[action->why_count++] = "what it costs is not known";
+    } else if (action->saving_hourly > 0) {
+        money_format(action->saving_hourly, 4, text);
+        why[action->why_count++] = arena_printf(work->arena, "saves %s USD an hour", text);
+    }
+    action->why = why;
+}
