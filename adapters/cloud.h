@@ -82,6 +82,11 @@ struct cloud_resource {
     size_t tag_count;
 };
 
+/* How the price of a machine parts into that of a core and of a GiB, as OpenCost has it: its default prices of both, in
+ * USD an hour (configs/default.json of opencost/opencost, from GCP us-central1). */
+#define CLOUD_CORE_WEIGHT 0.031611
+#define CLOUD_GIB_WEIGHT 0.004237
+
 struct cloud_offer { /* What a region sells. */
     const char *region;
     const char *type;

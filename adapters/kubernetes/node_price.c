@@ -2,17 +2,13 @@
  * What a node costs an hour, and what of it a pod's requests are worth.
  *
  * A node's price is split over its processors and its memory as OpenCost does it: in the proportion of the default
- * prices of a core and of a GiB (configs/default.json of opencost/opencost: CPU 0.031611, RAM 0.004237 USD an hour,
- * from GCP us-central1), scaled so that they add up to the node's price. A workload's pod costs its requests at the
- * mean of these rates over all nodes with a price, each weighted by its size.
+ * prices of a core and of a GiB (adapters/cloud.h), scaled so that they add up to the node's price. A workload's pod
+ * costs its requests at the mean of these rates over all nodes with a price, each weighted by its size.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "adapters/kubernetes/world.h"
 #include "base/str.h"
-
-#define CORE_WEIGHT 0.031611
-#define GIB_WEIGHT 0.004237
 
 money_micros kubernetes_node_price(const struct kubernetes *self, const struct kubernetes_node *node, bool is_spot,
                                    const char **ret_source) {
@@ -51,14 +47,14 @@ void kubernetes_prices_join(struct kubernetes_world *world) {
     for (size_t i = 0; i < world->nodes.count; i++) {
         struct cloud_resource *it = &nodes[i].resource;
         money_micros price = kubernetes_node_price(world->self, &nodes[i], it->is_spot, &source);
-        double weight = CORE_WEIGHT * cores_of(it) + GIB_WEIGHT * gib_of(it);
+        double weight = CLOUD_CORE_WEIGHT * cores_of(it) + CLOUD_GIB_WEIGHT * gib_of(it);
         if (price < 0 && it->is_spot) /* No spot price is known: rather too dear than free. */
             price = kubernetes_node_price(world->self, &nodes[i], false, &source);
         it->price_hourly = price > 0 ? price : 0;
         if (price < 0 || weight <= 0)
             continue;
-        sums.core += (double)price * CORE_WEIGHT / weight * cores_of(it);
-        sums.gib += (double)price * GIB_WEIGHT / weight * gib_of(it);
+        sums.core += (double)price * CLOUD_CORE_WEIGHT / weight * cores_of(it);
+        sums.gib += (double)price * CLOUD_GIB_WEIGHT / weight * gib_of(it);
         cores += cores_of(it);
         gib += gib_of(it);
     }

@@ -18,6 +18,7 @@
 /* How long a listing may lag behind a change that the cloud has confirmed. */
 #define VISIBLE_MAX_MS (INT64_C(2) * 60 * 1000)
 #define FENCE_WAIT_MS 200
+#define WINDOW_WAIT_MS (INT64_C(60) * 1000)
 #define RETRY_BASE_MS 2000
 #define RETRY_MAX_MS (INT64_C(5) * 60 * 1000)
 
@@ -39,52 +40,82 @@ static struct act_step record(enum recommendation_phase phase, const char *reaso
     return step;
 }
 
-/* What the action changes, as it is seen or as it should be. */
+/* What the action changes, as it is seen or as it should be: the size and 0, the bounds, or of the requests (CPU,
+ * memory) those that are asked for. */
 struct act_value {
-    int64_t count, max; /* The size and 0, or the bounds. */
+    int64_t first, second;
 };
+
+static struct act_value value_of(const struct recommendation *r, const struct target_state *state) {
+    if (recommendation_is_requests(r))
+        return (struct act_value){state->vcpu_milli, state->memory_mib};
+    return (struct act_value){state->count, r->is_bounds ? state->count_max : 0};
+}
 
 static struct act_value value_seen(const struct act_input *in) {
     const struct cloud_resource *resource = in->resource;
-    if (in->recommendation->is_bounds)
+    const struct recommendation *r = in->recommendation;
+    if (recommendation_is_requests(r))
+        return (struct act_value){r->to.vcpu_milli ? resource->vcpu_milli : 0,
+                                  r->to.memory_mib ? resource->memory_mib : 0};
+    if (r->is_bounds)
         return (struct act_value){resource->count_min, resource->count_max};
     return (struct act_value){resource->count, 0};
 }
 
-static struct act_value value_from(const struct recommendation *r) {
-    return (struct act_value){r->from.count, r->is_bounds ? r->from.count_max : 0};
-}
-
-static struct act_value value_to(const struct recommendation *r) {
-    return (struct act_value){r->to.count, r->is_bounds ? r->to.count_max : 0};
-}
-
 static bool is_value(struct act_value a, struct act_value b) {
-    return a.count == b.count && a.max == b.max;
+    return a.first == b.first && a.second == b.second;
 }
 
 static bool is_at_from(const struct act_input *in) {
-    return is_value(value_seen(in), value_from(in->recommendation));
+    return is_value(value_seen(in), value_of(in->recommendation, &in->recommendation->from));
 }
 
 static bool is_at_to(const struct act_input *in) {
-    return is_value(value_seen(in), value_to(in->recommendation));
+    return is_value(value_seen(in), value_of(in->recommendation, &in->recommendation->to));
+}
+
+/* Of a thing that is changed: in messages. */
+struct words {
+    const char *what, *there, *shown, *done;
+};
+
+static const struct words *words_of(const struct recommendation *r) {
+    static const struct words size = {"the size is", "the target has this size already",
+                                      "the cloud shows the new size; waits until it serves", "the new size serves"};
+    static const struct words limits = {"the bounds are", "the target has these bounds already",
+                                        "the cloud shows the new bounds; waits until the minimum serves",
+                                        "the new bounds hold"};
+    static const struct words requests = {"the requests are", "the target has these requests already",
+                                          "the cloud shows the new requests; waits until all pods have them",
+                                          "all pods have the new requests"};
+    return recommendation_is_requests(r) ? &requests : r->is_bounds ? &limits : &size;
+}
+
+static void value_print(const struct recommendation *r, struct act_value value, char *ret, size_t size) {
+    long long first = (long long)value.first, second = (long long)value.second;
+    if (r->is_bounds)
+        (void)snprintf(ret, size, "%lld to %lld", first, second);
+    else if (!recommendation_is_requests(r))
+        (void)snprintf(ret, size, "%lld", first);
+    else if (second == 0)
+        (void)snprintf(ret, size, "%lldm", first);
+    else if (first == 0)
+        (void)snprintf(ret, size, "%lldMi", second);
+    else
+        (void)snprintf(ret, size, "%lldm and %lldMi", first, second);
 }
 
 static struct act_step record_moved(enum recommendation_phase phase, const struct act_input *in) {
+    const struct recommendation *r = in->recommendation;
     struct act_step step = {.type = ACT_RECORD, .phase = phase, .reason = "TargetChanged"};
-    struct act_value seen = value_seen(in), from = value_from(in->recommendation), to = value_to(in->recommendation);
-    if (in->recommendation->is_bounds)
-        (void)snprintf(
-            step.message, sizeof(step.message),
-            "the bounds are %lld to %lld, neither %lld to %lld nor %lld to %lld: somebody else changed them; "
-            "a new plan follows",
-            (long long)seen.count, (long long)seen.max, (long long)from.count, (long long)from.max, (long long)to.count,
-            (long long)to.max);
-    else
-        (void)snprintf(step.message, sizeof(step.message),
-                       "the size is %lld, neither %lld nor %lld: somebody else changed it; a new plan follows",
-                       (long long)seen.count, (long long)from.count, (long long)to.count);
+    char seen[48], from[48], to[48];
+    value_print(r, value_seen(in), seen, sizeof(seen));
+    value_print(r, value_of(r, &r->from), from, sizeof(from));
+    value_print(r, value_of(r, &r->to), to, sizeof(to));
+    (void)snprintf(step.message, sizeof(step.message),
+                   "%s %s, neither %s nor %s: somebody else changed %s; a new plan follows", words_of(r)->what, seen,
+                   from, to, recommendation_is_requests(r) || r->is_bounds ? "them" : "it");
     return step;
 }
 
@@ -92,6 +123,8 @@ static struct act_step record_moved(enum recommendation_phase phase, const struc
 static bool is_managed_elsewhere(const struct act_input *in) {
     if (!in->resource || !in->policy)
         return false;
+    if (recommendation_is_requests(in->recommendation) && in->resource->size_manager)
+        return true;
     return policy_hold_of(in->policy, in->resource->count_manager) !=
            (in->recommendation->is_bounds ? POLICY_SETS_BOUNDS : POLICY_SETS_COUNT);
 }
@@ -99,6 +132,13 @@ static bool is_managed_elsewhere(const struct act_input *in) {
 static struct act_step record_managed(const struct act_input *in) {
     struct act_step step = {.type = ACT_RECORD, .phase = PHASE_SUPERSEDED, .reason = "ManagedElsewhere"};
     const char *manager = in->resource->count_manager;
+    if (recommendation_is_requests(in->recommendation)) {
+        (void)snprintf(step.message, sizeof(step.message), "%.120s is in the way of setting its requests now",
+                       in->resource->size_manager ? in->resource->size_manager
+                       : manager                  ? manager
+                                                  : "somebody else");
+        return step;
+    }
     (void)snprintf(step.message, sizeof(step.message), "%.120s sets its size now, and the policy leaves it alone",
                    manager ? manager : "nobody else");
     if (!manager)
@@ -159,6 +199,22 @@ static struct act_step step_undecided(const struct act_input *in) {
     return idle();
 }
 
+/* Pods are disturbed only in the windows of the policy, if it has any. */
+static bool is_window(const struct act_input *in) {
+    const struct policy *policy = in->policy;
+    for (size_t i = 0; i < policy->disruption.window_count; i++) {
+        const struct policy_window *window = &policy->disruption.windows[i];
+        if (schedule_is_open(&window->schedule, window->duration_ms, in->now_ms))
+            return true;
+    }
+    return policy->disruption.window_count == 0;
+}
+
+static bool is_too_much(const struct policy *policy, int64_t from, int64_t to) {
+    int64_t change_max = (from * policy->disruption.max_change_percent + 99) / 100;
+    return from - to > (change_max > 1 ? change_max : 1);
+}
+
 /* Gates of actions that take capacity away. NONE of them holds back growth. */
 static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
     const struct recommendation *r = in->recommendation;
@@ -171,8 +227,12 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
         *ret = wait_until(in->now_ms + VERIFY_PERIOD_MS, "MaxConcurrent");
         return false;
     }
-    int64_t change_max = (r->from.count * in->policy->disruption.max_change_percent + 99) / 100;
-    if (r->from.count - r->to.count > (change_max > 1 ? change_max : 1)) {
+    if (recommendation_is_requests(r) && !is_window(in)) {
+        *ret = wait_until(in->now_ms + WINDOW_WAIT_MS, "OutsideWindows");
+        return false;
+    }
+    struct act_value from = value_of(r, &r->from), to = value_of(r, &r->to);
+    if (is_too_much(in->policy, from.first, to.first) || is_too_much(in->policy, from.second, to.second)) {
         *ret = record(PHASE_SUPERSEDED, "MaxChangePercent", "the policy's maxChangePercent no longer allows this step");
         return false;
     }
@@ -183,6 +243,8 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
 static bool within_group(const struct act_input *in) {
     const struct cloud_resource *group = in->resource;
     int64_t to = in->recommendation->to.count, max = in->recommendation->to.count_max;
+    if (recommendation_is_requests(in->recommendation))
+        return true;
     if (in->recommendation->is_bounds)
         return to >= 0 && (max == 0 || to <= max);
     return to >= group->count_min && to >= 0 && (group->count_max == 0 || to <= group->count_max);
@@ -191,6 +253,8 @@ static bool within_group(const struct act_input *in) {
 /* The policy's bounds hold for the sum of its groups whatever becomes of what is begun. */
 static bool within_policy(const struct act_input *in) {
     int64_t to = in->recommendation->to.count;
+    if (recommendation_is_requests(in->recommendation))
+        return true;
     return act_shrinks(in->recommendation) ? in->others_low + to >= in->policy->capacity.min
                                            : in->others_high + to <= in->policy->capacity.max;
 }
@@ -221,10 +285,8 @@ static struct act_step step_approved(const struct act_input *in) {
     if (!in->resource)
         return record(PHASE_FAILED, "TargetGone", "the target is not in the cloud's listing any more");
     if (!is_at_from(in))
-        return is_at_to(in)
-                   ? record(PHASE_SUPERSEDED, "AlreadyThere",
-                            r->is_bounds ? "the target has these bounds already" : "the target has this size already")
-                   : record_moved(PHASE_SUPERSEDED, in);
+        return is_at_to(in) ? record(PHASE_SUPERSEDED, "AlreadyThere", words_of(r)->there)
+                            : record_moved(PHASE_SUPERSEDED, in);
     if (!within_group(in))
         return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the target's bounds now");
     if (!in->others_known || !within_policy(in)) /* When what is begun has ended, a new plan tells. */
@@ -266,9 +328,7 @@ static struct act_step step_running(const struct act_input *in) {
     if (!in->resource)
         return target_unseen(in);
     if (is_at_to(in))
-        return record(PHASE_VERIFYING, "Applied",
-                      r->is_bounds ? "the cloud shows the new bounds; waits until the minimum serves"
-                                   : "the cloud shows the new size; waits until it serves");
+        return record(PHASE_VERIFYING, "Applied", words_of(r)->shown);
     if (!is_at_from(in))
         return record_moved(PHASE_FAILED, in);
     struct act_step dropped;
@@ -290,6 +350,8 @@ static struct act_step step_running(const struct act_input *in) {
 
 /* Bounds that shrink take effect when they are set: what follows is the autoscaler's affair. */
 static bool is_serving(const struct act_input *in) {
+    if (recommendation_is_requests(in->recommendation))
+        return in->resource->drifted == 0 && in->resource->serving >= in->resource->count;
     if (in->recommendation->is_bounds && act_shrinks(in->recommendation))
         return true;
     return act_shrinks(in->recommendation) ? in->resource->serving <= in->recommendation->to.count
@@ -323,7 +385,7 @@ static struct act_step step_verifying(const struct act_input *in) {
     if (!is_at_to(in))
         return record_moved(PHASE_FAILED, in);
     if (is_serving(in))
-        return record(PHASE_SUCCEEDED, "Succeeded", r->is_bounds ? "the new bounds hold" : "the new size serves");
+        return record(PHASE_SUCCEEDED, "Succeeded", words_of(r)->done);
     if (is_late)
         return record(PHASE_FAILED, "NotServing",
                       r->target.kind == CLOUD_WORKLOAD ? "the pods did not become ready in time"

@@ -15,7 +15,8 @@
  *     Verifying        operation                               POLL                (may send its next request: fenced)
  *     Verifying        value == to and serving                 RECORD Succeeded
  *
- * The value is what the action changes: the size, or the bounds of the autoscaler that sets the size.
+ * The value is what the action changes: the size, the bounds of the autoscaler that sets the size, or the requests of
+ * the pods.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -62,7 +63,7 @@ enum act_step_type {
     ACT_WAIT,    /* Nothing until until_ms. */
     ACT_REFRESH, /* List the target's region now, then ask again. */
     ACT_RECORD,  /* Write phase and message, fenced by the resourceVersion. */
-    ACT_SEND,    /* Send the effect: the size to.count, or the bounds to.count and to.count_max. */
+    ACT_SEND,    /* Send the effect: the size to.count, the bounds to.count and to.count_max, or the requests. */
     ACT_POLL,    /* Ask about recommendation->operation. */
 };
 
@@ -90,6 +91,8 @@ const char *act_refusal(const struct error *error);
 
 /* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */
 static inline bool act_shrinks(const struct recommendation *r) {
+    if (recommendation_is_requests(r))
+        return r->to.vcpu_milli < r->from.vcpu_milli || r->to.memory_mib < r->from.memory_mib;
     return r->to.count < r->from.count;
 }
 

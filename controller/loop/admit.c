@@ -106,7 +106,8 @@ size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_
     for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
         const struct recommendation *r = object->as.recommendation;
         /* Under an autoscaler the size is not what we set. */
-        if (object->fault[0] || r->is_bounds || !is_target(r, provider, resource->region, resource->kind, resource->id))
+        if (object->fault[0] || r->is_bounds || r->action != ACTION_SCALE ||
+            !is_target(r, provider, resource->region, resource->kind, resource->id))
             continue;
         int64_t time_ms = changed_at_ms(r, resource);
         if (time_ms > 0)
@@ -151,12 +152,22 @@ static bool is_same_change(const struct recommendation *r, const struct plan_act
            target_state_is_equal(&r->to, &action->to);
 }
 
-/* The same machines, pods or place, of whatever number; of Scale, which is about the number, the same. */
+/* Half or double is not another matter. */
+static bool is_near(int64_t a, int64_t b) {
+    return a <= 2 * b && b <= 2 * a;
+}
+
+/* The same machines, pods or place, of whatever number, and requests in the same direction; of Scale, which is about
+ * the number, the same. */
 static bool is_same_matter(const struct recommendation *r, const struct plan_action *action) {
     struct plan_action like = *action;
     if (action->type != ACTION_SCALE) {
         like.from.count = r->from.count;
         like.to.count = r->to.count;
+        if (is_near(r->to.vcpu_milli, action->to.vcpu_milli) && is_near(r->to.memory_mib, action->to.memory_mib)) {
+            like.to.vcpu_milli = r->to.vcpu_milli;
+            like.to.memory_mib = r->to.memory_mib;
+        }
     }
     return is_same_change(r, &like);
 }

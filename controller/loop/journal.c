@@ -51,14 +51,27 @@ static void forget(struct loop *loop, const char *namespace, const char *name) {
     journal_state_free(loop, state);
 }
 
+static void change_words(const struct recommendation *r, char *ret, size_t size) {
+    if (r->to.state)
+        (void)snprintf(ret, size, "%.30s -> %.30s", r->from.state ? r->from.state : "?", r->to.state);
+    else if (recommendation_is_requests(r) && r->to.vcpu_milli > 0)
+        (void)snprintf(ret, size, "cpu %lldm -> %lldm", (long long)r->from.vcpu_milli, (long long)r->to.vcpu_milli);
+    else if (recommendation_is_requests(r))
+        (void)snprintf(ret, size, "memory %lldMi -> %lldMi", (long long)r->from.memory_mib,
+                       (long long)r->to.memory_mib);
+    else
+        (void)snprintf(ret, size, "%s%lld -> %lld", r->is_bounds ? "minimum " : "", (long long)r->from.count,
+                       (long long)r->to.count);
+}
+
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message) {
     const struct recommendation *r = object->as.recommendation;
     bool is_bad = phase == PHASE_FAILED;
-    char note[512];
-    (void)snprintf(note, sizeof(note), "%s %.200s %s%lld -> %lld: %s", action_type_name((enum action_type)r->action),
-                   r->target.id, r->is_bounds ? "minimum " : "", (long long)r->from.count, (long long)r->to.count,
-                   message);
+    char note[512], change[80];
+    change_words(r, change, sizeof(change));
+    (void)snprintf(note, sizeof(note), "%s %.200s %s: %s", action_type_name((enum action_type)r->action), r->target.id,
+                   change, message);
     log_write(is_bad ? LOG_WARN : LOG_INFO, "recommendation",
               LOG_FIELDS(LOG_STR("namespace", object->namespace), LOG_STR("policy", r->policy_name),
                          LOG_STR("name", object->name), LOG_STR("phase", recommendation_phase_name(phase)),
@@ -236,14 +249,22 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     uint64_t token = str_hash_text(str_hash_text(STR_HASH_SEED, object->uid), object->name);
     token = str_hash(token, &object->created_at_ms, sizeof(object->created_at_ms));
     (void)snprintf(state->token, sizeof(state->token), "%016llx", (unsigned long long)token);
-    state->action = (struct cloud_action){.verb = r->is_bounds ? CLOUD_SET_BOUNDS : CLOUD_SCALE,
+    state->action = (struct cloud_action){.verb = CLOUD_SCALE,
                                           .kind = r->target.kind,
                                           .region = arena_strdup(&state->arena, r->target.region),
                                           .id = arena_strdup(&state->arena, r->target.id),
-                                          .count = r->is_bounds ? 0 : r->to.count,
-                                          .count_min = r->is_bounds ? r->to.count : 0,
-                                          .count_max = r->is_bounds ? r->to.count_max : 0,
                                           .token = state->token};
+    if (recommendation_is_requests(r)) {
+        state->action.verb = CLOUD_RESIZE;
+        state->action.vcpu_milli = r->to.vcpu_milli;
+        state->action.memory_mib = r->to.memory_mib;
+    } else if (r->is_bounds) {
+        state->action.verb = CLOUD_SET_BOUNDS;
+        state->action.count_min = r->to.count;
+        state->action.count_max = r->to.count_max;
+    } else {
+        state->action.count = r->to.count;
+    }
     state->call = call_of(loop, state, send_done);
     state->tries++;
     state->sending = true;

@@ -136,12 +136,13 @@ static bool is_reserved(struct loop *loop, const struct object *object) {
            (has_ended && age_ms >= 0 && age_ms < VISIBLE_MAX_MS);
 }
 
-/* The Recommendation of that name, if it is another's than our own, of this target, and reserves; else NULL. */
+/* The Recommendation of that name, if it is another's than our own, of the size of this target, and reserves; else
+ * NULL. */
 static const struct recommendation *reserves(const struct survey *survey, const char *name, const char *provider,
                                              const struct cloud_resource *resource) {
     const struct object *other = store_get(survey->loop->store, OBJECT_RECOMMENDATION, survey->policy->namespace, name);
     if (!other || other == survey->own || other->fault[0] || !is_target(other->as.recommendation, provider, resource) ||
-        !is_reserved(survey->loop, other))
+        other->as.recommendation->action != ACTION_SCALE || !is_reserved(survey->loop, other))
         return NULL;
     return other->as.recommendation;
 }

@@ -56,6 +56,10 @@ bool recommendation_is_by_hand(int action, enum cloud_kind kind) {
     return action != ACTION_SCALE && !(action == ACTION_RIGHTSIZE && kind == CLOUD_WORKLOAD);
 }
 
+bool recommendation_is_requests(const struct recommendation *r) {
+    return r->action == ACTION_RIGHTSIZE && r->target.kind == CLOUD_WORKLOAD;
+}
+
 /* ---- states of a target ---- */
 
 bool target_state_has_count(int action, enum cloud_kind kind) {

@@ -100,4 +100,7 @@ struct recommendation {
     int64_t risk_per_mille, confidence_per_mille; /* -1: not given */
 };
 
+/* Whether it changes the requests of a workload's pods. */
+bool recommendation_is_requests(const struct recommendation *r);
+
 #endif

@@ -112,8 +112,8 @@ money_micros plan_bound(const struct plan_work *work) {
         int64_t size = plan_size_after(row, row->desired);
         if (row->price < 0 && size > 0)
             return -1;
-        if (!is_free(row)) {
-            r.fixed = money_add(r.fixed, money_mul(row->price, size));
+        if (!is_free(row) || row->least_price != row->price) { /* Of requests that may go down nothing less serves. */
+            r.fixed = money_add(r.fixed, money_mul(row->least_price, size));
             r.held += size;
             continue;
         }

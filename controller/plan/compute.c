@@ -173,7 +173,18 @@ static void action_idle(const struct plan_work *work, const struct plan_row *row
     plan_why_idle(work, row, action);
 }
 
-static struct plan_action action_make(const struct plan_work *work, const struct plan_row *row) {
+static void action_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    bool is_cpu = work->input->policy->forecast.metric == CLOUD_METRIC_CPU;
+    int64_t now = row->resource->capacity_per_machine;
+    action->type = ACTION_RIGHTSIZE;
+    *(is_cpu ? &action->from.vcpu_milli : &action->from.memory_mib) = now;
+    *(is_cpu ? &action->to.vcpu_milli : &action->to.memory_mib) = row->requests;
+    action->cost_hourly = row->price < 0 ? -1 : money_mul(row->requests_price, row->now);
+    action->saving_hourly = row->price < 0 ? 0 : money_mul(row->price - row->requests_price, row->now);
+    plan_why_requests(work, row, action);
+}
+
+static struct plan_action action_make(struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     struct plan_action action = {
         .type = ACTION_SCALE,
@@ -192,6 +203,8 @@ static struct plan_action action_make(const struct plan_work *work, const struct
         action_bounds(row, &action);
     if (row->idle) {
         action_idle(work, row, &action);
+    } else if (row->requests) {
+        action_requests(work, row, &action);
     } else if (row->chosen) {
         action_option(row, &action);
         plan_why_option(work, row, &action);
@@ -207,7 +220,7 @@ enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_IDLE, ORDE
 static enum action_order order_of(const struct plan_row *row) {
     if (row->idle)
         return ORDER_IDLE;
-    if (row->chosen)
+    if (row->chosen || row->requests)
         return ORDER_OTHER;
     return row->to > row->now ? ORDER_GROWTH : row->to < row->now ? ORDER_SHRINKING : ORDER_NONE;
 }
@@ -224,7 +237,7 @@ static void why_not_fill(const struct plan_work *work, struct plan *plan) {
     plan->why_not = why_not;
 }
 
-static void actions_fill(const struct plan_work *work, struct plan *plan) {
+static void actions_fill(struct plan_work *work, struct plan *plan) {
     struct plan_action *actions = arena_alloc_array(work->arena, work->count + 1, sizeof(*actions));
     uint64_t hash = STR_HASH_SEED;
     for (int order = ORDER_GROWTH; order < ORDER_NONE; order++) {
@@ -261,6 +274,10 @@ static int64_t desired_count(const struct plan_row *row) {
     return row->chosen ? row->chosen->count : plan_size_after(row, row->desired);
 }
 
+static money_micros desired_price(const struct plan_row *row) {
+    return row->chosen ? row->chosen->price : row->requests && row->price >= 0 ? row->requests_price : row->price;
+}
+
 static void resources_fill(const struct plan_work *work, struct plan *plan) {
     struct plan_resource *resources = arena_alloc_array(work->arena, work->count + 1, sizeof(*resources));
     bool has_workloads = false, has_others = false;
@@ -283,8 +300,7 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
         has_workloads = has_workloads || plan_row_is_workload(row);
         has_others = has_others || !plan_row_is_workload(row);
         plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
-        plan->desired_cost_hourly =
-            add_cost(plan->desired_cost_hourly, row->chosen ? row->chosen->price : row->price, resources[i].desired);
+        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, desired_price(row), resources[i].desired);
         plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
     }
     plan->unit = !has_workloads ? "machines" : has_others ? "machines and replicas" : "replicas";
@@ -317,6 +333,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_scale_steps(&work);
     plan_options(&work);
     plan_choose(&work);
+    plan_requests(&work);
     plan_idle(&work);
     struct plan plan = {0};
     actions_fill(&work, &plan);

@@ -53,6 +53,9 @@ struct plan_row {
     const struct plan_option *options; /* Cheapest over the horizon first. */
     size_t option_count;
     const struct plan_option *chosen; /* Instead of scaling; NULL: none. */
+    int64_t requests;                 /* Of a pod, instead of today's, in the metric's unit; 0: as they are. */
+    money_micros requests_price;      /* Of a pod then. */
+    money_micros least_price;         /* Of a pod with the requests that the horizon needs; -1 unknown. */
     const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
 };
 
@@ -118,6 +121,10 @@ void plan_options(struct plan_work *work);
 void plan_choose(struct plan_work *work);
 /* bound.c: what the hour planned for costs at least; -1: a price is not known. */
 money_micros plan_bound(const struct plan_work *work);
+
+/* requests.c */
+void plan_requests(struct plan_work *work);
+void plan_why_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 /* idle.c */
 void plan_idle(struct plan_work *work);

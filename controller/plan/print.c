@@ -135,6 +135,13 @@ static void text_state(struct buf *out, const struct plan_action *a) {
     buf_printf(out, "  saves %s USD/h", saving);
 }
 
+static void text_requests(struct buf *out, const struct plan_action *a) {
+    bool is_cpu = a->to.vcpu_milli > 0;
+    buf_printf(out, "%s %lld%s -> %lld%s", is_cpu ? "cpu" : "memory",
+               (long long)(is_cpu ? a->from.vcpu_milli : a->from.memory_mib), is_cpu ? "m" : "Mi",
+               (long long)(is_cpu ? a->to.vcpu_milli : a->to.memory_mib), is_cpu ? "m" : "Mi");
+}
+
 static void text_option(struct buf *out, const struct plan_action *a) {
     char saving[MONEY_TEXT_MAX];
     money_format(a->saving_hourly, 4, saving);
@@ -143,6 +150,17 @@ static void text_option(struct buf *out, const struct plan_action *a) {
     if (a->to.provider)
         buf_printf(out, " in %s/%s (%s)", a->to.provider, a->to.region, a->to.purchase);
     buf_printf(out, "  saves %s USD/h", saving);
+}
+
+static void text_change(struct buf *out, const struct plan_action *a) {
+    if (a->type == ACTION_SCALE)
+        text_scale(out, a);
+    else if (a->to.state)
+        text_state(out, a);
+    else if (a->kind == CLOUD_WORKLOAD)
+        text_requests(out, a);
+    else
+        text_option(out, a);
 }
 
 static char action_sign(const struct plan_action *a) {
@@ -156,7 +174,7 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
         const struct plan_action *a = &plan->actions[i];
         char sign = action_sign(a);
         buf_printf(out, "%c %s %s/%s/%s  ", sign, action_type_name(a->type), a->provider, a->region, a->id);
-        (a->type == ACTION_SCALE ? text_scale : a->to.state ? text_state : text_option)(out, a);
+        text_change(out, a);
         buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
                    (long long)a->confidence_per_mille);
         for (size_t j = 0; j < a->why_count; j++)

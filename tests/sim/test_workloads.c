@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "scenario.h"
 
@@ -255,5 +256,53 @@ Test(sim_workloads, nothing_is_reapplied_without_leave, .timeout = 120) {
     scenario_policy(&s, "second", "api", "Enforce", 2, 16);
     drift(false);
     expect_no_upkeep("selected twice");
+    scenario_stop(&s);
+}
+
+/* ---- requests ---- */
+
+/* Two pods of 4 vCPU for a steady demand of 1: fewer are not allowed. */
+static void start_oversized(const char *more) {
+    scenario_start(&s, &(struct scenario_options){.seed = 7, .is_cluster = true});
+    scenario_flat(&s, 2, 1, 1);
+    char *text = mem_printf("{\"apiVersion\":\"trimtab.dev/"
+                            "v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":\"api\",\"namespace\":"
+                            "\"default\"},\"spec\":{%s\"selector\":{\"providers\":[\"sim\"],\"kinds\":[\"Workload\"],"
+                            "\"tags\":{\"app\":\"api\"}},"
+                            "\"mode\":\"Enforce\",\"actions\":[\"Scale\",\"Rightsize\"],\"sla\":{\"targetUtilization\":"
+                            "65,\"leadTime\":\"5m\"},"
+                            "\"capacity\":{\"min\":2,\"max\":16},\"forecast\":{\"metric\":\"cpu\",\"history\":\"3d\","
+                            "\"horizon\":\"24h\"}}}",
+                            more);
+    sim_world_apply(&s.world, text);
+    mem_free(text);
+}
+
+Test(sim_workloads, requests_come_down_in_steps_where_replicas_may_not, .timeout = 120) {
+    start_oversized("");
+    sim_world_run(&s.world, 12 * SIM_HOUR);
+    const struct sim_workload *api = &s.world.cloud.workloads[0];
+    cr_assert_str_eq(api->own_name, "api");
+    cr_expect_eq(scenario_size(&s, "api"), 2);
+    /* 1 vCPU, by two pods at 65 %: 770m each, and what the forecast allows beside. */
+    cr_expect_geq(api->vcpu_milli, 770);
+    cr_expect_leq(api->vcpu_milli, 1100);
+    cr_expect_eq(api->memory_mib, 0, "the other dimension is left alone");
+    cr_expect_geq(api->resizes, 4u, "by 25 per cent a step");
+    cr_expect_leq(api->resizes, 8u);
+    cr_expect_eq(sim_world_metric(&s.world, "trimtab_recommendation_phases_total", "Failed"), 0);
+    size_t resizes = api->resizes;
+    sim_world_run(&s.world, 24 * SIM_HOUR);
+    cr_expect_leq(api->resizes, resizes + 1, "and then it is quiet");
+    scenario_stop(&s);
+}
+
+/* The window opens at three in the morning, UTC; the world starts at midnight. */
+Test(sim_workloads, requests_come_down_in_windows_only, .timeout = 120) {
+    start_oversized("\"disruption\":{\"windows\":[{\"schedule\":\"0 3 * * *\",\"duration\":\"1h\"}]},");
+    sim_world_run(&s.world, 2 * SIM_HOUR + 50 * SIM_MINUTE);
+    cr_expect_eq(s.world.cloud.workloads[0].resizes, 0u);
+    sim_world_run(&s.world, SIM_HOUR);
+    cr_expect_geq(s.world.cloud.workloads[0].resizes, 1u);
     scenario_stop(&s);
 }

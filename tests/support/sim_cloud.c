@@ -52,7 +52,7 @@ struct flight { /* The cloud's side. */
     struct adapter_call call;
     struct arena arena;
     struct cloud_action action;
-    bool is_list, is_memory;
+    bool is_list, is_memory, is_usage;
     char token[24];
     struct timer way; /* An apply's, on the cloud's clock. */
     struct flight *next;
@@ -140,6 +140,18 @@ static struct sim_workload *workload_of(struct sim_cloud *cloud, const char *nam
     return NULL;
 }
 
+static struct sim_workload *workload_add(struct sim_cloud *cloud, const char *name) {
+    for (size_t i = 0; i < SIM_WORKLOADS_MAX; i++) {
+        struct sim_workload *workload = &cloud->workloads[i];
+        if (workload->name)
+            continue;
+        cr_assert(str_copy(workload->own_name, sizeof(workload->own_name), name));
+        workload->name = workload->own_name;
+        return workload;
+    }
+    return NULL;
+}
+
 static void show_workloads(struct sim_cloud *cloud, const struct adapter_reply *reply) {
     for (size_t i = 0; reply->error.class == ERR_NONE && i < reply->count; i++) {
         struct cloud_resource *r = (struct cloud_resource *)(uintptr_t)&reply->as.resources[i];
@@ -149,6 +161,18 @@ static void show_workloads(struct sim_cloud *cloud, const struct adapter_reply *
         r->count_max = workload ? workload->max : 0;
         r->count_manager = workload ? workload->manager : NULL;
         r->drifted = workload ? workload->drifted : 0;
+        if (workload && workload->vcpu_milli > 0)
+            r->vcpu_milli = workload->vcpu_milli;
+    }
+}
+
+/* Usage is told as a share of the requests; underneath it is one of the whole machine. */
+static void show_usage(struct sim_cloud *cloud, const struct adapter_reply *reply) {
+    for (size_t i = 0; reply->error.class == ERR_NONE && i < reply->count; i++) {
+        const struct sim_workload *workload = workload_of(cloud, reply->as.series[i].id);
+        struct cloud_sample *samples = (struct cloud_sample *)(uintptr_t)reply->as.series[i].utilization;
+        for (size_t k = 0; workload && workload->vcpu_milli > 0 && k < reply->as.series[i].utilization_count; k++)
+            samples[k].value *= SIM_POD_MILLI / (double)workload->vcpu_milli;
     }
 }
 
@@ -171,6 +195,8 @@ static bool change_workload(struct sim_cloud *cloud, struct cloud_action *action
         cr_assert(!workload || !workload->manager, "the size of %s is not ours to set", action->id);
         return true;
     }
+    if (!workload && action->verb == CLOUD_RESIZE)
+        workload = workload_add(cloud, action->id);
     cr_assert(workload, "%s is as any other", action->id);
     if (action->verb == CLOUD_SET_BOUNDS) {
         cr_assert(workload->manager, "%s has no bounds", action->id);
@@ -199,6 +225,8 @@ static void flight_done(struct adapter_call *inner) {
     struct sim_cloud *cloud = flight->provider->cloud;
     if (cloud->is_cluster && flight->is_list)
         show_workloads(cloud, &inner->reply);
+    if (cloud->is_cluster && flight->is_usage)
+        show_usage(cloud, &inner->reply);
     if (cloud->is_cluster && flight->is_memory)
         show_kills(cloud, &inner->reply);
     if (flight->action.id && inner->reply.error.class == ERR_NONE)
@@ -307,6 +335,7 @@ static void link_usage(struct adapter *self, struct adapter_call *call, const st
         return;
     struct cloud_query *own = of_groups(flight->provider->cloud, query);
     flight->is_memory = own->metric == CLOUD_METRIC_MEMORY;
+    flight->is_usage = !flight->is_memory;
     if (flight->provider->cloud->is_cluster)
         own->metric = CLOUD_METRIC_CPU;
     flight->provider->adapter->ops->usage(flight->provider->adapter, &flight->call, own);

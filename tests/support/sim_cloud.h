@@ -25,14 +25,17 @@ struct sim_effect { /* A size that changed. */
 
 /* What makes a workload of a group, where the cloud is a cluster. Its usage of memory is that of CPU, in per cent. An
  * autoscaler runs its minimum: what is set is what follows. */
+#define SIM_POD_MILLI 4000.0 /* Of the groups' m5.xlarge. */
+
 struct sim_workload {
     const char *name, *manager; /* manager NULL: nobody else sets its size. */
+    char own_name[32];          /* Where a RESIZE came first. */
     int64_t min, max;
     int64_t drifted; /* RESIZE sets it to 0, unless it stays. */
     bool drift_stays;
     size_t resizes;
     struct cloud_kill kill;         /* Told with usage of memory, as long as it stands here. id NULL: none. */
-    int64_t vcpu_milli, memory_mib; /* Of the last RESIZE. */
+    int64_t vcpu_milli, memory_mib; /* Of the last RESIZE: listed, and what usage is a share of. */
 };
 
 struct sim_cloud {

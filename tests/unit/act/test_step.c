@@ -123,6 +123,52 @@ Test(act_step, what_is_done_by_hand_stays_undecided_whatever_is_approved) {
     }
 }
 
+/* Requests of 2 pods, CPU 1000m -> 800m; the size is whatever it is. */
+#define REQUESTS                                                                                                       \
+    (w.r.action = ACTION_RIGHTSIZE, w.r.target.kind = CLOUD_WORKLOAD, w.r.from.vcpu_milli = 1000,                      \
+     w.r.to.vcpu_milli = 800, w.group.kind = CLOUD_WORKLOAD, w.group.vcpu_milli = 1000, w.group.memory_mib = 512,      \
+     w.group.count = w.group.serving = 2)
+#define SHOWN (REQUESTS, w.group.vcpu_milli = 800)
+
+Test(act_step, requests_are_changed_like_sizes_in_the_policys_windows) {
+    struct policy_window window = {.duration_ms = 30 * MINUTE_MS};
+    struct error err;
+    cr_assert_eq(schedule_parse("0 3 * * *", "UTC", &window.schedule, &err), ERR_NONE);
+    BOTH(PHASE_APPROVED, REQUESTS, "RECORD Running Started");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.policy.disruption.windows = &window, w.policy.disruption.window_count = 1),
+         "WAIT OutsideWindows");
+    BOTH(PHASE_APPROVED,
+         (REQUESTS, w.r.to.vcpu_milli = 1200, w.policy.disruption.windows = &window,
+          w.policy.disruption.window_count = 1),
+         "RECORD Running Started"); /* What demand needs waits for nothing. */
+    BOTH(PHASE_APPROVED, (REQUESTS, w.r.to.vcpu_milli = 400), "RECORD Superseded MaxChangePercent");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.in.active = 1), "WAIT MaxConcurrent");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.in.source = SOURCE_STALE), "WAIT StaleObservation");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.group.size_manager = "VerticalPodAutoscaler/web"),
+         "RECORD Superseded ManagedElsewhere");
+    BOTH(PHASE_APPROVED, SHOWN, "RECORD Superseded AlreadyThere");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.group.vcpu_milli = 900), "RECORD Superseded TargetChanged");
+    BOTH(PHASE_APPROVED, (REQUESTS, w.in.others_low = 0, w.policy.capacity.min = 100), "RECORD Running Started");
+    BOTH(PHASE_RUNNING, REQUESTS, "SEND Send");
+    BOTH(PHASE_RUNNING, SHOWN, "RECORD Verifying Applied");
+    BOTH(PHASE_VERIFYING, (SHOWN, w.group.drifted = 1), "WAIT WaitsUntilServing");
+    BOTH(PHASE_VERIFYING, (SHOWN, w.group.serving = 1), "WAIT WaitsUntilServing");
+    BOTH(PHASE_VERIFYING, SHOWN, "RECORD Succeeded Succeeded");
+}
+
+Test(act_step, what_somebody_else_changed_is_told_in_its_own_words) {
+    static struct world w;
+    world_init(&w, PHASE_APPROVED, 6, 8);
+    (void)REQUESTS;
+    w.group.vcpu_milli = 900;
+    cr_expect_str_eq(act_step(&w.in).message,
+                     "the requests are 900m, neither 1000m nor 800m: somebody else changed them; a new plan follows");
+    world_init(&w, PHASE_APPROVED, 6, 8);
+    w.group.count = 7;
+    cr_expect_str_eq(act_step(&w.in).message,
+                     "the size is 7, neither 6 nor 8: somebody else changed it; a new plan follows");
+}
+
 Test(act_step, approved_starts_when_its_gates_are_open) {
     BOTH(PHASE_APPROVED, , "RECORD Running Started");
     BOTH(PHASE_APPROVED, w.r.decision = DECISION_NONE, "RECORD Running Started"); /* Approved stays approved. */
