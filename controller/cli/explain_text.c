@@ -110,24 +110,26 @@ static void print_phase(const struct explanation *it, const struct json *rec, co
     const char *phase = text_at(rec, "status.phase"), *meaning = explain_phase(phase);
     buf_printf(out, "%s%s", indent, *phase ? phase : "Not looked at yet");
     since(it, text_at(rec, "status.phaseSince"), out);
-    if (*text_at(rec, "status.message"))
-        buf_printf(out, ": %s", text_at(rec, "status.message"));
+    line(out, *text_at(rec, "status.message") ? ": " : "", text_at(rec, "status.message"));
     if (meaning)
-        buf_printf(out, "\n%s-> %s", indent, meaning);
-    buf_putc(out, '\n');
+        buf_printf(out, "%s-> %s\n", indent, meaning);
 }
 
 static void print_worth(const struct json *rec, const char *indent, struct buf *out) {
     const char *hourly = text_at(rec, "status.saving.hourly"), *currency = text_at(rec, "status.saving.currency");
     const char *monthly = text_at(rec, "status.saving.monthly"), *verb = "saves";
+    double value;
     if (hourly[0] == '-') {
         verb = "costs";
         hourly++;
         monthly += monthly[0] == '-';
     }
-    if (*hourly)
-        buf_printf(out, "%s%s %s %s an hour, %s a month; risk %s, confidence %s\n", indent, verb, hourly, currency,
-                   monthly, text_at(rec, "status.risk"), text_at(rec, "status.confidence"));
+    buf_puts(out, indent);
+    if (str_to_double(hourly, &value) && value > 0)
+        buf_printf(out, "%s %s %s an hour, %s a month", verb, hourly, currency, monthly);
+    else
+        buf_puts(out, "no saving that is known");
+    buf_printf(out, "; risk %s, confidence %s\n", text_at(rec, "status.risk"), text_at(rec, "status.confidence"));
 }
 
 static void print_steps(const struct json *rec, const char *indent, struct buf *out) {
@@ -161,14 +163,13 @@ static void print_open(const struct explanation *it, struct buf *out) {
 static void print_journey(const struct explanation *it, struct buf *out) {
     const struct json *rec = it->json;
     const char *decision = text_at(rec, "spec.decision");
-    buf_printf(out, "  of ResourcePolicy %s/%s\n\nWhat\n  ", text_at(rec, "metadata.namespace"),
-               text_at(rec, "spec.policyRef.name"));
+    buf_puts(out, "\nWhat\n  ");
     print_change(rec, out);
     print_worth(rec, "  ", out);
     buf_puts(out, "\nWhy\n");
     strings(json_at(rec, "status.why"), "  - ", out);
-    buf_printf(out, "\nIts way\n  %s  proposed, for the %" PRId64 ". time\n",
-               text_at(rec, "metadata.creationTimestamp"), json_int(json_at(rec, "spec.attempt"), 1));
+    buf_printf(out, "\nIts way\n  %s  proposed (attempt %" PRId64 ")\n", text_at(rec, "metadata.creationTimestamp"),
+               json_int(json_at(rec, "spec.attempt"), 1));
     buf_printf(out, "  decision: %s", *decision ? decision : "none yet");
     if (*text_at(rec, "spec.snoozeUntil"))
         buf_printf(out, " until %s", text_at(rec, "spec.snoozeUntil"));
@@ -271,22 +272,21 @@ static void print_policy(const struct explanation *it, struct buf *out) {
     print_forecast(json_get(status, "forecast"), out);
     print_open(it, out);
     print_why_not(json_get(status, "whyNot"), out);
-    if (it->object && it->object->fault[0])
-        line(out, "\nIts spec cannot be used: ", it->object->fault);
 }
 
 /* ---- Providers and Budgets ---- */
 
 static void print_provider(const struct json *json, struct buf *out) {
     const struct json *inventory = json_at(json, "status.inventory"), *apis = json_at(json, "status.apis");
-    buf_printf(out, "  type %s", text_at(json, "spec.type"));
-    if (*text_at(json, "status.account"))
-        buf_printf(out, ", account %s", text_at(json, "status.account"));
-    buf_puts(out, "\n\nSeen\n ");
+    buf_puts(out, "\nSeen\n ");
     const char *separator = " ";
-    for (struct json_iter it = json_iter(inventory); json_iter_next(&it); separator = ", ")
+    for (struct json_iter it = json_iter(inventory); json_iter_next(&it);) {
+        if (json_int(it.value, 0) == 0)
+            continue;
         buf_printf(out, "%s%" PRId64 " %s", separator, json_int(it.value, 0), it.key);
-    buf_printf(out, "%s\n", inventory ? "" : " nothing has been listed yet");
+        separator = ", ";
+    }
+    buf_printf(out, "%s\n", *separator != ' ' ? "" : inventory ? " nothing is there" : " nothing has been listed yet");
     for (size_t i = 0; i < json_array_count(apis); i++)
         if (str_eq(text_at(json_array_at(apis, i), "circuit"), "Open"))
             buf_printf(out, "  API %s %s does not answer: it is asked only now and then\n",
@@ -295,7 +295,6 @@ static void print_provider(const struct json *json, struct buf *out) {
 
 static void print_budget(const struct json *json, struct buf *out) {
     const char *currency = text_at(json, "spec.currency"), *level = text_at(json, "status.level");
-    buf_printf(out, "  %s %s, %s\n", text_at(json, "spec.amount"), currency, text_at(json, "spec.period"));
     if (*text_at(json, "status.spent"))
         buf_printf(out, "\nSpent\n  %s %s so far, remaining %s; at the end %s as likely as not, %s at the worst\n",
                    text_at(json, "status.spent"), currency, text_at(json, "status.remaining"),
@@ -315,11 +314,47 @@ static void print_budget(const struct json *json, struct buf *out) {
     }
 }
 
-void explain_print_text(const struct explanation *it, struct buf *out) {
-    buf_printf(out, "%s %s/%s\n", object_kind_name(it->kind), text_at(it->json, "metadata.namespace"),
-               text_at(it->json, "metadata.name"));
-    if (json_at(it->json, "metadata.deletionTimestamp"))
+static void print_policy_head(const struct object *object, struct buf *out) {
+    if (!object || object->fault[0]) /* The conditions say so too, once it has been looked at. */
+        line(out, "  its spec cannot be used: ", object ? object->fault : "not understood");
+    if (!object || object->fault[0])
+        return;
+    const struct policy *policy = object->as.policy;
+    const char *separator = "; may ";
+    buf_printf(out, "  mode %s", policy_mode_name(policy->mode));
+    for (int i = 0; i < ACTION_TYPE_COUNT; i++) {
+        if (!(policy->actions >> i & 1U))
+            continue;
+        buf_printf(out, "%s%s", separator, action_type_name((enum action_type)i));
+        separator = ", ";
+    }
+    buf_putc(out, '\n');
+}
+
+static void print_head(const struct explanation *it, struct buf *out) {
+    const struct json *json = it->json;
+    buf_printf(out, "%s %s/%s\n", object_kind_name(it->kind), text_at(json, "metadata.namespace"),
+               text_at(json, "metadata.name"));
+    if (it->kind == OBJECT_POLICY)
+        print_policy_head(it->object, out);
+    if (it->kind == OBJECT_PROVIDER)
+        buf_printf(out, "  type %s", text_at(json, "spec.type"));
+    if (it->kind == OBJECT_PROVIDER)
+        buf_printf(out, "%s%s\n", *text_at(json, "status.account") ? ", account " : "",
+                   text_at(json, "status.account"));
+    if (it->kind == OBJECT_BUDGET)
+        buf_printf(out, "  %s %s, %s\n", text_at(json, "spec.amount"), text_at(json, "spec.currency"),
+                   text_at(json, "spec.period"));
+    if (it->kind == OBJECT_RECOMMENDATION)
+        buf_printf(out, "  of ResourcePolicy %s/%s\n", text_at(json, "metadata.namespace"),
+                   text_at(json, "spec.policyRef.name"));
+    if (json_at(json, "metadata.deletionTimestamp"))
         buf_puts(out, "  is being deleted\n");
+}
+
+void explain_print_text(const struct explanation *it, struct buf *out) {
+    print_head(it, out);
+    print_conditions(it, out);
     switch (it->kind) {
     case OBJECT_PROVIDER:
         print_provider(it->json, out);
@@ -338,5 +373,7 @@ void explain_print_text(const struct explanation *it, struct buf *out) {
         break;
     }
     print_holds(it, out);
-    print_conditions(it, out);
+    for (char *at = out->data; at && *at; at++) /* What else a terminal would obey. */
+        if ((unsigned char)*at < ' ' && *at != '\n')
+            *at = ' ';
 }
