@@ -61,7 +61,7 @@ const char *explain_condition(enum object_kind kind, const char *type, const cha
         {OBJECT_PROVIDER, "ApisAvailable", "False", "those APIs are asked only now and then until they answer again"},
         {OBJECT_PROVIDER, "PricesCurrent", "False", "costs and savings rest on prices that may have changed"},
         {OBJECT_POLICY, "Observed", "False", "of what is not seen, or was long ago, nothing shrinks"},
-        {OBJECT_POLICY, "Forecasted", "False", "what has no forecast does not shrink"},
+        {OBJECT_POLICY, "Forecasted", "False", "meanwhile quantiles are wide, and what has no history does not shrink"},
         {OBJECT_POLICY, "WithinBudget", "False", "the effect of that budget is in force"},
         {OBJECT_BUDGET, "Ready", "False", "its thresholds have no effect"},
         {-1, "Reconciling", "True", "it goes on by itself"},

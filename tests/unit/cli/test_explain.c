@@ -12,6 +12,8 @@
 
 static struct arena arena; /* One test, one process. */
 static struct buf out;
+static struct json *kept[16]; /* Until the end. */
+static size_t kept_count;
 
 static struct json *parsed(const char *text) {
     struct json *json;
@@ -19,7 +21,7 @@ static struct json *parsed(const char *text) {
     if (!text)
         return NULL;
     cr_assert_eq(json_parse((struct bytes){text, strlen(text)}, &json, &err), ERR_NONE, "%s", err.message);
-    return json;
+    return kept[kept_count++] = json;
 }
 
 static struct explanation explanation(enum object_kind kind, const char *json, const char *proposals,

@@ -39,6 +39,7 @@ static void add_group(int64_t count, double demand) {
 /* One group of 10 m5.large in aws/us-east-1 that demand fills; gcp/us-central1 sells the same for a little more. */
 static void init(void) {
     memset(offers, 0, sizeof(offers));
+    arena_release(&w.arena);
     world_init(&w);
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE | 1U << ACTION_MIGRATE;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
