@@ -17,6 +17,7 @@ int cli_backtest(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_pack(int argc, char **argv);
 int cli_get(int argc, char **argv);
+int cli_explain(int argc, char **argv);
 int cli_decide(int argc, char **argv);  /* approve, reject, snooze */
 int cli_suspend(int argc, char **argv); /* suspend, resume */
 int cli_version(int argc, char **argv);

@@ -80,7 +80,7 @@ static const struct column columns[OBJECT_KIND_COUNT][COLUMNS_MAX] = {
 };
 
 /* kubectl's coarse form: one unit, or two where one would say too little. */
-static void age_format(int64_t ms, char *to, size_t size) {
+void get_age_format(int64_t ms, char *to, size_t size) {
     int64_t s = ms > 0 ? ms / 1000 : 0, m = s / 60, h = m / 60, d = h / 24;
     if (s < 120)
         snprintf(to, size, "%llds", (long long)s);
@@ -119,11 +119,11 @@ static const struct json *node_of(const struct json *object, const char *path) {
 }
 
 static void add_cell(struct cli_table *table, const struct json *object, const char *path, int64_t now_ms) {
-    char text[32] = "";
+    char text[GET_AGE_MAX] = "";
     if (str_eq(path, "@age")) {
         int64_t created_ms;
         if (time_parse(json_string(json_at(object, "metadata.creationTimestamp"), ""), &created_ms))
-            age_format(now_ms - created_ms, text, sizeof(text));
+            get_age_format(now_ms - created_ms, text, sizeof(text));
         cli_table_add(table, text);
         return;
     }

@@ -12,4 +12,7 @@
 void get_print_table(enum object_kind kind, const struct json *const *objects, size_t count, bool with_namespace,
                      bool is_wide, int64_t now_ms, struct buf *out);
 
+#define GET_AGE_MAX 32
+void get_age_format(int64_t ms, char *to, size_t size); /* "3h12m" */
+
 #endif

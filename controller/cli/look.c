@@ -38,7 +38,7 @@ struct look {
     size_t wait_count;
     struct map claims; /* resource key -> struct claim * */
     struct arena *arena;
-    bool has_news, is_closed;
+    bool has_news, is_turning, is_closed;
 };
 
 static const struct object *find(const struct look *look, enum object_kind kind, const char *namespace,
@@ -281,11 +281,13 @@ static void look_open(struct look *look, int64_t usage_step_ms, const struct loo
 static void on_closed(void *ctx) {
     struct look *look = ctx;
     look->is_closed = true;
-    end_turn(look);
+    if (look->is_turning) /* Else the stop would end the next turn, which is not ours. */
+        end_turn(look);
 }
 
 static void look_close(struct look *look) {
     observe_close(look->observe, on_closed, look);
+    look->is_turning = true;
     while (!look->is_closed)
         uv_run(&look->clouds.loop, UV_RUN_ONCE);
     observe_free(look->observe);

@@ -94,8 +94,15 @@ static int store_value(const struct parse *p, const struct cli_option *option, c
         return store_choice(p, option, flag, value);
     if (option->type == CLI_OPTION_INT)
         return store_int(p, option, flag, value);
-    if (!*value && option->type == CLI_OPTION_TEXT)
+    if (!*value && option->type != CLI_OPTION_PATH_OR_BARE)
         return cli_usage_error(p->syntax, "%s: the value is empty", flag);
+    if (option->type == CLI_OPTION_LIST) {
+        struct cli_list *list = option->target;
+        if (list->count == CLI_LIST_MAX)
+            return cli_usage_error(p->syntax, "%s: more than %d of them", flag, CLI_LIST_MAX);
+        list->items[list->count++] = value;
+        return CLI_GO_ON;
+    }
     *(const char **)option->target = value;
     return CLI_GO_ON;
 }

@@ -20,6 +20,14 @@ enum cli_option_type {
     /* const char *: "" when given without a value. The value is joined by '=', or is the next argument if that looks
      * like a path (has a '/', or is "." or ".."). */
     CLI_OPTION_PATH_OR_BARE,
+    CLI_OPTION_LIST, /* struct cli_list: each time that it is given adds one. */
+};
+
+#define CLI_LIST_MAX 32
+
+struct cli_list { /* Zeroed is empty. */
+    const char *items[CLI_LIST_MAX];
+    size_t count;
 };
 
 struct cli_option { /* A table of them ends at name NULL. */

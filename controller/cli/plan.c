@@ -15,6 +15,7 @@
 #include "cli/look.h"
 #include "cli/options.h"
 #include "cli/record.h"
+#include "cli/whatif.h"
 #include "loop/evaluate.h"
 
 #define USAGE_STEP_DEFAULT "5m"
@@ -30,6 +31,7 @@ struct target { /* A policy to plan, and from what. */
 struct plan_verb {
     const char *file, *namespace, *policy, *snapshot, *record, *replay, *output, *usage_step;
     int64_t usage_step_ms;
+    struct cli_whatif whatif;
     struct manifest_set set;
     struct record_set records;
     struct look_policy *policies; /* All of the set, by key. */
@@ -192,6 +194,26 @@ static void print_replay(struct plan_verb *verb, const struct target *target, co
     }
 }
 
+/* input: with the forecasts of the world as it is. */
+static void print_whatif(struct plan_verb *verb, const struct target *target, const struct plan_input *input,
+                         const struct plan *before, struct arena *arena) {
+    const struct plan_input changed = whatif_input(&verb->whatif.whatif, target->key, input, arena);
+    struct plan plan = {0};
+    plan_compute(&changed, arena, &plan);
+    if (str_eq(verb->output, "json")) {
+        struct json_writer w = {.out = &verb->out};
+        jw_open(&w, '{');
+        plan_print_members(&plan, &w);
+        cli_whatif_print_json(&verb->whatif, before, &plan, &w);
+        jw_close(&w, '}');
+        buf_putc(&verb->out, '\n');
+        return;
+    }
+    buf_printf(&verb->out, "%spolicy %s\n", target == verb->targets ? "" : "\n", target->key);
+    cli_whatif_print_text(&verb->whatif, &verb->out);
+    plan_print_difference(before, &plan, &verb->out);
+}
+
 static void target_plan(struct plan_verb *verb, const struct target *target) {
     struct plan_input input = {
         .policy = target->policy->as.policy, .snapshot = target->snapshot, .headroom = target->headroom};
@@ -200,7 +222,9 @@ static void target_plan(struct plan_verb *verb, const struct target *target) {
     struct plan plan = {0};
     evaluate_policy(&input, NULL, &arena, &plan);
     plan_print_json(&plan, &json);
-    if (verb->replay) {
+    if (cli_whatif_is_given(&verb->whatif)) {
+        print_whatif(verb, target, &input, &plan, &arena);
+    } else if (verb->replay) {
         print_replay(verb, target, &plan, &json);
     } else if (str_eq(verb->output, "json")) {
         buf_append(&verb->out, json.data, json.size);
@@ -212,6 +236,19 @@ static void target_plan(struct plan_verb *verb, const struct target *target) {
         record_print(target->policy, &input, &plan, &verb->record_writer);
     buf_release(&json);
     arena_release(&arena);
+}
+
+/* Says so if a what-if is about nothing. */
+static bool is_about_something(struct plan_verb *verb) {
+    if (!cli_whatif_is_given(&verb->whatif) || verb->target_count == 0)
+        return true;
+    struct cli_whatif_world *worlds = arena_alloc_array(&verb->arena, verb->target_count, sizeof(*worlds));
+    for (size_t i = 0; i < verb->target_count; i++)
+        worlds[i] = (struct cli_whatif_world){verb->targets[i].key, verb->targets[i].snapshot};
+    if (cli_whatif_check(&verb->whatif, worlds, verb->target_count))
+        return true;
+    worsen(verb, CLI_FAULTS);
+    return false;
 }
 
 static void plan_all(struct plan_verb *verb) {
@@ -243,6 +280,13 @@ static int check(struct plan_verb *verb, const struct cli_syntax *syntax) {
         return cli_usage_error(syntax, "--file is missing");
     if (verb->replay && (verb->snapshot || verb->record))
         return cli_usage_error(syntax, "--replay goes with neither --snapshot nor --record");
+    int code = cli_whatif_parse(&verb->whatif, syntax, &verb->arena);
+    if (code != CLI_GO_ON)
+        return code;
+    if (cli_whatif_is_given(&verb->whatif) && (verb->replay || verb->record))
+        return cli_usage_error(syntax,
+                               "--without, --price and --demand go with neither --record nor --replay: a record "
+                               "is of what was seen; ask one what if with --snapshot");
     if (!duration_parse(verb->usage_step, &verb->usage_step_ms))
         return cli_usage_error(syntax, "--usage-step: a duration like 5m is expected");
     return CLI_GO_ON;
@@ -259,14 +303,14 @@ static int run(struct plan_verb *verb) {
             targets_read(verb, path);
         else
             targets_look(verb);
-        plan_all(verb);
+        if (is_about_something(verb))
+            plan_all(verb);
         code = verb->code;
     }
     manifest_set_release(&verb->set);
     record_set_release(&verb->records);
     buf_release(&verb->out);
     buf_release(&verb->record_text);
-    arena_release(&verb->arena);
     return code;
 }
 
@@ -285,6 +329,7 @@ int cli_plan(int argc, char **argv) {
         {"record", 0, "FILE", "Write the plans with their inputs.", CLI_OPTION_TEXT, &verb.record, NULL, 0, 0},
         {"replay", 0, "FILE", "Plan anew from a record, and compare with the plan in it.", CLI_OPTION_TEXT,
          &verb.replay, NULL, 0, 0},
+        CLI_OPTIONS_WHATIF(verb.whatif),
         {"usage-step", 0, "DURATION", "Grid of the demand history, as of run (5m).", CLI_OPTION_TEXT, &verb.usage_step,
          NULL, 0, 0},
         {"output", 'o', "text|json", "Default text; json is one plan a line.", CLI_OPTION_CHOICE, &verb.output, outputs,
@@ -292,9 +337,15 @@ int cli_plan(int argc, char **argv) {
         {0},
     };
     const struct cli_syntax syntax = {
-        .usage = "trimtab plan -f DIR|FILE [--snapshot FILE] [--record FILE | --replay FILE]",
-        .summary = "Shows what the policies would do now, in order of namespace and name, and does nothing: the same\n"
-                   "plans as a controller's from the same snapshot, byte for byte.\n",
+        .usage = "trimtab plan -f DIR|FILE [--snapshot FILE] [--without KEY=GLOB] [--price GLOB=FACTOR]\n"
+                 "           [--demand GLOB=FACTOR] [--record FILE | --replay FILE]",
+        .summary =
+            "Shows what the policies would do now, in order of namespace and name, and does nothing: the same\n"
+            "plans as a controller's from the same snapshot, byte for byte.\n"
+            "\n"
+            "With --without, --price or --demand (each may be given often; globs have * and ?) it shows what the\n"
+            "plans become, as a diff: - the plan of the world as it is, + that of the other, ! demand that would\n"
+            "not be served. Factors of one resource multiply.\n",
         .options = options,
         .epilogue = "Exit: 0 planned, 1 faults in the files or another plan than the replayed, 2 something could not "
                     "be\nread (the other policies are planned all the same), 64 usage.\n",
@@ -303,5 +354,8 @@ int cli_plan(int argc, char **argv) {
     int code = cli_options_parse(&syntax, argc, argv, &count);
     if (code == CLI_GO_ON)
         code = check(&verb, &syntax);
-    return code == CLI_GO_ON ? run(&verb) : code;
+    if (code == CLI_GO_ON)
+        code = run(&verb);
+    arena_release(&verb.arena);
+    return code;
 }

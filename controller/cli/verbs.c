@@ -16,6 +16,7 @@ const struct cli_verb cli_verbs[] = {
     {"plan", "show what policies would do, with no effect", cli_plan},
     {"pack", "find the cheapest machines for a list of demands", cli_pack},
     {"get", "show objects of a cluster or of a local run", cli_get},
+    {"explain", "say in plain words how an object stands, and why", cli_explain},
     {"approve", "let a Recommendation be carried out", cli_decide},
     {"reject", "turn a Recommendation down", cli_decide},
     {"snooze", "put a Recommendation off", cli_decide},

@@ -109,7 +109,7 @@ static void borrow(const struct plan_input *input, struct recall *recall, const 
         *ret = borrowed;
 }
 
-void evaluate_policy(struct plan_input *input, struct recall *recall, struct arena *arena, struct plan *ret) {
+void evaluate_forecast(struct plan_input *input, struct recall *recall, struct arena *arena) {
     const struct snapshot *snapshot = input->snapshot;
     double quantiles[FORECAST_QUANTILES_MAX];
     struct forecast_options options = {.quantile_count = plan_quantiles(input->policy, quantiles),
@@ -132,5 +132,9 @@ void evaluate_policy(struct plan_input *input, struct recall *recall, struct are
     }
     recall_end(recall);
     input->forecasts = forecasts;
+}
+
+void evaluate_policy(struct plan_input *input, struct recall *recall, struct arena *arena, struct plan *ret) {
+    evaluate_forecast(input, recall, arena);
     plan_compute(input, arena, ret);
 }

@@ -27,6 +27,8 @@ bool evaluate_scope(const struct evaluate_access *access, struct arena *arena, s
 
 /* input->forecasts is made here; the rest of the input is the caller's. recall: of evaluations of this policy before;
  * NULL gives the same. */
+void evaluate_forecast(struct plan_input *input, struct recall *recall, struct arena *arena);
+/* The same, and the plan. */
 void evaluate_policy(struct plan_input *input, struct recall *recall, struct arena *arena, struct plan *ret);
 
 #endif

@@ -37,28 +37,35 @@ static bool is_free(const struct plan_row *row) {
     return !row->hold && row->raw >= 0 && !row->is_bounds && row->resource->capacity_per_machine > 0;
 }
 
-/* Of staying, k 0, and of each option. False: it does not serve. */
+/* Of staying, k 0, and of each option. False: it does not serve, or is not for sale. */
 static bool machines_of(const struct plan_work *work, const struct plan_row *row, size_t k, struct machines *ret) {
-    double covered = fmin(row->hold_demand, plan_capacity_of(work, row, row->desired));
+    const struct plan_option *refuge = row->closure ? row->chosen : NULL;
+    double planned = refuge ? plan_serves(work->input->policy, refuge->capacity, refuge->count)
+                            : plan_capacity_of(work, row, row->desired);
+    double covered = fmin(row->hold_demand, planned);
     int64_t capacity = k == 0 ? row->resource->capacity_per_machine : row->options[k - 1].capacity;
     int64_t count = plan_machines_for(work->input->policy, capacity, covered);
     *ret = (struct machines){count > row->low ? count : row->low, k == 0 ? row->price : row->options[k - 1].price};
     if (k == 0 && ret->count > row->desired) /* Its own desired size serves by definition. */
         ret->count = row->desired;
-    return ret->count <= row->high || k == 0;
+    return k == 0 ? !refuge : ret->count <= row->high;
 }
 
 static struct machines cheapest(const struct plan_work *work, const struct plan_row *row) {
-    struct machines best, one;
-    (void)machines_of(work, row, 0, &best);
-    for (size_t k = 1; k <= row->option_count; k++)
-        if (machines_of(work, row, k, &one) && money_mul(one.price, one.count) < money_mul(best.price, best.count))
-            best = one;
+    struct machines best = {0}, one;
+    bool has_any = false;
+    for (size_t k = 0; k <= row->option_count; k++) {
+        if (!machines_of(work, row, k, &one) ||
+            (has_any && money_mul(one.price, one.count) >= money_mul(best.price, best.count)))
+            continue;
+        best = one;
+        has_any = true;
+    }
     return best;
 }
 
 static money_micros price_lowest(const struct plan_row *row) {
-    money_micros price = row->price;
+    money_micros price = row->closure ? INT64_MAX : row->price;
     for (size_t k = 0; k < row->option_count; k++)
         if (row->options[k].price < price)
             price = row->options[k].price;
@@ -114,7 +121,7 @@ money_micros plan_bound(const struct plan_work *work) {
             return -1;
         if (!is_free(row) || row->least_price != row->price) { /* Of requests that may go down nothing less serves. */
             r.fixed = money_add(r.fixed, money_mul(row->least_price, size));
-            r.held += size;
+            r.held += row->closure ? 0 : size;
             continue;
         }
         struct machines best = cheapest(work, row);

@@ -188,13 +188,14 @@ static void choice_make(const struct plan_work *work, struct choice *choice) {
         struct plan_row *row = &work->rows[i];
         struct entry entry = {.row = row};
         entry.most = entry_best(&entry);
-        if (entry.most > 0) {
+        if (entry.most > 0 && !row->closure) {
             choice->entries[choice->count++] = entry;
             continue;
         }
         int64_t more = row->to - plan_row_ceiling(row), less = plan_row_floor(row) - row->to;
-        choice->room -= row->to != row->now && more > 0 ? more : 0;
-        choice->reserve -= row->to != row->now && less > 0 ? less : 0;
+        bool is_step = row->to != row->now || row->closure;
+        choice->room -= is_step && more > 0 ? more : 0;
+        choice->reserve -= is_step && less > 0 ? less : 0;
     }
     if (choice->count > 0)
         qsort(choice->entries, choice->count, sizeof(*choice->entries), by_saving);

@@ -90,6 +90,7 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
     bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
     if (plan_row_is_storage(&row) || is_stopped)
         row.price = 0; /* A machine that is stopped costs what its disks do. */
+    row.closure = headroom_closure_of(&work->input->headroom, r->provider, r->resource.region, r->resource.type);
     row_bounds(work, &row);
     row_holds(work, &row);
     return row;
@@ -283,8 +284,10 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
     bool has_workloads = false, has_others = false;
     for (size_t i = 0; i < work->count; i++) {
         const struct plan_row *row = &work->rows[i];
+        money_micros price = desired_price(row);
         resources[i] = (struct plan_resource){.provider = row->resource->provider,
                                               .region = row->resource->resource.region,
+                                              .kind = row->resource->resource.kind,
                                               .id = row->resource->resource.id,
                                               .actual = row->actual,
                                               .desired = desired_count(row),
@@ -300,7 +303,8 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
         has_workloads = has_workloads || plan_row_is_workload(row);
         has_others = has_others || !plan_row_is_workload(row);
         plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
-        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, desired_price(row), resources[i].desired);
+        resources[i].desired_cost_hourly = add_cost(0, price, resources[i].desired);
+        plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, price, resources[i].desired);
         plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
     }
     plan->unit = !has_workloads ? "machines" : has_others ? "machines and replicas" : "replicas";
@@ -323,16 +327,18 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
                              .count = count};
     for (size_t i = 0; i < count; i++) {
         work.rows[i] = row_make(&work, i);
-        work.actual_sum += work.rows[i].actual;
+        work.actual_sum += work.rows[i].closure ? 0 : work.rows[i].actual;
         work.floor_sum += plan_row_floor(&work.rows[i]);
         work.ceiling_sum += plan_row_ceiling(&work.rows[i]);
     }
     qsort(work.rows, count, sizeof(*work.rows), row_cmp);
     plan_scale_needs(&work);
+    plan_leave(&work);
     plan_scale_sum(&work);
     plan_scale_steps(&work);
     plan_options(&work);
     plan_choose(&work);
+    plan_leave_settle(&work);
     plan_requests(&work);
     plan_idle(&work);
     struct plan plan = {0};

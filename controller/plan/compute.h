@@ -18,6 +18,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/json.h"
 #include "forecast/forecast.h"
 #include "observe/snapshot.h"
 #include "plan/headroom.h"
@@ -43,7 +44,14 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
 
 /* The plan as JSON, byte for byte the same for the same plan. */
 void plan_print_json(const struct plan *plan, struct buf *out);
+/* The members of the same object. */
+void plan_print_members(const struct plan *plan, struct json_writer *w);
 /* For people, like a diff. */
 void plan_print_text(const struct plan *plan, struct buf *out);
+/* What is paid for what would have to leave and cannot (PLAN_UNMET, without an action); -1 unknown. */
+money_micros plan_stranded_cost(const struct plan *plan);
+/* What a plan of the same resources becomes, as a diff: "-" before, "+" after with the reasons, "!" demand that would
+ * not be served. */
+void plan_print_difference(const struct plan *before, const struct plan *after, struct buf *out);
 
 #endif

@@ -37,10 +37,18 @@ struct refusal {
     money_micros hourly;
 };
 
-enum refusal_kind { REFUSED_ARCHITECTURE, REFUSED_TYPE, REFUSED_SIZE, REFUSED_PRICE, REFUSED_SILENTLY, REFUSED_NOT };
-#define REFUSED_TOLD 4 /* Of them: those that a person can do something about. */
+enum refusal_kind {
+    REFUSED_ARCHITECTURE,
+    REFUSED_TYPE,
+    REFUSED_SIZE,
+    REFUSED_PRICE,
+    REFUSED_CLOSED,
+    REFUSED_SILENTLY,
+    REFUSED_NOT
+};
+#define REFUSED_TOLD 5 /* Of them: those that a person can do something about. */
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
-                                                          "UnknownPrice"};
+                                                          "UnknownPrice", "PlaceClosed"};
 
 struct search {      /* Of one row. */
     bool is_movable; /* Else the options count for the bound alone. */
@@ -120,6 +128,10 @@ static bool is_wide(const struct policy *policy, const struct plan_row *row, con
            (__int128)after * row->resource->capacity_per_machine >= (__int128)before * capacity;
 }
 
+static const struct headroom_closure *closure_of(const struct search *search, const struct snapshot_offer *offer) {
+    return headroom_closure_of(&search->work->input->headroom, offer->provider, offer->offer.region, offer->offer.type);
+}
+
 static int64_t machines(const struct search *search, int64_t capacity, double demand) {
     int64_t count = plan_machines_for(search->work->input->policy, capacity, demand);
     count = count > search->row->low ? count : search->row->low;
@@ -144,6 +156,10 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
         return REFUSED_PRICE;
     enum refusal_kind kind = REFUSED_NOT;
     size_t faults = 0;
+    if (closure_of(search, option->offer)) {
+        kind = REFUSED_CLOSED;
+        faults++;
+    }
     if (!is_architecture(policy, search->row, offer->architecture)) {
         kind = REFUSED_ARCHITECTURE;
         faults++;
@@ -227,7 +243,13 @@ static void judge(const struct search *search, struct plan_option *option) {
     }
     const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
-    if (saving <= 0) {
+    if (search->row->closure && may(search, option->type))
+        return; /* It must leave, whatever that costs. */
+    if (search->row->closure) {
+        option->reason = "ActionNotAllowed";
+        option->detail = arena_printf(arena, "%s would serve it; the policy's actions lack %s", words,
+                                      action_type_name(option->type));
+    } else if (saving <= 0) {
         option->reason = "DearerThanNow";
         option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
                                       money_words(search, option->run), money_words(search, stay));
@@ -285,20 +307,36 @@ static struct plan_option option_of(const struct search *search, const struct sh
                                 .price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly};
 }
 
-/* Only what would save is worth telling; a price that is not known might. */
+static const char *refusal_words(const struct search *search, enum refusal_kind kind,
+                                 const struct snapshot_offer *offer) {
+    switch (kind) {
+    case REFUSED_ARCHITECTURE:
+        return ": its architecture is not one of the policy's, or today's";
+    case REFUSED_TYPE:
+        return ": placement.instanceTypes leaves it out";
+    case REFUSED_SIZE:
+        return " would need too many machines, has less beside what is forecast, or not all of the time";
+    case REFUSED_PRICE:
+        return " and others have no price that is known";
+    case REFUSED_CLOSED:
+        return arena_printf(search->work->arena, " is not for sale: %s is closed", closure_of(search, offer)->text);
+    case REFUSED_SILENTLY:
+    case REFUSED_NOT:
+        break;
+    }
+    return "";
+}
+
+/* Only what would save is worth telling, or serve what must leave; a price that is not known might. */
 static void tell_refused(const struct search *search, const struct refusal *refused, bool has_priced) {
     for (size_t i = 0; i < REFUSED_TOLD; i++) {
-        if (!refused[i].offer || ((int)i == REFUSED_PRICE ? has_priced : refused[i].hourly >= search->stay_hourly))
-            continue;
         const struct snapshot_offer *offer = refused[i].offer;
+        bool is_worth = search->row->closure ? i != REFUSED_CLOSED : refused[i].hourly < search->stay_hourly;
+        if (!offer || ((int)i == REFUSED_PRICE ? has_priced : !is_worth))
+            continue;
         note(search, refusal_reasons[i],
-             arena_printf(
-                 search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
-                 i == REFUSED_PRICE          ? " and others have no price that is known"
-                 : i == REFUSED_ARCHITECTURE ? ": its architecture is not one of the policy's, or today's"
-                 : i == REFUSED_TYPE
-                     ? ": placement.instanceTypes leaves it out"
-                     : " would need too many machines, has less beside what is forecast, or not all of the time"));
+             arena_printf(search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
+                          refusal_words(search, (enum refusal_kind)i, offer)));
     }
 }
 
@@ -416,10 +454,10 @@ static bool is_movable(const struct plan_work *work, const struct plan_row *row)
            !work->input->headroom.shrink_to_minimum;
 }
 
-static void row_search(struct plan_work *work, struct plan_row *row) {
+static void row_search(struct plan_work *work, struct plan_row *row, bool is_movable) {
     const struct policy *policy = work->input->policy;
     const struct cloud_resource *r = &row->resource->resource;
-    struct search search = {.work = work, .row = row, .is_movable = is_movable(work, row)};
+    struct search search = {.work = work, .row = row, .is_movable = is_movable};
     require(&search);
     shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
     for (size_t i = 0; i < policy->placement.target_count; i++) {
@@ -441,6 +479,12 @@ void plan_options(struct plan_work *work) {
     if (!policy_may_move(work->input->policy))
         return;
     for (size_t i = 0; i < work->count; i++)
-        if (is_comparable(&work->rows[i]))
-            row_search(work, &work->rows[i]);
+        if (is_comparable(&work->rows[i]) && !work->rows[i].closure)
+            row_search(work, &work->rows[i], is_movable(work, &work->rows[i]));
+}
+
+/* Its present size is no reason to wait, nor is a forecast that is borrowed or knows little. */
+void plan_options_leaving(struct plan_work *work, struct plan_row *row) {
+    if (is_comparable(row) && policy_may_move(work->input->policy))
+        row_search(work, row, true);
 }

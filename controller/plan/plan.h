@@ -42,12 +42,16 @@ struct plan_why_not {   /* A candidate that was not taken. */
     const char *target; /* "provider/region/id" */
 };
 
+#define PLAN_UNMET "DemandUnmet" /* The reason of what would not be served: its place is closed (headroom.h). */
+
 struct plan_resource { /* What the plan wants of each selected resource, whether or not it acts. */
     const char *provider, *region, *id;
-    int64_t actual;    /* count now */
-    int64_t desired;   /* Where it should end up; under an autoscaler, at least. */
-    double demand;     /* The quantile that desired covers, in the metric's unit. */
-    double demand_p50; /* The median of the same moment. */
+    enum cloud_kind kind;
+    int64_t actual;                   /* count now */
+    int64_t desired;                  /* Where it should end up; under an autoscaler, at least. */
+    double demand;                    /* The quantile that desired covers, in the metric's unit. */
+    double demand_p50;                /* The median of the same moment. */
+    money_micros desired_cost_hourly; /* -1 unknown. */
 };
 
 struct plan {

@@ -36,7 +36,9 @@ struct plan_row {
     bool hold;
     bool may_shrink;
     bool is_bounds;
-    const char *reason; /* Why it is held, may not shrink, or in the end is not acted on. */
+    const struct headroom_closure *closure; /* Its machines are not for sale: it counts as gone. NULL: they are. */
+    const struct plan_option *refuge;       /* Of what leaves: where to; NULL: nowhere. */
+    const char *reason;                     /* Why it is held, may not shrink, or in the end is not acted on. */
     const char *detail;
     int64_t actual, now, low, high;
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
@@ -80,10 +82,14 @@ struct plan_work {
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
+    if (row->closure)
+        return 0;
     return row->actual < row->now ? row->actual : row->now;
 }
 
 static inline int64_t plan_row_ceiling(const struct plan_row *row) {
+    if (row->closure)
+        return 0;
     return row->actual > row->now ? row->actual : row->now;
 }
 
@@ -117,6 +123,11 @@ int64_t plan_risk(const struct plan_work *work, const struct plan_row *row); /* 
 
 /* options.c */
 void plan_options(struct plan_work *work);
+/* Of a row that leaves; none where it may not be moved. */
+void plan_options_leaving(struct plan_work *work, struct plan_row *row);
+/* leave.c: what stands on closed machines. */
+void plan_leave(struct plan_work *work);        /* Between needs and sums: need becomes that of the refuge. */
+void plan_leave_settle(struct plan_work *work); /* After the choice: what it comes to. */
 /* choose.c: at most one option a row, inside the policy's sums; growth is never held back by it. */
 void plan_choose(struct plan_work *work);
 /* bound.c: what the hour planned for costs at least; -1: a price is not known. */

@@ -5,7 +5,9 @@
  */
 #include <math.h>
 
+#include "base/error.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "plan/compute.h"
 
 #define MONEY_DECIMALS 6
@@ -74,38 +76,42 @@ static void put_gap(struct json_writer *w, const struct plan *plan) {
     jw_string(w, plan->lower_bound_hourly >= 0 ? text : NULL);
 }
 
+void plan_print_members(const struct plan *plan, struct json_writer *w) {
+    jw_put_string(w, "hash", plan->hash);
+    jw_put_int(w, "actual", plan->actual);
+    jw_put_int(w, "desired", plan->desired);
+    put_money(w, "costHourly", plan->cost_hourly, plan->cost_hourly >= 0);
+    put_money(w, "desiredCostHourly", plan->desired_cost_hourly, plan->desired_cost_hourly >= 0);
+    put_money(w, "peakCostHourly", plan->peak_cost_hourly, plan->peak_cost_hourly >= 0);
+    put_money(w, "lowerBound", plan->lower_bound_hourly, plan->lower_bound_hourly >= 0);
+    put_gap(w, plan);
+    jw_put_string(w, "binding", plan->binding);
+    jw_key(w, "actions");
+    jw_open(w, '[');
+    for (size_t i = 0; i < plan->action_count; i++)
+        print_action(w, &plan->actions[i]);
+    jw_close(w, ']');
+    jw_key(w, "whyNot");
+    jw_open(w, '[');
+    for (size_t i = 0; i < plan->why_not_count; i++) {
+        jw_open(w, '{');
+        jw_put_string(w, "target", plan->why_not[i].target);
+        jw_put_string(w, "reason", plan->why_not[i].reason);
+        jw_put_string(w, "message", plan->why_not[i].message);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+    jw_key(w, "resources");
+    jw_open(w, '[');
+    for (size_t i = 0; i < plan->resource_count; i++)
+        print_resource(w, &plan->resources[i]);
+    jw_close(w, ']');
+}
+
 void plan_print_json(const struct plan *plan, struct buf *out) {
     struct json_writer w = {.out = out};
     jw_open(&w, '{');
-    jw_put_string(&w, "hash", plan->hash);
-    jw_put_int(&w, "actual", plan->actual);
-    jw_put_int(&w, "desired", plan->desired);
-    put_money(&w, "costHourly", plan->cost_hourly, plan->cost_hourly >= 0);
-    put_money(&w, "desiredCostHourly", plan->desired_cost_hourly, plan->desired_cost_hourly >= 0);
-    put_money(&w, "peakCostHourly", plan->peak_cost_hourly, plan->peak_cost_hourly >= 0);
-    put_money(&w, "lowerBound", plan->lower_bound_hourly, plan->lower_bound_hourly >= 0);
-    put_gap(&w, plan);
-    jw_put_string(&w, "binding", plan->binding);
-    jw_key(&w, "actions");
-    jw_open(&w, '[');
-    for (size_t i = 0; i < plan->action_count; i++)
-        print_action(&w, &plan->actions[i]);
-    jw_close(&w, ']');
-    jw_key(&w, "whyNot");
-    jw_open(&w, '[');
-    for (size_t i = 0; i < plan->why_not_count; i++) {
-        jw_open(&w, '{');
-        jw_put_string(&w, "target", plan->why_not[i].target);
-        jw_put_string(&w, "reason", plan->why_not[i].reason);
-        jw_put_string(&w, "message", plan->why_not[i].message);
-        jw_close(&w, '}');
-    }
-    jw_close(&w, ']');
-    jw_key(&w, "resources");
-    jw_open(&w, '[');
-    for (size_t i = 0; i < plan->resource_count; i++)
-        print_resource(&w, &plan->resources[i]);
-    jw_close(&w, ']');
+    plan_print_members(plan, &w);
     jw_close(&w, '}');
     buf_putc(out, '\n');
 }
@@ -127,12 +133,7 @@ static void text_scale(struct buf *out, const struct plan_action *a) {
 }
 
 static void text_state(struct buf *out, const struct plan_action *a) {
-    char saving[MONEY_TEXT_MAX];
     buf_printf(out, "%s -> %s", a->from.state, a->to.state);
-    if (a->cost_hourly < 0)
-        return;
-    money_format(a->saving_hourly, 4, saving);
-    buf_printf(out, "  saves %s USD/h", saving);
 }
 
 static void text_requests(struct buf *out, const struct plan_action *a) {
@@ -143,13 +144,10 @@ static void text_requests(struct buf *out, const struct plan_action *a) {
 }
 
 static void text_option(struct buf *out, const struct plan_action *a) {
-    char saving[MONEY_TEXT_MAX];
-    money_format(a->saving_hourly, 4, saving);
     buf_printf(out, "%lld x %s -> %lld x %s", (long long)a->from.count, a->from.type, (long long)a->to.count,
                a->to.type);
     if (a->to.provider)
         buf_printf(out, " in %s/%s (%s)", a->to.provider, a->to.region, a->to.purchase);
-    buf_printf(out, "  saves %s USD/h", saving);
 }
 
 static void text_change(struct buf *out, const struct plan_action *a) {
@@ -169,20 +167,23 @@ static char action_sign(const struct plan_action *a) {
     return a->type == ACTION_STOP || a->type == ACTION_DELETE ? '-' : '~';
 }
 
-void plan_print_text(const struct plan *plan, struct buf *out) {
-    for (size_t i = 0; i < plan->action_count; i++) {
-        const struct plan_action *a = &plan->actions[i];
-        char sign = action_sign(a);
-        buf_printf(out, "%c %s %s/%s/%s  ", sign, action_type_name(a->type), a->provider, a->region, a->id);
-        text_change(out, a);
-        buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
-                   (long long)a->confidence_per_mille);
-        for (size_t j = 0; j < a->why_count; j++)
-            buf_printf(out, "      %s\n", a->why[j]);
-    }
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        buf_printf(out, "= %s  %s\n      %s\n", plan->why_not[i].target, plan->why_not[i].reason,
-                   plan->why_not[i].message);
+static void text_saving(struct buf *out, const struct plan_action *a) {
+    char saving[MONEY_TEXT_MAX];
+    if (a->type == ACTION_SCALE || a->cost_hourly < 0)
+        return;
+    money_format(a->saving_hourly < 0 ? -a->saving_hourly : a->saving_hourly, 4, saving);
+    buf_printf(out, "  %s %s USD/h", a->saving_hourly < 0 ? "costs" : "saves", saving);
+}
+
+static void text_why(struct buf *out, const struct plan_action *a) {
+    text_saving(out, a);
+    buf_printf(out, "  (risk %lld, confidence %lld per mille)\n", (long long)a->risk_per_mille,
+               (long long)a->confidence_per_mille);
+    for (size_t i = 0; i < a->why_count; i++)
+        buf_printf(out, "      %s\n", a->why[i]);
+}
+
+static void text_totals(struct buf *out, const struct plan *plan) {
     buf_printf(out, "%zu action%s; %lld %s, %lld desired; ", plan->action_count, plan->action_count == 1 ? "" : "s",
                (long long)plan->actual, plan->unit, (long long)plan->desired);
     text_money(out, "cost", plan->cost_hourly);
@@ -193,5 +194,129 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
                    (long long)plan->gap_per_mille % 10);
     if (plan->binding)
         buf_printf(out, "; bound by %s", plan->binding);
-    buf_printf(out, "\nplan %s\n", plan->hash);
+    buf_putc(out, '\n');
+}
+
+void plan_print_text(const struct plan *plan, struct buf *out) {
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *a = &plan->actions[i];
+        buf_printf(out, "%c %s %s/%s/%s  ", action_sign(a), action_type_name(a->type), a->provider, a->region, a->id);
+        text_change(out, a);
+        text_why(out, a);
+    }
+    for (size_t i = 0; i < plan->why_not_count; i++)
+        buf_printf(out, "= %s  %s\n      %s\n", plan->why_not[i].target, plan->why_not[i].reason,
+                   plan->why_not[i].message);
+    text_totals(out, plan);
+    buf_printf(out, "plan %s\n", plan->hash);
+}
+
+/* ---- the difference of two plans ---- */
+
+static const struct plan_action *action_of(const struct plan *plan, const struct plan_resource *r) {
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *a = &plan->actions[i];
+        if (a->kind == r->kind && str_eq(a->id, r->id) && str_eq(a->region, r->region) &&
+            str_eq(a->provider, r->provider))
+            return a;
+    }
+    return NULL;
+}
+
+static bool is_stranded(const struct plan *plan, const struct plan_resource *r) {
+    struct buf target = {0};
+    bool is = false;
+    buf_printf(&target, "%s/%s/%s", r->provider, r->region, r->id);
+    for (size_t i = 0; !is && i < plan->why_not_count && !action_of(plan, r); i++)
+        is = str_eq(plan->why_not[i].reason, PLAN_UNMET) && str_eq(plan->why_not[i].target, buf_text(&target));
+    buf_release(&target);
+    return is;
+}
+
+/* What a plan makes of a resource, on one line. */
+static void text_outcome(struct buf *out, const struct plan *plan, const struct plan_resource *r) {
+    const struct plan_action *a = action_of(plan, r);
+    buf_printf(out, "%s/%s/%s  ", r->provider, r->region, r->id);
+    if (a) {
+        buf_printf(out, "%s ", action_type_name(a->type));
+        text_change(out, a);
+    } else {
+        buf_printf(out, "%s %lld", is_stranded(plan, r) ? "cannot leave:" : "stays", (long long)r->actual);
+    }
+    if (r->desired != r->actual && (!a || (a->to.count != r->desired && !a->is_bounds)))
+        buf_printf(out, ", wants %lld", (long long)r->desired);
+    text_money(out, ", cost", r->desired_cost_hourly);
+}
+
+static void difference_of_resource(const struct plan *before, const struct plan *after, size_t i, struct buf *out) {
+    const struct plan_action *action = action_of(after, &after->resources[i]);
+    struct buf old = {0}, new = {0};
+    text_outcome(&old, before, &before->resources[i]);
+    text_outcome(&new, after, &after->resources[i]);
+    if (str_eq(buf_text(&old), buf_text(&new))) {
+        buf_printf(out, "  %s\n", buf_text(&old));
+    } else {
+        buf_printf(out, "- %s\n+ %s", buf_text(&old), buf_text(&new));
+        if (action)
+            text_why(out, action);
+        else
+            buf_putc(out, '\n');
+    }
+    buf_release(&old);
+    buf_release(&new);
+}
+
+money_micros plan_stranded_cost(const struct plan *plan) {
+    money_micros sum = 0;
+    for (size_t i = 0; i < plan->resource_count && sum >= 0; i++)
+        if (is_stranded(plan, &plan->resources[i]))
+            sum = plan->resources[i].desired_cost_hourly < 0 ? -1
+                                                             : money_add(sum, plan->resources[i].desired_cost_hourly);
+    return sum;
+}
+
+static void difference_of_cost(const struct plan *before, const struct plan *after, struct buf *out) {
+    money_micros old = before->desired_cost_hourly, new = after->desired_cost_hourly;
+    money_micros stranded = plan_stranded_cost(after);
+    char text[MONEY_TEXT_MAX];
+    text_money(out, "  hourly cost", old);
+    text_money(out, " ->", new);
+    if (old >= 0 && new >= 0) {
+        money_format(new >= old ? new - old : old - new, 4, text);
+        buf_printf(out, ": %s%s USD/h", new >= old ? "+" : "-", text);
+    }
+    if (old > 0 && new >= 0)
+        buf_printf(out, ", %+.1f %%", 100 * ((double)new - (double)old) / (double)old);
+    if (stranded != 0)
+        text_money(out, "; of what cannot leave", stranded);
+    buf_putc(out, '\n');
+}
+
+static void difference_of_totals(const struct plan *before, const struct plan *after, struct buf *out) {
+    struct buf old = {0}, new = {0};
+    text_totals(&old, before);
+    text_totals(&new, after);
+    if (str_eq(buf_text(&old), buf_text(&new))) {
+        buf_printf(out, "  %s", buf_text(&old));
+    } else {
+        buf_printf(out, "- %s+ %s", buf_text(&old), buf_text(&new));
+        difference_of_cost(before, after, out);
+    }
+    buf_release(&old);
+    buf_release(&new);
+    if (str_eq(before->hash, after->hash))
+        buf_printf(out, "  plan %s\n", after->hash);
+    else
+        buf_printf(out, "- plan %s\n+ plan %s\n", before->hash, after->hash);
+}
+
+void plan_print_difference(const struct plan *before, const struct plan *after, struct buf *out) {
+    ASSERT(before->resource_count == after->resource_count);
+    for (size_t i = 0; i < after->resource_count; i++)
+        difference_of_resource(before, after, i, out);
+    for (size_t i = 0; i < after->why_not_count; i++)
+        if (str_eq(after->why_not[i].reason, PLAN_UNMET))
+            buf_printf(out, "! %s  %s\n      %s\n", after->why_not[i].target, after->why_not[i].reason,
+                       after->why_not[i].message);
+    difference_of_totals(before, after, out);
 }

@@ -350,7 +350,7 @@ static void sum_raise(struct plan_work *work, int64_t missing) {
     qsort(order, work->count, sizeof(*order), priced_cmp);
     for (size_t i = 0; i < work->count && missing > 0; i++) {
         struct plan_row *row = &work->rows[order[i].index];
-        if (row->hold)
+        if (row->hold || row->closure)
             continue;
         int64_t more = max64(0, min64(missing, row->high - row->desired));
         row->desired += more;
@@ -361,18 +361,20 @@ static void sum_raise(struct plan_work *work, int64_t missing) {
 void plan_scale_sum(struct plan_work *work) {
     const struct policy *policy = work->input->policy;
     int64_t sum = 0, held = 0;
+    bool is_all_gone = work->count > 0;
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
         row->desired = row->need;
         sum += row->need;
-        held += row->hold ? row->actual : 0;
-        if (!row->hold && row->raw > row->high)
+        is_all_gone &= row->closure && !row->refuge;
+        held += row->hold && !row->closure ? row->actual : 0;
+        if (!row->hold && !row->closure && row->raw > row->high)
             bind(work, "group.max");
     }
     if (sum > policy->capacity.max) {
         work->binding = "capacity.max";
         sum_cut(work, max64(0, policy->capacity.max - held));
-    } else if (sum < policy->capacity.min) {
+    } else if (sum < policy->capacity.min && !is_all_gone) {
         bind(work, "capacity.min");
         sum_raise(work, policy->capacity.min - sum);
     }
@@ -414,7 +416,7 @@ static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
 /* What this row alone may do now. */
 static void step_of(struct plan_work *work, struct plan_row *row) {
     row->to = row->desired;
-    if (row->desired == row->now)
+    if (row->desired == row->now || row->closure)
         return;
     if (!(work->input->policy->actions & 1u << ACTION_SCALE))
         leave(row, "ActionNotAllowed", "the policy's actions do not include Scale");
@@ -436,7 +438,8 @@ static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
     struct part *parts = arena_alloc_array(work->arena, work->count + 1, sizeof(*parts));
     int64_t wanted = 0;
     for (size_t i = 0; i < work->count; i++) {
-        parts[i].weight = work->rows[i].to == work->rows[i].now ? 0 : step_weight(&work->rows[i], sign);
+        bool is_step = work->rows[i].to != work->rows[i].now || work->rows[i].closure;
+        parts[i].weight = is_step ? step_weight(&work->rows[i], sign) : 0;
         wanted += parts[i].weight;
     }
     if (wanted <= allowed)
@@ -448,7 +451,7 @@ static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
         if (parts[i].weight == 0)
             continue;
         row->to = sign > 0 ? plan_row_ceiling(row) + parts[i].given : plan_row_floor(row) - parts[i].given;
-        if (row->to != row->now)
+        if (row->to != row->now || row->closure)
             continue;
         if (sign > 0)
             leave(row, "AtMaximum", "capacity.max is used up until others have shrunk");

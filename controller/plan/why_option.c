@@ -7,7 +7,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 5
+#define SENTENCES_MAX 6
 
 const char *plan_option_words(const struct plan_work *work, const struct plan_option *option) {
     const struct snapshot_offer *offer = option->offer;
@@ -45,8 +45,12 @@ void plan_why_option(const struct plan_work *work, const struct plan_row *row, s
     const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
     char text[MONEY_TEXT_MAX];
     size_t count = 0;
-    money_format(action->saving_hourly, 4, text);
-    why[count++] = arena_printf(work->arena, "saves %s USD an hour, in the mean of the horizon", text);
+    money_micros saving = action->saving_hourly;
+    if (row->closure)
+        why[count++] = arena_printf(work->arena, "must leave: %s is closed", row->closure->text);
+    money_format(saving < 0 ? -saving : saving, 4, text);
+    why[count++] = arena_printf(work->arena, "%s %s USD an hour, in the mean of the horizon",
+                                saving < 0 ? "costs" : "saves", text);
     why[count++] = plan_demand_sentence(work, row);
     why[count++] = serving_sentence(work, row);
     why[count++] = money_sentence(work, row);

@@ -171,6 +171,18 @@ def test_a_run_on_the_directory_gives_the_same_hashes(world, runner, tmp_path):
     assert local.stop() == 0, local.log()
 
 
+def test_a_policy_of_the_cluster_is_told_in_plain_words(world, cluster, runner):
+    where = ["-n", world.namespace, "--kubeconfig", cluster.kubeconfig]
+    done = runner.call("explain", "rp/web", *where)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"ResourcePolicy {world.namespace}/web\n  mode Observe; may Scale\n\nConditions\n")
+    assert f"plan {world.statuses['web']['lastPlan']['hash']}, 1 actions" in done.stdout
+    assert "mode Observe: it looks and plans, and proposes nothing" in done.stdout
+    done = runner.call("explain", "resourcepolicy", "web", *where, "-o", "json")
+    assert json.loads(done.stdout)["object"]["status"]["lastPlan"] == world.statuses["web"]["lastPlan"]
+    assert "account" in runner.call("explain", "provider/aws", *where).stdout
+
+
 def test_one_look_at_the_clouds_plans_the_same_and_is_replayed(world, runner, tmp_path):
     record = tmp_path / "look.json"
     done = runner.call("plan", "-f", world.folder, "-o", "json", "--record", record, env=world.env)

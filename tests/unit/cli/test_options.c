@@ -15,6 +15,7 @@
 static bool all, quiet;
 static const char *namespace, *output, *local;
 static int64_t count;
+static struct cli_list list;
 static const char *const outputs[] = {"text", "json", NULL};
 static const struct cli_option options[] = {
     {"namespace", 'n', "NAMESPACE", "Where.", CLI_OPTION_TEXT, &namespace, NULL, 0, 0},
@@ -23,6 +24,7 @@ static const struct cli_option options[] = {
     {"output", 'o', "text|json", "Form.", CLI_OPTION_CHOICE, &output, outputs, 0, 0},
     {"count", 0, "N", "How many.", CLI_OPTION_INT, &count, NULL, 1, 10},
     {"local", 0, "PATH", "Local.", CLI_OPTION_PATH_OR_BARE, &local, NULL, 0, 0},
+    {"each", 'e', "X", "Each.", CLI_OPTION_LIST, &list, NULL, 0, 0},
     {0},
 };
 static const struct cli_syntax syntax = {"trimtab thing NAME...", "Does a thing.\n", options, 0, 2, "Exit: 0.\n"};
@@ -30,11 +32,12 @@ static const struct cli_syntax syntax = {"trimtab thing NAME...", "Does a thing.
 /* Splits words at blanks; the operands come back joined by '+'. */
 static int parse(const char *line, char *operands) {
     static char copy[256];
-    char *argv[20] = {NULL};
+    char *argv[100] = {NULL};
     int argc = 0;
     all = quiet = false;
     namespace = output = local = NULL;
     count = 0;
+    list = (struct cli_list){0};
     str_copy(copy, sizeof(copy), line);
     char *rest = copy;
     for (char *word; (word = strsep(&rest, " "));)
@@ -124,6 +127,23 @@ Test(cli_options, refuses_and_names_the_flag) {
         cr_assert_eq(code, CLI_USAGE, "%s", rows[i][0]);
         cr_assert(strstr(said, rows[i][1]), "%s: not said: %s\n%s", rows[i][0], rows[i][1], said);
     }
+}
+
+Test(cli_options, a_list_keeps_each_in_order_up_to_its_end) {
+    char operands[64], line[256] = "thing";
+    cr_assert_eq(parse("thing --each a=b x -e c --each=d", operands), CLI_GO_ON);
+    cr_assert_eq(list.count, 3);
+    cr_expect_str_eq(list.items[0], "a=b");
+    cr_expect_str_eq(list.items[2], "d");
+    for (size_t i = 0; i < CLI_LIST_MAX; i++)
+        strcat(line, " -ea");
+    cr_expect_eq(parse(line, operands), CLI_GO_ON);
+    strcat(line, " -eb");
+    capture_begin(STDERR_FILENO);
+    int code = parse(line, operands);
+    const char *said = capture_end(STDERR_FILENO);
+    cr_expect_eq(code, CLI_USAGE);
+    cr_expect(strstr(said, "-e: more than 32 of them"), "%s", said);
 }
 
 Test(cli_options, help_shows_every_option_on_standard_output) {
