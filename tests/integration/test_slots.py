@@ -125,7 +125,7 @@ def test_descent_without_bounds_reaches_the_optimum_of_0(runner, tmp_path, deman
     values = np.ones(4)
     answer, given = solved(runner, tmp_path, INPUTS, demand, values, None, None, "json", "--signed")
     assert answer["loss"] == pytest.approx(0, abs=1e-20) and answer["gap"] < 1e-20
-    reached = descend(INPUTS, demand, values, lambda w: w, 60_000)
+    reached = descend(INPUTS, demand, values, lambda w: w, 2000)
     assert abs(loss_of(reached, INPUTS, demand, values) - answer["loss"]) < 1e-6
     assert given == pytest.approx(np.linalg.solve(INPUTS, demand)[:, None].repeat(4, 1), abs=1e-9)
 
@@ -145,7 +145,8 @@ def test_projected_descent_reaches_the_optimum_within_bounds(runner, tmp_path, c
     answer, given = solved(runner, tmp_path, INPUTS, demand, values, capacities, amounts)
     assert answer["loss"] > 0.1 and answer["gap"] < 1e-11
     assert answer["loss"] == pytest.approx(loss_of(given, INPUTS, demand, values), rel=1e-12)
-    reached = descend(INPUTS, demand, values, lambda w: onto_bounds(w, capacities, amounts), 400)
+    steps = 3000 if capacities is None or amounts is None else 400
+    reached = descend(INPUTS, demand, values, lambda w: onto_bounds(w, capacities, amounts), steps)
     assert loss_of(reached, INPUTS, demand, values) == pytest.approx(answer["loss"], abs=1e-6)
     assert loss_of(reached, INPUTS, demand, values) >= answer["loss"] - 1e-8
 
@@ -225,6 +226,16 @@ def test_all_forms_are_one_answer(runner, tmp_path):
     text = slots(runner, tmp_path, INPUTS, demand, values, capacities, amounts, "text").stdout
     assert f"loss {answer['loss']:.6g}; no other way to give has less" in text
     assert f"{answer['groups'][0]['allocation']['s0']:.6g} of 10" in text
+
+
+def test_names_may_hold_anything(runner, tmp_path):
+    """What a name holds comes back as it was, in CSV and in JSON."""
+    groups = write(tmp_path, "g.csv", [["name", 'a "fast", one', "demand:noon, or so"], ["x,y", 1, 2]])
+    table = write(tmp_path, "s.csv", [["slot"], ["noon, or so"]])
+    rows = list(csv.reader(io.StringIO(runner.call("slots", "--groups", groups, "--slots", table, "-o", "csv").stdout)))
+    assert rows[1][:3] == ["resource", 'a "fast", one', "noon, or so"] and rows[2][:3] == ["group", "x,y", "noon, or so"]
+    answer = json.loads(runner.call("slots", "--groups", groups, "--slots", table, "-o", "json").stdout)
+    assert answer["resources"][0]["slots"] == {"noon, or so": pytest.approx(2)}
 
 
 def test_the_order_of_groups_does_not_matter(runner, tmp_path):
