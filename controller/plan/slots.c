@@ -14,7 +14,7 @@
 #include "plan/slots_internal.h"
 
 #define RANK_MIN 1e-12 /* Resources whose columns differ by less stand in for each other. */
-#define SIGNED_STEPS 3 /* The first solves, the others take away its rounding. */
+#define SIGNED_STEPS 2 /* The first solves, the second takes away its rounding. */
 
 struct work {
     struct slots_problem p; /* The groups in an order of their own. */

@@ -241,9 +241,10 @@ static void guess_active(struct interior *in) {
         is_active[r] = !isinf(core->amount[r]) && in->slack_amount[r] / core->amount[r] < in->at.mu[r] / 2;
 }
 
-/* Back inside what rounding left by a bit. */
-static void clip(const struct slots_core *core, struct slots_point *point, double *slack_capacity,
-                 double *slack_amount) {
+/* Back inside what rounding left by a bit. To give less is always allowed. */
+static void clip(struct interior *in, struct slots_point *point) {
+    const struct slots_core *core = in->core;
+    double *slack_capacity = in->slack_capacity, *slack_amount = in->slack_amount;
     size_t n = core->n, m = core->m;
     for (size_t i = 0; i < m * n; i++)
         point->w[i] = fmax(0, point->w[i]);
@@ -301,7 +302,7 @@ static void make_exact(struct interior *in, struct arena *arena) {
     struct slots_point exact = {doubles(arena, m * n), doubles(arena, m), doubles(arena, n)};
     point_copy(core, &in->best, &exact);
     solve_active(in, &exact);
-    clip(core, &exact, in->slack_capacity, in->slack_amount);
+    clip(in, &exact);
     double gap = gap_of(core, &exact, in->gradient);
     if (gap <= fmax(in->best_gap, GAP_EXACT * core->scale)) /* Not if it is no number. */
         point_copy(core, &exact, &in->best);
@@ -337,5 +338,6 @@ unsigned slots_core_solve(const struct slots_core *core, struct arena *arena, st
         advance(&in);
     }
     make_exact(&in, arena);
+    clip(&in, &in.best);
     return steps;
 }

@@ -85,9 +85,8 @@ static void factor_slot(struct slots_system *system, size_t s) {
     backward(factor, n, border);
     double pivot = dot(border, core->weights, n);
     /* A capacity of a slot where all is fixed has no dual. */
-    system->pivots[s] = isinf(system->ratio_capacity[s]) || pivot < PIVOT_DIVISOR_MIN
-                            ? INFINITY
-                            : system->ratio_capacity[s] + pivot * (1 + PIVOT_MIN);
+    system->pivots[s] =
+        isinf(system->ratio_capacity[s]) || pivot < PIVOT_DIVISOR_MIN ? INFINITY : system->ratio_capacity[s] + pivot;
 }
 
 /* schur += (2 v G + D)^-1 - border border' / pivot, the rows and columns of what is not fixed. */
@@ -137,7 +136,7 @@ void slots_system_factor(struct slots_system *system) {
             if (isinf(system->ratio_amount[i]) || isinf(system->ratio_amount[j]))
                 schur[i * n + j] = 0;
         double *pivot = &schur[i * n + i];
-        *pivot = isinf(system->ratio_amount[i]) ? 1 : *pivot * (1 + PIVOT_MIN) + system->ratio_amount[i];
+        *pivot = isinf(system->ratio_amount[i]) ? 1 : *pivot + system->ratio_amount[i];
     }
     cholesky(schur, n);
 }

@@ -336,6 +336,44 @@ Test(plan_slots, numbers_far_apart_are_solved_and_proven) {
     }
 }
 
+/* Capacities and amounts that say the same leave the duals open, and their equations singular. */
+Test(plan_slots, bounds_that_say_the_same_twice) {
+    struct instance in;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        chance = seed;
+        size_t size = 2 + pick(SLOTS - 1);
+        make(&in, 1 + pick(GROUPS), size, size);
+        for (size_t i = 0; i < size; i++) {
+            in.values[i] += 1;
+            in.capacities[i] = in.amounts[i] = 0.125;
+        }
+        solved(&in.p);
+        arena_release(&arena);
+    }
+}
+
+/* Columns that differ by less than a millionth (Laeuchli's): 1, 2 and 3 meet the demands. */
+Test(plan_slots, nearly_equal_columns_are_told_apart) {
+    struct instance in;
+    const double little = 1e-7;
+    reset(&in, 4, 3, 1);
+    for (size_t r = 0; r < 3; r++) {
+        in.inputs[r] = 1;
+        in.inputs[3 + r * 4] = little;
+        in.demands[1 + r] = little * (double)(r + 1);
+    }
+    in.demands[0] = 6;
+    in.p.is_signed = true;
+    struct slots_result result = solved(&in.p);
+    cr_assert_leq(result.loss, 1e-24);
+    cr_assert_leq(result.gap, 1e-28);
+    for (size_t r = 0; r < 3; r++)
+        cr_assert_float_eq(result.resource_slots[r], (double)(r + 1), 1e-6);
+    in.p.is_signed = false;
+    cr_assert_leq(solved(&in.p).loss, 1e-12);
+    arena_release(&arena);
+}
+
 /* Where nothing can be done, or nothing is wanted. */
 Test(plan_slots, nothing_comes_of_nothing) {
     struct instance in;
