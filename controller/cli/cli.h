@@ -16,6 +16,7 @@ int cli_forecast(int argc, char **argv);
 int cli_backtest(int argc, char **argv);
 int cli_plan(int argc, char **argv);
 int cli_pack(int argc, char **argv);
+int cli_slots(int argc, char **argv);
 int cli_get(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_decide(int argc, char **argv);  /* approve, reject, snooze */

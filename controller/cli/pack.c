@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cli/cli.h"
+#include "cli/csv_table.h"
 #include "cli/options.h"
 #include "cli/pack_previous.h"
 #include "cli/pack_read.h"
@@ -151,20 +152,6 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
     buf_putc(out, '\n');
 }
 
-static void csv_field(const char *text, struct buf *out) {
-    if (!text[strcspn(text, ",\"\r\n")]) {
-        buf_puts(out, text);
-        return;
-    }
-    buf_putc(out, '"');
-    for (const char *c = text; *c; c++) {
-        if (*c == '"')
-            buf_putc(out, '"');
-        buf_putc(out, *c);
-    }
-    buf_putc(out, '"');
-}
-
 static void print_csv(const struct pack_problem *problem, const struct pack_result *result, struct buf *out) {
     buf_puts(out, "node,provider,region,instance_type,workload,count\n");
     int64_t node = 0;
@@ -174,13 +161,13 @@ static void print_csv(const struct pack_problem *problem, const struct pack_resu
         for (int64_t n = 0; n < purchase->count; n++, node++) {
             for (size_t t = 0; t < purchase->load_count; t++) {
                 buf_printf(out, "%" PRId64 ",", node);
-                csv_field(offer->provider, out);
+                csv_table_put(offer->provider, out);
                 buf_putc(out, ',');
-                csv_field(offer->region, out);
+                csv_table_put(offer->region, out);
                 buf_putc(out, ',');
-                csv_field(offer->type, out);
+                csv_table_put(offer->type, out);
                 buf_putc(out, ',');
-                csv_field(problem->demands[purchase->loads[t].demand].name, out);
+                csv_table_put(problem->demands[purchase->loads[t].demand].name, out);
                 buf_printf(out, ",%" PRId64 "\n", purchase->loads[t].count);
             }
             if (out->size > 1 << 16) {

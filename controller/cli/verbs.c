@@ -15,6 +15,7 @@ const struct cli_verb cli_verbs[] = {
     {"backtest", "replay a demand history under a policy", cli_backtest},
     {"plan", "show what policies would do, with no effect", cli_plan},
     {"pack", "find the cheapest machines for a list of demands", cli_pack},
+    {"slots", "give resources to time slots where they are worth most", cli_slots},
     {"get", "show objects of a cluster or of a local run", cli_get},
     {"explain", "say in plain words how an object stands, and why", cli_explain},
     {"approve", "let a Recommendation be carried out", cli_decide},
