@@ -6,6 +6,8 @@
  */
 #include "adapters/cloud.h"
 
+#include <string.h>
+
 #include "base/error.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -98,4 +100,21 @@ int cloud_tag_cmp(const void *a, const void *b) {
 
 bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
     return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
+}
+
+bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool is_spot) {
+    char pattern[64];
+    if (!str_eq(limit->unit, is_spot ? "spot vCPU" : "vCPU"))
+        return false;
+    for (const char *at = limit->types; *at;) {
+        size_t size = strcspn(at, ",");
+        if (size < sizeof(pattern)) {
+            memcpy(pattern, at, size);
+            pattern[size] = '\0';
+            if (str_glob(pattern, type))
+                return true;
+        }
+        at += size + (at[size] == ',');
+    }
+    return false;
 }

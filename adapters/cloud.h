@@ -118,10 +118,13 @@ struct cloud_limit { /* A quota. */
     const char *id;    /* The cloud's code: "L-1216C47A"; of a ResourceQuota "namespace/name/requests.cpu". */
     const char *name;  /* For people. */
     const char *types; /* Glob alternatives, separated by commas, over the instance types that count; "" all. */
-    const char *unit;  /* "vCPU", "MiB", "count" */
+    const char *unit;  /* "vCPU", "spot vCPU", "MiB", "count" */
     double value;
     double used; /* -1 unknown. */
 };
+
+/* Whether machines of this type count against it, bought so. False for what no type is said of. */
+bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool is_spot);
 
 struct cloud_sample {
     int64_t time_ms; /* The start of the period. */

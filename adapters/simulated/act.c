@@ -24,6 +24,24 @@ static enum err_class refuse(struct error *err, enum err_class class, const char
 
 /* ---- capacity ---- */
 
+/* What the quota of the region leaves, in milli-vCPU; INT64_MAX: it has none. */
+static int64_t quota_left(const struct sim *sim, const char *region) {
+    for (size_t i = 0; i < sim->quota_count; i++) {
+        if (!str_eq(sim->quotas[i].region, region))
+            continue;
+        int64_t left = sim->quotas[i].vcpu_max * 1000;
+        for (size_t g = 0; g < sim->group_count; g++)
+            if (str_eq(sim->groups[g].region, region))
+                left -= sim_group_desired(&sim->groups[g]) * sim->groups[g].vcpu_milli;
+        for (size_t n = 0; n < sim->item_count; n++)
+            if (sim->items[n].kind == CLOUD_INSTANCE && !sim->items[n].is_gone &&
+                sim_item_final_state(&sim->items[n]) == CLOUD_RUNNING && str_eq(sim->items[n].region, region))
+                left -= sim->items[n].vcpu_milli;
+        return left > 0 ? left : 0;
+    }
+    return INT64_MAX;
+}
+
 /* How many machines more the region gives of this type; INT64_MAX: no limit is set. */
 static int64_t capacity_left(const struct sim *sim, const char *region, const char *type) {
     for (size_t i = 0; i < sim->capacity_count; i++) {
@@ -57,6 +75,10 @@ static enum err_class no_capacity(const char *id, const char *region, const char
 static enum err_class grow(struct sim *sim, struct sim_group *group, int64_t target, struct error *err) {
     int64_t missing = target - sim_group_desired(group);
     int64_t left = capacity_left(sim, group->region, group->type);
+    if (missing > 0 && missing > quota_left(sim, group->region) / (group->vcpu_milli > 0 ? group->vcpu_milli : 1)) {
+        error_set(err, ERR_PERMANENT, "scale %s: more vCPU than the quota of %s leaves", group->name, group->region);
+        return refuse(err, ERR_PERMANENT, "VcpuLimitExceeded", 400);
+    }
     if (missing <= left) {
         sim_group_set_size(sim, group, target);
         return ERR_NONE;

@@ -335,6 +335,21 @@ static enum err_class read_capacity(struct sim *sim, const struct json *node, st
     return ERR_NONE;
 }
 
+static enum err_class read_quotas(struct sim *sim, const struct json *node, struct error *err) {
+    sim->quotas = arena_alloc_array(&sim->arena, json_object_count(node), sizeof(*sim->quotas));
+    for (struct json_iter it = json_iter(node); json_iter_next(&it);) {
+        char at[SIM_PATH_SIZE];
+        sim_path_join(at, "quotas", it.key);
+        int64_t vcpu_max = json_int(it.value, -1);
+        if (json_type(it.value) != JSON_INT || vcpu_max < 0 || vcpu_max > 1000000) {
+            return sim_field_refuse(err, at, "expected a whole number of vCPU");
+        }
+        sim->quotas[sim->quota_count++] =
+            (struct sim_quota){.region = arena_strdup(&sim->arena, it.key), .vcpu_max = vcpu_max};
+    }
+    return ERR_NONE;
+}
+
 static const struct sim_field fault_fields[] = {
     {"latency", SIM_FIELD_DURATION, false, offsetof(struct sim_faults, latency_ms), 0, 0},
     {"errorPerMille", SIM_FIELD_INT, false, offsetof(struct sim_faults, error_per_mille), 0, 1000},
@@ -346,7 +361,7 @@ static const struct sim_field fault_fields[] = {
 struct raw_root {
     const char *prices;
     int64_t seed;
-    const struct json *groups, *instances, *volumes, *faults, *capacity;
+    const struct json *groups, *instances, *volumes, *faults, *capacity, *quotas;
 };
 
 static const struct sim_field root_fields[] = {
@@ -357,6 +372,7 @@ static const struct sim_field root_fields[] = {
     {"volumes", SIM_FIELD_ARRAY, false, offsetof(struct raw_root, volumes), 0, 0},
     {"faults", SIM_FIELD_OBJECT, false, offsetof(struct raw_root, faults), 0, 0},
     {"capacity", SIM_FIELD_OBJECT, false, offsetof(struct raw_root, capacity), 0, 0},
+    {"quotas", SIM_FIELD_OBJECT, false, offsetof(struct raw_root, quotas), 0, 0},
 };
 
 static enum err_class read_machines(struct sim *sim, const struct raw_root *raw, const char *base_dir,
@@ -405,6 +421,9 @@ enum err_class sim_configure(struct sim *sim, const struct adapter_config *confi
     class = sim_fields_read(raw.faults, "faults", fault_fields, ARRAY_LEN(fault_fields), &sim->faults, err);
     if (class == ERR_NONE) {
         class = read_capacity(sim, raw.capacity, err);
+    }
+    if (class == ERR_NONE) {
+        class = read_quotas(sim, raw.quotas, err);
     }
     return class == ERR_NONE ? read_machines(sim, &raw, config->base_dir, err) : class;
 }

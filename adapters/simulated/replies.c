@@ -151,6 +151,21 @@ enum err_class sim_reply_prices(struct sim *sim, const struct cloud_query *query
     return ERR_NONE;
 }
 
+void sim_reply_limits(const struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                      struct adapter_reply *reply) {
+    struct cloud_limit *limits = arena_alloc_array(arena, sim->quota_count + 1, sizeof(*limits));
+    for (size_t i = 0; i < sim->quota_count; i++)
+        if (str_eq(sim->quotas[i].region, query->region))
+            limits[reply->count++] = (struct cloud_limit){.region = arena_strdup(arena, query->region),
+                                                          .id = "vcpu",
+                                                          .name = "Running On-Demand instances",
+                                                          .types = "*",
+                                                          .unit = "vCPU",
+                                                          .value = (double)sim->quotas[i].vcpu_max,
+                                                          .used = -1};
+    reply->as.limits = limits;
+}
+
 /* Samples stand at whole multiples of the step, as clouds align theirs. The first at or after from_ms. */
 static int64_t first_sample_ms(int64_t from_ms, int64_t step_ms) {
     int64_t rest = from_ms % step_ms;

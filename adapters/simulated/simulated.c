@@ -110,7 +110,8 @@ static void perform(struct sim_op *op) {
     case VERB_CHARGES:
         class = sim_reply_charges(op->sim, op->query, op->call->arena, reply);
         break;
-    case VERB_LIMITS: /* It has no quotas. */
+    case VERB_LIMITS:
+        sim_reply_limits(op->sim, op->query, op->call->arena, reply);
         break;
     case VERB_APPLY:
         class = do_apply(op, reply);

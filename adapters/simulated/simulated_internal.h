@@ -105,6 +105,11 @@ struct sim_capacity { /* How many machines of a type a region has for us, groups
     int64_t machines_max;
 };
 
+struct sim_quota { /* How many vCPU may run in a region at once, on demand. */
+    const char *region;
+    int64_t vcpu_max;
+};
+
 struct sim_token {
     uint64_t token, action; /* Hashes; token 0: empty. */
     const char *made;       /* The id of what CREATE or TAKE_SNAPSHOT made; NULL: nothing. */
@@ -133,6 +138,8 @@ struct sim {
     size_t item_count, item_capacity;
     struct sim_capacity *capacities;
     size_t capacity_count;
+    struct sim_quota *quotas;
+    size_t quota_count;
     struct sim_faults faults;
     int64_t boot_delay_ms; /* Of instances that CREATE makes: the longest of those that are written. */
     struct sim_token tokens[SIM_TOKENS_MAX];
@@ -191,6 +198,8 @@ MUST_CHECK enum err_class sim_poll_operation(struct sim *sim, const char *operat
 
 MUST_CHECK enum err_class sim_reply_list(struct sim *sim, const struct cloud_query *query, struct arena *arena,
                                          struct adapter_reply *reply);
+void sim_reply_limits(const struct sim *sim, const struct cloud_query *query, struct arena *arena,
+                      struct adapter_reply *reply);
 MUST_CHECK enum err_class sim_reply_prices(struct sim *sim, const struct cloud_query *query, struct arena *arena,
                                            struct adapter_reply *reply);
 MUST_CHECK enum err_class sim_reply_usage(struct sim *sim, const struct cloud_query *query, struct arena *arena,

@@ -141,7 +141,8 @@ static void decide(struct group *group, size_t slot, size_t ready_slot, struct a
                                            .state = SOURCE_FRESH,
                                            .as_of_ms = now_ms,
                                            .message = ""};
-    const struct snapshot snapshot = {now_ms, &source, 1, &resource, 1, NULL, 0};
+    const struct snapshot snapshot = {
+        .as_of_ms = now_ms, .sources = &source, .source_count = 1, .resources = &resource, .resource_count = 1};
     struct plan_input input = {.policy = policy, .snapshot = &snapshot};
     struct plan plan;
     evaluate_policy(&input, &group->recall, arena, &plan);

@@ -155,8 +155,18 @@ static void check_capacity(struct decoder *d, const struct place *up) {
     }
 }
 
+static void check_quotas(struct decoder *d, const struct place *up) {
+    struct place at = decode_object(d, up, "quotas", NULL);
+    size_t count = json_object_count(at.json);
+    if (count > CAPACITIES_MAX)
+        decode_fault(d, &at, "has %zu entries; at most %d are allowed", count, CAPACITIES_MAX);
+    for (struct json_iter it = json_iter(at.json); json_iter_next(&it);)
+        decode_int(d, &at, it.key, INT_RULE(.min = 0, .max = 1000000, .required = true));
+}
+
 void decode_simulated(struct decoder *d, const struct place *block) {
-    static const char *const keys[] = {"prices", "seed", "groups", "instances", "volumes", "faults", "capacity", NULL};
+    static const char *const keys[] = {"prices", "seed",     "groups", "instances", "volumes",
+                                       "faults", "capacity", "quotas", NULL};
     struct place at = *block;
     decode_object_at(d, &at, keys);
     decode_text_borrowed(d, &at, "prices", &text_file, false);
@@ -166,4 +176,5 @@ void decode_simulated(struct decoder *d, const struct place *block) {
     check_list(d, &at, "volumes", INSTANCES_MAX, check_volume);
     check_faults(d, &at);
     check_capacity(d, &at);
+    check_quotas(d, &at);
 }

@@ -31,6 +31,7 @@ static void region_release(struct observe_region *region) {
         mem_free(shelf);
     }
     observe_prices_release(region);
+    observe_limits_release(region);
     arena_release(&region->prices_arena);
     arena_release(&region->usage_arena);
 }

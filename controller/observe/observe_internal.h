@@ -39,7 +39,7 @@ struct observe_shelf { /* One listing: a region, a kind. */
     bool queued; /* It is due, and waits for a place. */
     bool urgent; /* Somebody waits for it. */
     struct observe_shelf *next_queued;
-    struct observe_shelf *next_priced;
+    struct observe_shelf *next_priced, *next_limited;
     struct timer timer;
     int64_t next_ms; /* Delay of the next listing. */
     uint32_t failures;
@@ -66,6 +66,20 @@ struct observe_region {
     bool prices_failed;                         /* The last call. */
     uint64_t prices_not_before_ns;              /* After a failure. */
     struct observe_shelf *priced, *priced_next; /* Shelves whose listing waits for this call; for another one. */
+
+    /* Quotas, kept likewise. */
+    struct arena limits_arena, limits_call_arena;
+    const struct cloud_limit *limits;
+    double *limits_used; /* As counted, one for each; NULL: not yet. */
+    size_t limit_count;
+    uint64_t limits_used_hash;
+    uint64_t limits_at_ns; /* 0: never. */
+    bool wants_limits;     /* A policy may make something here. */
+    bool limits_busy, limits_failed;
+    uint64_t limits_not_before_ns;
+    struct adapter_call limits_call;
+    struct cloud_query limits_query;
+    struct observe_shelf *limited; /* Shelves whose listing waits for this call. */
 
     /* Usage: one call at a time. */
     struct adapter_call usage_call;
@@ -141,12 +155,19 @@ struct observe_shelf *observe_shelf_find(const struct observe *observe, const ch
 const struct cloud_resource *observe_region_resource(const struct observe_region *region, enum cloud_kind kind,
                                                      const char *id);
 
-/* prices.c: asks for what is missing, then observe_list_end (at once when nothing is missing; never fails the listing).
+/* prices.c: asks for what is missing, then observe_limits_begin (at once when nothing is missing; never fails the
+ * listing).
  */
 void observe_prices_begin(struct observe_shelf *shelf);
 void observe_prices_release(struct observe_region *region);
 /* In this resource's region; false: nothing is known. Lives as long as the listing. */
 bool observe_offer(const struct observe_region *region, const struct cloud_resource *resource, struct cloud_offer *ret);
+
+/* limits.c: as prices, after them. */
+void observe_limits_begin(struct observe_shelf *shelf);
+void observe_limits_release(struct observe_region *region);
+/* Those of the region that a plan can reckon with, and what is used of each by the listings. Until the next listing. */
+size_t observe_limits(struct observe_region *region, const struct cloud_limit **ret, const double **ret_used);
 
 /* list.c */
 void observe_list_start(struct observe_shelf *shelf, int64_t delay_ms);

@@ -100,7 +100,10 @@ static void prices_done(struct adapter_call *call) {
     }
     for (; shelf; shelf = next) {
         next = shelf->next_priced;
-        observe_list_end(shelf);
+        if (closing)
+            observe_list_end(shelf);
+        else
+            observe_limits_begin(shelf);
     }
     for (; later; later = next) {
         next = later->next_priced;
@@ -120,7 +123,7 @@ void observe_prices_begin(struct observe_shelf *shelf) {
     struct observe_region *region = shelf->region;
     struct observe *observe = region->provider->observe;
     if (!(PRICED_KINDS >> shelf->kind & 1u)) {
-        observe_list_end(shelf);
+        observe_limits_begin(shelf);
         return;
     }
     if (region->prices_busy) {
@@ -133,7 +136,7 @@ void observe_prices_begin(struct observe_shelf *shelf) {
     bool is_needed = region->wants_all || region->seen_type_count > 0;
     if (!is_needed || !(is_old || is_missing) || now_ns < region->prices_not_before_ns) {
         arena_release(&region->prices_arena);
-        observe_list_end(shelf);
+        observe_limits_begin(shelf);
         return;
     }
     region->prices_query = (struct cloud_query){.region = region->name};

@@ -50,6 +50,14 @@ struct snapshot_offer {   /* What is for sale in a place. */
 int snapshot_offer_cmp(const void *a, const void *b); /* By provider, region, type. */
 #define SNAPSHOT_OFFERS_MAX 8192 /* Of one policy; what does not fit is as if it were not for sale. */
 
+struct snapshot_limit {   /* A quota that what the policy makes may count against. */
+    const char *provider; /* "namespace/name" */
+    /* used: as the cloud tells it, else as counted in the region's listings of machines; -1 unknown. */
+    struct cloud_limit limit;
+};
+int snapshot_limit_cmp(const void *a, const void *b); /* By provider, region, id. */
+#define SNAPSHOT_LIMITS_MAX 1024                      /* Of one policy; what does not fit is as if it were not known. */
+
 struct snapshot {
     int64_t as_of_ms;                      /* Wall time of assembling. */
     const struct snapshot_source *sources; /* Sorted by provider, region, kind. */
@@ -60,6 +68,9 @@ struct snapshot {
      * by provider, region, type. */
     const struct snapshot_offer *offers;
     size_t offer_count;
+    /* In the same places, and in those of what it selects. Sorted by provider, region, id. */
+    const struct snapshot_limit *limits;
+    size_t limit_count;
 };
 
 #endif

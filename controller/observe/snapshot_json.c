@@ -517,6 +517,31 @@ static void print_offers(const struct snapshot *snapshot, struct json_writer *w)
     jw_close(w, ']');
 }
 
+/* Left out where there are none. */
+static void print_limits(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "limits");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->limit_count; i++) {
+        const struct cloud_limit *limit = &snapshot->limits[i].limit;
+        jw_open(w, '{');
+        put_text(w, "provider", snapshot->limits[i].provider);
+        put_text(w, "region", limit->region);
+        put_text(w, "id", limit->id);
+        put_text(w, "name", limit->name);
+        put_text(w, "types", limit->types);
+        put_text(w, "unit", limit->unit);
+        jw_key(w, "value");
+        jw_double(w, limit->value);
+        jw_key(w, "used");
+        if (limit->used >= 0)
+            jw_double(w, limit->used);
+        else
+            jw_string(w, NULL);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w) {
     jw_open(w, '{');
     put_time(w, "asOf", snapshot->as_of_ms);
@@ -532,6 +557,8 @@ void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w)
     jw_close(w, ']');
     if (snapshot->offer_count > 0)
         print_offers(snapshot, w);
+    if (snapshot->limit_count > 0)
+        print_limits(snapshot, w);
     jw_close(w, '}');
 }
 
@@ -553,6 +580,41 @@ static void read_offers(struct reader *r, const struct json *json, struct snapsh
     }
     ret->offers = offers;
     ret->offer_count = count;
+}
+
+static double take_amount(struct reader *r, const struct json *object, const char *key) {
+    const struct json *node = json_get(object, key);
+    double value = json_double(node, -1);
+    enum json_type type = json_type(node);
+    if ((type == JSON_INT || type == JSON_DOUBLE) && value >= 0 && isfinite(value))
+        return value;
+    fault(r, key, "a number of zero or more is expected");
+    return 0;
+}
+
+static void read_limits(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "limits")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "limits", SNAPSHOT_LIMITS_MAX, &array);
+    struct snapshot_limit *limits = arena_alloc_array(r->arena, count, sizeof(*limits));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        const struct json *one = json_array_at(array, i);
+        snprintf(r->at, sizeof(r->at), "limits[%zu]", i);
+        bool is_unknown = json_type(json_get(one, "used")) == JSON_NULL;
+        limits[i] = (struct snapshot_limit){.provider = take_text(r, one, "provider"),
+                                            .limit = {.region = take_text(r, one, "region"),
+                                                      .id = take_text(r, one, "id"),
+                                                      .name = take_text(r, one, "name"),
+                                                      .types = take_text(r, one, "types"),
+                                                      .unit = take_text(r, one, "unit"),
+                                                      .value = take_amount(r, one, "value"),
+                                                      .used = is_unknown ? -1 : take_amount(r, one, "used")}};
+        if (!r->failed && i > 0 && snapshot_limit_cmp(&limits[i - 1], &limits[i]) >= 0)
+            fault(r, "", "limits are sorted by provider, region and id, each once");
+    }
+    ret->limits = limits;
+    ret->limit_count = count;
 }
 
 enum err_class snapshot_read_json(const struct json *json, struct arena *arena, struct snapshot *ret,
@@ -583,6 +645,9 @@ enum err_class snapshot_read_json(const struct json *json, struct arena *arena, 
     snapshot.resource_count = count;
     r.at[0] = '\0';
     read_offers(&r, json, &snapshot);
+    r.at[0] = '\0';
+    if (!r.failed)
+        read_limits(&r, json, &snapshot);
     if (r.failed)
         return err->class;
     *ret = snapshot;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "observe/observe_internal.h"
@@ -202,13 +203,20 @@ static bool is_place(const struct policy *policy, const struct observe_region *r
            (policy->actions >> ACTION_MIGRATE & 1u && is_target(policy, region));
 }
 
+/* What counts against a quota. */
+static bool makes(const struct policy *policy) {
+    return policy->actions & (1u << ACTION_SCALE | 1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE) &&
+           policy->selector.kinds & (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_WORKLOAD);
+}
+
 void observe_want_offers(struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
                          size_t scope_count) {
     for (size_t i = 0; i < scope_count; i++) {
         struct observe_provider *provider = map_get(&observe->providers, scopes[i].provider);
-        for (size_t k = 0; provider && k < provider->region_count; k++)
-            if (is_place(policy, &provider->regions[k]))
-                provider->regions[k].wants_all = true;
+        for (size_t k = 0; provider && k < provider->region_count; k++) {
+            provider->regions[k].wants_all |= is_place(policy, &provider->regions[k]);
+            provider->regions[k].wants_limits |= makes(policy);
+        }
     }
 }
 
@@ -262,6 +270,65 @@ static void view_offers(struct view *view, const struct observe_scope *scopes, s
     snapshot->offers = offers;
 }
 
+/* ---- quotas ---- */
+
+int snapshot_limit_cmp(const void *a, const void *b) {
+    const struct snapshot_limit *x = a, *y = b;
+    int order = str_cmp(x->provider, y->provider);
+    if (order == 0)
+        order = str_cmp(x->limit.region, y->limit.region);
+    return order ? order : str_cmp(x->limit.id, y->limit.id);
+}
+
+/* Of a cluster only those of the namespaces that are looked at. */
+static bool is_limit_of(const struct view *view, const struct observe_region *region, const struct cloud_limit *limit) {
+    if (!str_eq(region->name, CLOUD_REGION_CLUSTER))
+        return true;
+    size_t size = strcspn(limit->id, "/") + 1;
+    for (size_t i = 0; i < view->count; i++)
+        if (strncmp(view->resources[i].resource.id, limit->id, size) == 0)
+            return true;
+    return false;
+}
+
+static void add_limits(struct view *view, struct observe_region *region, struct snapshot *snapshot,
+                       struct snapshot_limit **limits) {
+    const struct cloud_limit *known;
+    const double *used;
+    size_t count = observe_limits(region, &known, &used);
+    const char *provider = arena_strdup(view->arena, region->provider->key);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_limit_of(view, region, &known[i]))
+            continue;
+        struct cloud_limit limit = known[i];
+        limit.region = arena_strdup(view->arena, region->name);
+        limit.id = arena_strdup(view->arena, limit.id);
+        limit.name = arena_strdup(view->arena, limit.name);
+        limit.types = arena_strdup(view->arena, limit.types);
+        limit.unit = arena_strdup(view->arena, limit.unit);
+        if (limit.used < 0 && limit.types[0])
+            limit.used = used[i];
+        *limits = arena_push(view->arena, *limits, snapshot->limit_count, sizeof(**limits));
+        (*limits)[snapshot->limit_count++] = (struct snapshot_limit){provider, limit};
+    }
+}
+
+static void view_limits(struct view *view, const struct observe_scope *scopes, size_t scope_count,
+                        struct snapshot *snapshot) {
+    struct snapshot_limit *limits = NULL;
+    for (size_t i = 0; makes(view->policy) && i < scope_count; i++) {
+        struct observe_provider *provider = map_get(&view->observe->providers, scopes[i].provider);
+        for (size_t k = 0; provider && k < provider->region_count; k++)
+            if (is_target(view->policy, &provider->regions[k]) || has_resource(view, &provider->regions[k]))
+                add_limits(view, &provider->regions[k], snapshot, &limits);
+    }
+    if (limits)
+        qsort(limits, snapshot->limit_count, sizeof(*limits), snapshot_limit_cmp);
+    if (snapshot->limit_count > SNAPSHOT_LIMITS_MAX)
+        snapshot->limit_count = SNAPSHOT_LIMITS_MAX;
+    snapshot->limits = limits;
+}
+
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
                                   const struct observe_scope *scopes, size_t scope_count, struct arena *arena) {
     struct snapshot *snapshot = arena_alloc(arena, sizeof(*snapshot));
@@ -277,6 +344,7 @@ struct snapshot *observe_snapshot(struct observe *observe, const struct policy *
     snapshot->resource_count = view.count;
     observe_want_offers(observe, policy, scopes, scope_count);
     view_offers(&view, scopes, scope_count, snapshot);
+    view_limits(&view, scopes, scope_count, snapshot);
     return snapshot;
 }
 

@@ -332,12 +332,15 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
         work.ceiling_sum += plan_row_ceiling(&work.rows[i]);
     }
     qsort(work.rows, count, sizeof(*work.rows), row_cmp);
+    plan_quotas_open(&work);
     plan_scale_needs(&work);
     plan_leave(&work);
     plan_scale_sum(&work);
     plan_scale_steps(&work);
+    plan_quotas_grow(&work);
     plan_options(&work);
     plan_choose(&work);
+    plan_quotas_choose(&work);
     plan_leave_settle(&work);
     plan_requests(&work);
     plan_idle(&work);

@@ -234,6 +234,19 @@ static const char *money_words(const struct search *search, money_micros value) 
     return arena_strdup(search->work->arena, text);
 }
 
+/* Both are there while one is replaced by the other. */
+static void judge_quota(const struct search *search, struct plan_option *option) {
+    const struct plan_purchase p = plan_purchase_of_option(search->row, option);
+    const struct cloud_limit *limit;
+    int64_t room = plan_quota_room(search->work, &p, &limit);
+    if (!limit || room >= option->count)
+        return;
+    option->reason = "QuotaExceeded";
+    option->detail =
+        arena_printf(search->work->arena, "%s is more than the %lld for which %s has room",
+                     plan_option_words(search->work, option), (long long)room, plan_quota_words(search->work, limit));
+}
+
 static void judge(const struct search *search, struct plan_option *option) {
     const struct policy *policy = search->work->input->policy;
     money_micros stay = search->row->stay_run, saving = stay - option->run;
@@ -243,8 +256,10 @@ static void judge(const struct search *search, struct plan_option *option) {
     }
     const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
-    if (search->row->closure && may(search, option->type))
-        return; /* It must leave, whatever that costs. */
+    if (search->row->closure && may(search, option->type)) {
+        judge_quota(search, option); /* It must leave, whatever that costs. */
+        return;
+    }
     if (search->row->closure) {
         option->reason = "ActionNotAllowed";
         option->detail = arena_printf(arena, "%s would serve it; the policy's actions lack %s", words,
@@ -269,6 +284,8 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = "NotWorthDisruption";
         option->detail = arena_printf(arena, "%s would save %s USD over the horizon; to change costs %s once", words,
                                       money_words(search, saving), money_words(search, option->once));
+    } else {
+        judge_quota(search, option);
     }
 }
 

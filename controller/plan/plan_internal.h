@@ -18,6 +18,7 @@
 
 #include "plan/compute.h"
 #include "plan/options.h"
+#include "plan/quota.h"
 
 #define PLAN_COUNT_MAX INT64_C(1000000000)
 
@@ -54,6 +55,7 @@ struct plan_row {
     money_micros stay_run;             /* What it costs over the horizon as it is, scaled to demand. */
     const struct plan_option *options; /* Cheapest over the horizon first. */
     size_t option_count;
+    const char *quota;                /* Why it grows by less than it should; NULL: none holds it. */
     const struct plan_option *chosen; /* Instead of scaling; NULL: none. */
     int64_t requests;                 /* Of a pod, instead of today's, in the metric's unit; 0: as they are. */
     money_micros requests_price;      /* Of a pod then. */
@@ -79,6 +81,7 @@ struct plan_work {
     struct plan_weights weights;
     struct plan_why_not *why_not; /* Candidates that were not taken. */
     size_t why_not_count;
+    struct plan_quota *quotas; /* One for each limit of the snapshot. */
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {

@@ -13,6 +13,7 @@
  */
 #include <math.h>
 
+#include "base/str.h"
 #include "plan/plan_internal.h"
 
 #define CPU_MIN_MILLI 10
@@ -75,6 +76,22 @@ static bool is_settled(const struct plan_work *work, const struct plan_row *row)
            row->forecast->basis == FORECAST_BASIS_OWN && !work->input->headroom.shrink_to_minimum;
 }
 
+/* What the pods would request more. */
+static bool is_beyond_quota(struct plan_work *work, const struct plan_row *row, int64_t more) {
+    struct plan_purchase p = plan_purchase_of(row);
+    const struct cloud_limit *limit;
+    p.vcpu_milli = is_cpu(work) ? more : 0;
+    p.memory_mib = is_cpu(work) ? 0 : more;
+    int64_t room = plan_quota_room(work, &p, &limit);
+    if (!limit || room >= row->now || str_has_suffix(limit->id, "/pods")) /* No pod is added. */
+        return false;
+    plan_why_not_add(work, row, "QuotaExceeded",
+                     arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
+                                  words(work, more), (long long)row->now, plan_piece(row, row->now),
+                                  plan_quota_words(work, limit)));
+    return true;
+}
+
 static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted) {
     const struct policy *policy = work->input->policy;
     int64_t now = row->resource->capacity_per_machine;
@@ -86,6 +103,8 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
                                       (long long)policy->disruption.min_saving_percent));
         return;
     }
+    if (wanted > now && is_beyond_quota(work, row, wanted - now))
+        return;
     row->requests = now - wanted > change_max ? rounded_up((double)(now - change_max), 1) : wanted;
     if (row->requests >= now && wanted < now) /* Two digits are too coarse for the step. */
         row->requests = now - change_max;

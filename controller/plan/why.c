@@ -112,6 +112,8 @@ static const char *step_sentence(const struct plan_work *work, const struct plan
     const struct policy *policy = work->input->policy;
     if (row->to == row->desired)
         return NULL;
+    if (row->quota)
+        return row->quota;
     if (row->to > row->now)
         return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld %s that are there",
                             (long long)row->to, (long long)policy->capacity.max, (long long)work->ceiling_sum,

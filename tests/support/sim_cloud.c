@@ -329,6 +329,12 @@ static void link_prices(struct adapter *self, struct adapter_call *call, const s
         flight->provider->adapter->ops->prices(flight->provider->adapter, &flight->call, query);
 }
 
+static void link_limits(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    struct flight *flight = flight_new(self, call);
+    if (flight)
+        flight->provider->adapter->ops->limits(flight->provider->adapter, &flight->call, query);
+}
+
 static void link_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     struct flight *flight = flight_new(self, call);
     if (!flight)
@@ -507,6 +513,7 @@ static const struct adapter_ops link_ops = {
     .list = link_list,
     .prices = link_prices,
     .usage = link_usage,
+    .limits = link_limits,
     .apply = link_apply,
     .poll = link_poll,
     .cancel = link_cancel,

@@ -12,7 +12,7 @@
 
 static struct rig *current;
 
-enum verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_USAGE };
+enum verb { VERB_ACCOUNT, VERB_LIST, VERB_PRICES, VERB_LIMITS, VERB_USAGE };
 
 struct script_op {
     struct script *script;
@@ -83,6 +83,12 @@ static void answer_prices(struct rig *rig, const struct rig_region *region, cons
     call->reply.error = region->prices_error;
 }
 
+static void answer_limits(const struct rig_region *region, struct adapter_call *call) {
+    call->reply.as.limits = arena_memdup(call->arena, region->limits, region->limit_count * sizeof(*region->limits));
+    call->reply.count = region->limit_count;
+    call->reply.error = region->limits_error;
+}
+
 static void answer_usage(struct rig *rig, const struct rig_region *region, const struct cloud_query *query,
                          struct adapter_call *call) {
     struct cloud_series *series = arena_alloc_array(call->arena, query->id_count, sizeof(*series));
@@ -123,6 +129,8 @@ static void op_end(struct timer *timer) {
         answer_list(script->rig, region_of(script->rig, op->query->region), op->query, call);
     else if (op->verb == VERB_PRICES)
         answer_prices(script->rig, region_of(script->rig, op->query->region), op->query, call);
+    else if (op->verb == VERB_LIMITS)
+        answer_limits(region_of(script->rig, op->query->region), call);
     else
         answer_usage(script->rig, region_of(script->rig, op->query->region), op->query, call);
     if (op->verb == VERB_LIST) {
@@ -177,6 +185,11 @@ static void script_prices(struct adapter *self, struct adapter_call *call, const
     submit(self, call, query, VERB_PRICES);
 }
 
+static void script_limits(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
+    CONTAINER_OF(self, struct script, base)->rig->limits_count++;
+    submit(self, call, query, VERB_LIMITS);
+}
+
 static void script_usage(struct adapter *self, struct adapter_call *call, const struct cloud_query *query) {
     CONTAINER_OF(self, struct script, base)->rig->usage_count++;
     submit(self, call, query, VERB_USAGE);
@@ -217,6 +230,7 @@ static struct adapter_ops script_ops = {
     .list = script_list,
     .prices = script_prices,
     .usage = script_usage,
+    .limits = script_limits,
 };
 
 static enum err_class script_open(struct adapter **ret, const struct adapter_env *env,

@@ -21,11 +21,13 @@ struct rig_region { /* What the cloud says. */
     struct cloud_resource *resources;
     size_t count;
     bool truncated;
-    struct error list_error, prices_error, usage_error; /* class NONE: it answers. */
-    struct error kind_errors[CLOUD_KIND_COUNT];         /* Of the listings of one kind. */
-    double utilization;                                 /* Of every id, at every step. */
-    const struct cloud_kill *kills;                     /* Of every id, with its usage. */
+    struct error list_error, prices_error, limits_error, usage_error; /* class NONE: it answers. */
+    struct error kind_errors[CLOUD_KIND_COUNT];                       /* Of the listings of one kind. */
+    double utilization;                                               /* Of every id, at every step. */
+    const struct cloud_kill *kills;                                   /* Of every id, with its usage. */
     size_t kill_count;
+    const struct cloud_limit *limits;
+    size_t limit_count;
     bool only_now; /* Usage is one sample: of now, whatever is asked for. */
 };
 
@@ -42,7 +44,7 @@ struct rig {
     uint64_t list_at_ns[RIG_CALLS_MAX]; /* When r1 was asked for groups. */
     size_t kind_lists[CLOUD_KIND_COUNT], in_flight, in_flight_max, in_flight_region_max[2], in_flight_region[2];
     size_t list_query_max; /* count_max of the last listing. */
-    size_t list_count, prices_count, usage_count, usage_ids, open_count, close_count;
+    size_t list_count, prices_count, limits_count, usage_count, usage_ids, open_count, close_count;
     size_t kills_told, raises_told;
     size_t provider_events, changed_events, usage_events;
 };

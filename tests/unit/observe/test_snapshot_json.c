@@ -165,6 +165,18 @@ static struct snapshot any_snapshot(struct arena *arena) {
     for (size_t i = 0; i < snapshot.offer_count; i++)
         offers[i] = (struct snapshot_offer){arena_printf(arena, "%zu%s", i, any_text(arena)), any_offer(arena)};
     snapshot.offers = offers;
+    snapshot.limit_count = (size_t)below(4);
+    struct snapshot_limit *limits = arena_alloc_array(arena, snapshot.limit_count + 1, sizeof(*limits));
+    for (size_t i = 0; i < snapshot.limit_count; i++)
+        limits[i] = (struct snapshot_limit){arena_printf(arena, "%zu%s", i, any_text(arena)),
+                                            {.region = any_text(arena),
+                                             .id = any_text(arena),
+                                             .name = any_text(arena),
+                                             .types = any_text(arena),
+                                             .unit = any_text(arena),
+                                             .value = (double)below(1000) / 8,
+                                             .used = below(3) ? (double)below(1000) / 8 : -1}};
+    snapshot.limits = limits;
     return snapshot;
 }
 
@@ -264,6 +276,17 @@ static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
         SAME_TEXT(a, b, offers[i].provider);
         check_offer(&a->offers[i].offer, &b->offers[i].offer);
     }
+    SAME_INT(a, b, limit_count);
+    for (size_t i = 0; i < a->limit_count; i++) {
+        SAME_TEXT(a, b, limits[i].provider);
+        SAME_TEXT(a, b, limits[i].limit.region);
+        SAME_TEXT(a, b, limits[i].limit.id);
+        SAME_TEXT(a, b, limits[i].limit.name);
+        SAME_TEXT(a, b, limits[i].limit.types);
+        SAME_TEXT(a, b, limits[i].limit.unit);
+        cr_assert(a->limits[i].limit.value == b->limits[i].limit.value);
+        cr_assert(a->limits[i].limit.used == b->limits[i].limit.used);
+    }
 }
 
 static void print(const struct snapshot *snapshot, struct buf *out) {
@@ -337,6 +360,10 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,\"architecture\":\"\","      \
     "\"priceHourly\":" price ",\"asOf\":null,\"source\":\"\"}"
 
+#define QUOTA(value)                                                                                                   \
+    "{\"provider\":\"p/"                                                                                               \
+    "a\",\"region\":\"r\",\"id\":\"i\",\"name\":\"\",\"types\":\"\",\"unit\":\"vCPU\",\"value\":" value                \
+    ",\"used\":null}"
 #define SOLD                                                                                                           \
     "{\"provider\":\"p/a\",\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,"      \
     "\"architecture\":\"\",\"priceHourly\":null,\"priceSpotHourly\":null,\"asOf\":null,\"source\":\"\"}}"
@@ -395,6 +422,10 @@ static const struct fault faults[] = {
      "offers[0].offer: an object is expected"},
     {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":{}}", "offers: an array is expected"},
     {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":[" SOLD "," SOLD "]}", "offers[1]: offers are sorted"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"limits\":[" QUOTA("1") "," QUOTA("1") "]}",
+     "limits[1]: limits are sorted"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"limits\":[" QUOTA("-1") "]}",
+     "limits[0].value: a number of zero or more is expected"},
 };
 
 Test(snapshot_json, a_fault_is_told_with_its_path) {
