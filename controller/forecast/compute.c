@@ -160,6 +160,7 @@ void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struc
     models_make(data, &fit->grid, is_own, arena, &scratch, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);
     forecast_mixture_fit(&fit->mixture, data, &fit->grid, f, &scratch);
+    forecast_tail_fit(&fit->mixture, data, &fit->grid, f, &scratch);
     for (size_t m = 0; m < fit->mixture.count; m++)
         fit->mixture.models[m].said = NULL;
     arena_release(&scratch);
