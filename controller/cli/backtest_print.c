@@ -90,9 +90,14 @@ static void print_head(const struct backtest *b, const struct replay_score *scor
     buf_printf(out, "policy %s on %s: %s to %s, %zu steps of %s", b->policy, b->demand, from, to, score->steps, step);
     if (score->steps < b->replay->count)
         buf_printf(out, ", %zu more without a value", b->replay->count - score->steps);
-    buf_printf(out, "\nlead time %s, target utilisation %lld %%, at most %.1f %% of steps with demand above capacity\n",
-               lead, (long long)policy->sla.target_utilization_percent,
-               (double)policy->sla.max_violation_per_mille / 10);
+    buf_printf(out, "\nlead time %s, target utilisation %lld %%, ", lead,
+               (long long)policy->sla.target_utilization_percent);
+    if (policy->sla.violation_cost)
+        buf_printf(out, "a step with demand above capacity costs %lld mean demands\n",
+                   (long long)policy->sla.violation_cost);
+    else
+        buf_printf(out, "at most %.1f %% of steps with demand above capacity\n",
+                   (double)policy->sla.max_violation_per_mille / 10);
     buf_printf(out, "a machine: %s%s%.6g of demand%s at %.6g%s%s an hour%s\n\n", m->name ? m->name : "",
                m->name ? ", " : "", m->unit, m->is_unit_assumed ? " (assumed)" : "", m->price, *m->currency ? " " : "",
                m->currency, m->is_price_assumed ? " (assumed; see --machine)" : "");
@@ -202,7 +207,11 @@ void backtest_print_json(const struct backtest *b, struct buf *out) {
     put_machine(&b->machine, &w);
     jw_put_int(&w, "steps", (int64_t)rules[OURS].score.steps);
     jw_put_int(&w, "stepsWithoutDemand", (int64_t)(b->replay->count - rules[OURS].score.steps));
-    put_double(&w, "maxViolationRate", (double)b->input->policy->sla.max_violation_per_mille / 1000);
+    const struct policy *policy = b->input->policy;
+    if (policy->sla.violation_cost)
+        jw_put_int(&w, "violationCost", policy->sla.violation_cost);
+    else
+        put_double(&w, "maxViolationRate", (double)policy->sla.max_violation_per_mille / 1000);
     put_score(b, &rules[OURS].score, &w);
     for (size_t i = ORACLE; i > OURS; i--)
         put_rule(b, &rules[i], &w);
@@ -296,11 +305,16 @@ static const char *subtitle(const struct backtest *b, size_t share, struct arena
     char each[64] = "";
     if (share > 1)
         snprintf(each, sizeof(each), "; each point the tightest of %zu steps", share);
-    return arena_printf(
-        arena, "violations %s (promised %.1f %%), slack %s; machines %s of the constant size's, oracle %s%s",
-        percent(arena, violation_rate(ours), 2), (double)b->input->policy->sla.max_violation_per_mille / 10,
-        percent(arena, ours->slack, 1), percent(arena, ours->machine_hours / rules[CONSTANT].score.machine_hours, 0),
-        percent(arena, rules[ORACLE].score.machine_hours / rules[CONSTANT].score.machine_hours, 0), each);
+    const struct policy *policy = b->input->policy;
+    const char *promise =
+        policy->sla.violation_cost
+            ? arena_printf(arena, "at a cost of %lld mean demands", (long long)policy->sla.violation_cost)
+            : arena_printf(arena, "promised %.1f %%", (double)policy->sla.max_violation_per_mille / 10);
+    return arena_printf(arena, "violations %s (%s), slack %s; machines %s of the constant size's, oracle %s%s",
+                        percent(arena, violation_rate(ours), 2), promise, percent(arena, ours->slack, 1),
+                        percent(arena, ours->machine_hours / rules[CONSTANT].score.machine_hours, 0),
+                        percent(arena, rules[ORACLE].score.machine_hours / rules[CONSTANT].score.machine_hours, 0),
+                        each);
 }
 
 enum err_class backtest_plot(const struct backtest *b, const char *path, struct error *err) {

@@ -241,11 +241,19 @@ static const struct replay_slot *run_reactive_at(const struct replay_input *inpu
     return slots;
 }
 
+/* What the policy promises; where it promises nothing, as many as ours. Ours is there. */
+static size_t violations_allowed(const struct replay_input *input, const struct replay *replay) {
+    struct replay_score score = replay_score(input, replay, replay->ours);
+    if (input->policy->sla.violation_cost)
+        return score.violations;
+    return score.steps * (size_t)input->policy->sla.max_violation_per_mille / 1000;
+}
+
 /* With the policy's target, and with the highest target at which it would have kept the policy's promise (else the one
  * with the fewest violations): what an operator who knew the outcome would have set. */
 static void run_reactive(const struct replay_input *input, struct arena *arena, struct replay *ret) {
     ret->reactive = run_reactive_at(input, ret, input->policy->sla.target_utilization_percent, arena);
-    size_t fewest = SIZE_MAX;
+    size_t fewest = SIZE_MAX, allowed = violations_allowed(input, ret);
     for (int64_t percent = 100; percent > 0; percent -= percent > 10 ? HPA_TARGET_STEP : 1) {
         struct arena scratch = {0};
         struct replay_score score = replay_score(input, ret, run_reactive_at(input, ret, percent, &scratch));
@@ -254,7 +262,7 @@ static void run_reactive(const struct replay_input *input, struct arena *arena, 
             fewest = score.violations;
             ret->tuned_percent = percent;
         }
-        if (score.violations * 1000 <= (size_t)input->policy->sla.max_violation_per_mille * score.steps)
+        if (score.violations <= allowed)
             break;
     }
     ret->tuned = run_reactive_at(input, ret, ret->tuned_percent, arena);
@@ -286,7 +294,7 @@ static void run_constant(const struct replay_input *input, struct arena *arena, 
         if (!isnan(input->series->demand[input->first + i]))
             demand[used++] = input->series->demand[input->first + i];
     qsort(demand, used, sizeof(*demand), falling_cmp);
-    size_t allowed = used * (size_t)input->policy->sla.max_violation_per_mille / 1000;
+    size_t allowed = violations_allowed(input, ret);
     int64_t count = within(input->policy, allowed < used ? replay_need((double)demand[allowed], ret->each) : 0);
     struct replay_slot *slots = arena_alloc_array(arena, ret->count, sizeof(*slots));
     for (size_t i = 0; i < ret->count; i++)

@@ -23,12 +23,16 @@
 #define ORIGINS_MAX 100000
 #define DAY_MS INT64_C(86400000)
 #define MEMORY_KEPT (4 << 20) /* More than a forecast takes. */
+#define COSTS_MAX 64
+#define COST_MAX 1e9
 #define QUANTILES_DEFAULT "0.5,0.9,0.95,0.99"
 
 struct arguments {
     int64_t horizon; /* 0: a day */
     double quantiles[FORECAST_QUANTILES_MAX];
     size_t quantile_count;
+    double costs[COSTS_MAX];
+    size_t cost_count; /* 0: the quantiles themselves are printed. */
     size_t *origins;
     size_t origin_count;
     const char *plot;
@@ -65,6 +69,14 @@ static bool quantile_add(struct arguments *args, const char *text) {
     return true;
 }
 
+static bool cost_add(struct arguments *args, const char *text) {
+    double cost;
+    if (args->cost_count == COSTS_MAX || !str_to_double(text, &cost) || !(cost > 0 && cost <= COST_MAX))
+        return false;
+    args->costs[args->cost_count++] = cost;
+    return true;
+}
+
 static bool origin_add(struct arguments *args, const char *text) {
     int64_t row;
     if (args->origin_count == ORIGINS_MAX || !str_to_int64(text, &row) || row < 0)
@@ -77,10 +89,16 @@ static bool origin_add(struct arguments *args, const char *text) {
     return true;
 }
 
-/* quantiles, origins NULL: not given. */
-static int lists_read(struct arguments *args, const struct cli_syntax *syntax, const char *quantiles,
+/* quantiles, costs, origins NULL: not given. */
+static int lists_read(struct arguments *args, const struct cli_syntax *syntax, const char *quantiles, const char *costs,
                       const char *origins) {
-    if (!list_each(quantiles ? quantiles : QUANTILES_DEFAULT, quantile_add, args))
+    if (quantiles && costs)
+        return cli_usage_error(syntax, "--quantiles and --violation-costs ask for different things; give one of them");
+    if (costs && !list_each(costs, cost_add, args))
+        return cli_usage_error(syntax, "--violation-costs %s: up to %d numbers above 0 are expected", costs, COSTS_MAX);
+    if (costs)
+        args->quantile_count = forecast_price_quantiles(args->quantiles);
+    else if (!list_each(quantiles ? quantiles : QUANTILES_DEFAULT, quantile_add, args))
         return cli_usage_error(syntax, "--quantiles %s: up to %d ascending numbers between 0 and 1 are expected",
                                quantiles, FORECAST_QUANTILES_MAX);
     if (origins && !list_each(origins, origin_add, args))
@@ -90,18 +108,22 @@ static int lists_read(struct arguments *args, const struct cli_syntax *syntax, c
 
 static void print_header(const struct arguments *args) {
     printf("%sstep", args->origin_count ? "origin," : "");
-    for (size_t j = 0; j < args->quantile_count; j++)
+    for (size_t j = 0; j < args->quantile_count && !args->cost_count; j++)
         printf(",q%.10g", args->quantiles[j]);
+    for (size_t j = 0; j < args->cost_count; j++)
+        printf(",cost%.10g", args->costs[j]);
     putchar('\n');
 }
 
-static void print_rows(const struct forecast *f, const size_t *origin) {
+static void print_rows(const struct arguments *args, const struct forecast *f, const size_t *origin) {
     for (size_t s = 0; s < f->steps; s++) {
         if (origin)
             printf("%zu,", *origin);
         printf("%zu", s + 1);
-        for (size_t j = 0; j < f->quantile_count; j++)
+        for (size_t j = 0; j < f->quantile_count && !args->cost_count; j++)
             printf(",%.8g", forecast_value(f, s, j) + 0.0); /* + 0.0: no "-0". */
+        for (size_t j = 0; j < args->cost_count; j++)
+            printf(",%.8g", forecast_priced(f, s, args->costs[j] * f->level) + 0.0);
         putchar('\n');
     }
 }
@@ -176,7 +198,7 @@ static int forecast_one(const struct arguments *args, const struct history_csv *
     struct forecast f;
     forecast_compute(&series, &options, &arena, &f);
     tell(&f, origin);
-    print_rows(&f, origin);
+    print_rows(args, &f, origin);
     int code = CLI_DONE;
     if (is_last && args->plot && draw(args, &series, &f, &arena, &err)) {
         fprintf(stderr, "trimtab: --plot: %s\n", err.message);
@@ -233,7 +255,7 @@ int cli_forecast(int argc, char **argv) {
     struct arguments args = {0};
     struct history_csv csv = {0};
     struct manifest_set set = {0};
-    const char *quantiles = NULL, *origins = NULL;
+    const char *quantiles = NULL, *costs = NULL, *origins = NULL;
     const struct cli_option options[] = {
         {"file", 'f', "F.yaml",
          "A ResourcePolicy: its forecast.events are taken off the past and put on\nthe forecast.", CLI_OPTION_TEXT,
@@ -242,6 +264,10 @@ int cli_forecast(int argc, char **argv) {
          FORECAST_STEPS_MAX},
         {"quantiles", 0, "Q,...", "Ascending, between 0 and 1 (" QUANTILES_DEFAULT ").", CLI_OPTION_TEXT, &quantiles,
          NULL, 0, 0},
+        {"violation-costs", 0, "C,...",
+         "Instead of quantiles: the demand that is worth serving where a step with\nmore costs so many mean demands "
+         "(spec.sla.violationCost).",
+         CLI_OPTION_TEXT, &costs, NULL, 0, 0},
         {"origins", 0, "I,...", "Forecast from these rows instead of from the end.", CLI_OPTION_TEXT, &origins, NULL, 0,
          0},
         {"plot", 0, "F.svg|F.png", "Also draw the newest history and the (last) forecast.", CLI_OPTION_TEXT, &args.plot,
@@ -250,8 +276,8 @@ int cli_forecast(int argc, char **argv) {
         {0},
     };
     const struct cli_syntax syntax = {
-        .usage = "trimtab forecast [-f POLICY.yaml] [--horizon STEPS] [--quantiles Q,...] [--origins I,...]\n"
-                 "                        [--plot F.svg] SERIES.csv | --history URL --query PROMQL",
+        .usage = "trimtab forecast [-f POLICY.yaml] [--horizon STEPS] [--quantiles Q,... | --violation-costs C,...]\n"
+                 "                        [--origins I,...] [--plot F.svg] SERIES.csv | --history URL --query PROMQL",
         .summary =
             "Reads timestamp,value rows (RFC 3339, header optional, \"-\": standard input), or what a server of\n"
             "Prometheus' HTTP API answers, and prints quantiles of what comes next as CSV: step,q0.5,... - or\n"
@@ -264,7 +290,7 @@ int cli_forecast(int argc, char **argv) {
     int code = cli_options_parse(&syntax, argc, argv, &count);
     args.demand.path = count > 0 ? argv[1] : NULL;
     if (code == CLI_GO_ON)
-        code = lists_read(&args, &syntax, quantiles, origins);
+        code = lists_read(&args, &syntax, quantiles, costs, origins);
     if (code == CLI_GO_ON)
         code = policy_find(&args, &set);
     if (code == CLI_GO_ON)

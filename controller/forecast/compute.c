@@ -15,6 +15,7 @@
 #define PRIOR_WIDENING 1.5 /* Short histories have not shown their spread yet. */
 #define PRIOR_SPREAD 0.3   /* Share of the level, for one logistic unit, when nothing at all is known. */
 #define UNSEASONED_USED 96 /* Samples that make a history of one's own where no season fits. */
+#define LEVEL_SEASONS 7
 #define GLANCES 3
 #define GLANCE_STRIDE 8       /* In origins. */
 #define PROMISING 1.25        /* Of the best model's errors. */
@@ -42,6 +43,13 @@ static enum forecast_basis basis_of(const struct forecast_history *h) {
     bool is_long = h->data.count >= 2 * h->season;
     bool is_filled = (double)used >= SEASON_FILLED_MIN * 2 * (double)h->season;
     return is_long && is_filled ? FORECAST_BASIS_OWN : FORECAST_BASIS_PRIOR;
+}
+
+/* What a price of violations is counted in. */
+static double level_now(const struct forecast_history *h) {
+    size_t count = h->data.count, span = h->season ? LEVEL_SEASONS * h->season : count;
+    double mean = forecast_mean(&h->data, span < count ? count - span : 0, count);
+    return isnan(mean) || h->negative_first != SIZE_MAX ? h->level : mean;
 }
 
 /* Mean absolute errors at some of the past origins, at three distances. NaN: none. */
@@ -160,6 +168,7 @@ void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struc
     models_make(data, &fit->grid, is_own, arena, &scratch, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);
     forecast_mixture_fit(&fit->mixture, data, &fit->grid, f, &scratch);
+    forecast_tail_fit(&fit->mixture, data, &fit->grid, f, &scratch);
     for (size_t m = 0; m < fit->mixture.count; m++)
         fit->mixture.models[m].said = NULL;
     arena_release(&scratch);
@@ -183,6 +192,7 @@ void forecast_fit_answer(const struct forecast_fit *fit, const float *factors, s
     double *values = arena_alloc_array(arena, f->steps * f->quantile_count, sizeof(*values));
     f->values = values;
     f->used = used_of(&fit->history);
+    f->level = level_now(&fit->history);
     f->basis = fit->basis;
     if (f->basis == FORECAST_BASIS_NONE)
         return;

@@ -34,10 +34,17 @@ struct forecast {
     double loss,
         naive_loss; /* Mean pinball loss of the chosen model and of the naive one on the recent past; NaN unknown. */
     size_t used;    /* Samples of history that were not gaps. */
+    double level;   /* Mean demand (without its sign) of the newest week or seven seasons; 0 where nothing is known. */
 };
 
 static inline double forecast_value(const struct forecast *f, size_t step, size_t quantile) {
     return f->values[step * f->quantile_count + quantile];
 }
+
+/* Demand to serve at a step where more demand than that costs as much as `price` > 0 units that stand idle: where one
+ * unit more would cost more than it saves. Needs the quantiles of forecast_price_quantiles, which returns their number.
+ * price 0: its unit is unknown, the highest quantile. */
+double forecast_priced(const struct forecast *f, size_t step, double price);
+size_t forecast_price_quantiles(double *ret /* FORECAST_QUANTILES_MAX */);
 
 #endif

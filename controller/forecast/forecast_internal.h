@@ -89,6 +89,9 @@ struct forecast_mixture {
     double shifts[FORECAST_KNOTS_MAX]
                  [FORECAST_QUANTILES_MAX]; /* What calibration adds, in units of min(scale, units[k]), or of demand. */
     double units[FORECAST_KNOTS_MAX];      /* Usual scale of what is unsure; 0: there is none. */
+    double merits[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX]; /* Its loss, in those of the last value; NaN unknown. */
+    double tails[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX];  /* Quantiles of the last value's errors, */
+    double tail_shares[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX]; /* and how much they count, 0 to 1. */
     bool is_known[FORECAST_KNOTS_MAX];
     double loss, naive_loss; /* Mean pinball loss over the horizon; NaN unknown. */
     int64_t coverage_per_mille;
@@ -161,6 +164,10 @@ void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forec
 /* Quantiles at a step from the origin data->count, into ret[f->quantile_count]; NaN where nothing is known. */
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
                          const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret);
+
+/* tail.c: sets tails and tail_shares of a mixture that has been fitted. */
+void forecast_tail_fit(struct forecast_mixture *mixture, const struct forecast_data *data,
+                       const struct forecast_grid *grid, const struct forecast *f, struct arena *scratch);
 
 /* score.c */
 void forecast_sort(double *values, size_t count);

@@ -242,7 +242,9 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
     }
     for (size_t j = 0; j < quantiles; j++) {
         mixture->is_known[k] &= weights_make(losses[j], mixture->count, mixture->weights[k][j]);
-        *ret_loss += weight * calibrate(mixture, records, view, k, j) / (double)quantiles;
+        double loss = calibrate(mixture, records, view, k, j), last = losses[j][mixture->last_value];
+        mixture->merits[k][j] = last > 0 ? loss / last : NAN;
+        *ret_loss += weight * loss / (double)quantiles;
         *ret_naive += weight * losses[j][0] / (double)quantiles;
     }
 }
@@ -356,7 +358,11 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
                 sum += share * (points[m] + growth * scale * mixture->offsets[k][j][m]);
                 weight += share;
             }
-            ret[j] += shares[side] * (weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN);
+            double value = weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN;
+            double tail = points[mixture->last_value] + growth * mixture->tails[k][j];
+            if (mixture->tail_shares[k][j] > 0)
+                value += mixture->tail_shares[k][j] * (tail - value);
+            ret[j] += shares[side] * value;
         }
     }
 }

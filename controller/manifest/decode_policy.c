@@ -17,6 +17,7 @@
 #define EXCLUDE_MAX 64
 #define EVENTS_MAX 64
 #define CAPACITY_MAX 1000000
+#define VIOLATION_COST_MAX 1000000
 #define VCPU_MAX 4096
 
 static const char *kind_name(int value) {
@@ -63,13 +64,16 @@ static void decode_selection(struct decoder *d, const struct place *spec, struct
 }
 
 static void decode_sla(struct decoder *d, const struct place *spec, struct policy *ret) {
-    static const char *const keys[] = {"targetUtilization", "maxViolationPerMille", "leadTime", "slots", NULL};
+    static const char *const keys[] = {
+        "targetUtilization", "maxViolationPerMille", "violationCost", "leadTime", "slots", NULL};
     static const char *const slot_keys[] = {"schedule", "duration", "timeZone", "weight", NULL};
     struct place at = decode_object(d, spec, "sla", keys);
     ret->sla.target_utilization_percent =
         decode_int(d, &at, "targetUtilization", INT_RULE(.min = 1, .max = 100, .fallback = 65));
     ret->sla.max_violation_per_mille =
         decode_int(d, &at, "maxViolationPerMille", INT_RULE(.min = 0, .max = 1000, .fallback = 1));
+    ret->sla.violation_cost =
+        decode_int(d, &at, "violationCost", INT_RULE(.min = 1, .max = VIOLATION_COST_MAX, .fallback = 0));
     ret->sla.lead_time_ms = decode_duration(
         d, &at, "leadTime", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS, .fallback_ms = 10 * MINUTE_MS));
 

@@ -132,6 +132,7 @@ struct policy {
     struct {
         int64_t target_utilization_percent; /* 1..100, default 65 */
         int64_t max_violation_per_mille;    /* 0..1000, default 1 */
+        int64_t violation_cost;             /* In mean demands for a step; 0: max_violation_per_mille counts instead. */
         int64_t lead_time_ms;               /* default 10m */
         const struct policy_slot *slots;
         size_t slot_count;

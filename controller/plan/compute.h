@@ -4,7 +4,8 @@
  * Of size: for each InstanceGroup and Workload the smallest count whose serving capacity x targetUtilization
  * covers the demand quantile over [now, now + lead time + one step], within the group's own bounds and, summed over the
  * policy, within capacity min and max. The quantile of a step is 1 - maxViolationPerMille/1000; where sla.slots say
- * that serving demand is worth w times as much, 1 - maxViolationPerMille/1000/w. A shrink moves at most
+ * that serving demand is worth w times as much, 1 - maxViolationPerMille/1000/w. With
+ * violationCost it is the one that is worth the cost, w times as much there (forecast/price.c). A shrink moves at most
  * maxChangePercent (rounded up, at least 1) and only when it saves at least minSavingPercent; nothing shrinks on a view
  * that is stale, truncated or missing, or on a forecast without basis. Of memory no less is covered than what an OOM
  * kill in the history's window has raised (history/series.h). Where an autoscaler sets a workload's size, the plan is

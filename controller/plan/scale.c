@@ -56,6 +56,8 @@ static size_t quantile_insert(double *ret, size_t count, double q) {
 
 size_t plan_quantiles(const struct policy *policy, double *ret) {
     size_t count = 0;
+    if (policy->sla.violation_cost) /* Those of the risk are among them. */
+        return forecast_price_quantiles(ret);
     for (size_t i = 0; i < ARRAY_LEN(risk_quantiles); i++)
         count = quantile_insert(ret, count, risk_quantiles[i]);
     count = quantile_insert(ret, count, plan_policy_quantile(policy, 1));
@@ -149,10 +151,14 @@ static void weights_fill(struct plan_work *work, const struct forecast *f) {
     }
 }
 
-/* One step is served by the quantile that its own weight asks for. */
+/* One step is served by the quantile that its own weight asks for, or that is worth the price of its violation. */
 static double wanted_demand(struct plan_work *work, const struct forecast *f, size_t step) {
+    const struct policy *policy = work->input->policy;
     weights_fill(work, f);
-    double q = plan_policy_quantile(work->input->policy, work->weights.values[step]);
+    int64_t weight = work->weights.values[step];
+    if (policy->sla.violation_cost)
+        return forecast_priced(f, step, (double)policy->sla.violation_cost * (double)weight * f->level);
+    double q = plan_policy_quantile(policy, weight);
     return forecast_value(f, step, quantile_index(f, q));
 }
 

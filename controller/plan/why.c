@@ -41,7 +41,9 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
 static const char *weight_words(const struct plan_work *work, const struct plan_row *row) {
     const struct policy *policy = work->input->policy;
     double q = plan_policy_quantile(policy, row->weight);
-    if (!(q > plan_policy_quantile(policy, 1)))
+    if (policy->sla.violation_cost && row->weight > 1)
+        return arena_printf(work->arena, ", %lld times that where sla.slots say so", (long long)row->weight);
+    if (policy->sla.violation_cost || !(q > plan_policy_quantile(policy, 1)))
         return "";
     return arena_printf(work->arena, ", with %.6g %% where sla.slots make it worth %lld times as much", 100 * q,
                         (long long)row->weight);
@@ -49,12 +51,20 @@ static const char *weight_words(const struct plan_work *work, const struct plan_
 
 const char *plan_demand_sentence(const struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
-    const char *unit = plan_metric_unit(work->input->policy);
+    const struct policy *policy = work->input->policy;
+    const char *unit = plan_metric_unit(policy);
     char span[32];
     duration_format((int64_t)(row->last_step - row->first_step) * f->step_ms, span, sizeof(span));
+    if (policy->sla.violation_cost)
+        return arena_printf(
+            work->arena,
+            "demand up to %.1f %s is worth serving for the next %s at %lld mean demands (%.1f %s) for a "
+            "violation%s (median %.1f %s; %s, basis %s)",
+            row->forecast_demand, unit, span, (long long)policy->sla.violation_cost, f->level, unit,
+            weight_words(work, row), row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
     return arena_printf(work->arena,
                         "demand stays under %.1f %s with %.6g %% for the next %s%s (median %.1f %s; %s, basis %s)",
-                        row->forecast_demand, unit, 100 * plan_policy_quantile(work->input->policy, 1), span,
+                        row->forecast_demand, unit, 100 * plan_policy_quantile(policy, 1), span,
                         weight_words(work, row), row->demand_p50, unit, f->model, forecast_basis_name(f->basis));
 }
 

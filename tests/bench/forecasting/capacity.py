@@ -5,7 +5,7 @@ will be there a lead time later, from what is known now:
     violations  share of the steps with demand above capacity
 
 Each method has one knob that moves along the curve of slack against violations: the utilisation that is aimed for, a margin,
-or the quantile. The slack at a rate of violations is read off the curve, the knob being the same for all series.
+the quantile, or what a violation costs. The slack at a rate of violations is read off the curve, the knob being the same for all series.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -27,6 +27,8 @@ UTILISATIONS = [1.1, 1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.5, 0.4, 
 MARGINS = [0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0, 1.15, 1.3, 1.5, 1.75, 2, 2.5, 3, 4, 6, 10, 20]
 LEVELS = [0.5, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999]
 OVER = [1.15, 1.3, 1.6, 2, 3, 5]  # Beyond the highest quantile or the largest error so far: that, times this.
+COSTS = [0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 125, 150, 200, 300, 400, 600, 800, 1000, 1250, 1500, 2000, 3000, 4000,
+         6000, 10000, 20000, 50000, 100000]
 RATES = [0.01, 0.001]
 RESAMPLES = 2000
 REVISION = 1  # See rivals.REVISION.
@@ -139,13 +141,36 @@ def conformal(case, track):
     return [base + errors[:, rank] for rank in ranks] + [base + np.maximum(errors[:, -1], 0) * over for over in OVER]
 
 
-def ours_tracks(case):
-    """The quantiles as they are: what the controller acts on."""
-    levels = [*LEVELS, 0.9995, 0.9999, 0.99995]
+def ours_track(case, knobs, option):
     origins = list(range(case.first - case.lead + 1, case.series.n - case.lead + 1))
-    found = ours.forecast(case.series, case.lead, origins, levels)
-    track = np.stack([found[origin][case.lead - 1] for origin in origins])
+    found = ours.forecast(case.series, case.lead, origins, knobs, option)
+    return np.stack([found[origin][case.lead - 1] for origin in origins])
+
+
+def cost_tracks(case):
+    """What is worth serving at a cost of a violation: spec.sla.violationCost."""
+    return list(ours_track(case, COSTS, "--violation-costs").T)
+
+
+def quantile_tracks(case):
+    """The quantiles as they are: spec.sla.maxViolationPerMille."""
+    levels = [*LEVELS, 0.9995, 0.9999, 0.99995]
+    track = ours_track(case, levels, "--quantiles")
     return [track[:, j] for j in range(len(levels))] + [track[:, -1] * over for over in OVER]
+
+
+def last_value_at_cost(case):
+    """Our rule of costs on the simplest forecast there is: tells what is the rule's merit, and what the forecast's."""
+    y, newest = case.series.y, np.arange(case.first, case.series.n) - case.lead
+    errors = np.sort(sliding_window_view(y - last_value(case), case.window)[newest - case.window + 1], axis=1)
+    levels = (np.arange(case.window) + 1) / (case.window + 1)
+    capacity = np.maximum(y[newest][:, None] + errors, 0)
+    sums, span = np.concatenate([[0], np.cumsum(y)]), min(7 * case.series.season, case.first - case.lead)
+    mean = (sums[newest + 1] - sums[newest + 1 - span]) / span
+    idle = np.cumsum(np.diff(capacity, axis=1, prepend=capacity[:, :1]) * (levels - 0.5 / (case.window + 1)), axis=1)
+    at = [np.argmin(idle + (cost * mean)[:, None] * (1 - levels), axis=1) for cost in COSTS]
+    highest = capacity[:, -1]
+    return [capacity[np.arange(len(capacity)), best] for best in at] + [highest * over for over in OVER]
 
 
 def last_value(case):
@@ -161,8 +186,11 @@ METHODS = {
                                       for track, u in zip(METHODS["AWS-like"](case), UTILISATIONS)],
     "last value, rolling conformal": lambda case: conformal(case, last_value(case)),
     "ETS, rolling conformal": lambda case: conformal(case, ets_track(case)),
-    ours.NAME: ours_tracks,
+    "last value, at our costs": last_value_at_cost,
+    f"{ours.NAME}, one quantile": quantile_tracks,
+    ours.NAME: cost_tracks,
 }
+OURS = list(METHODS)[-3:]
 
 
 def judge(method, at):
@@ -193,7 +221,7 @@ def measure(cases, store, processes, methods):
         for method in methods:
             for at, case in enumerate(cases):
                 key = None
-                if method != ours.NAME:
+                if method not in OURS:
                     key = store.key("capacity", method, REVISION, rivals.versions(["statsforecast", "numpy"]),
                                     case.series.digest(), case.lead, case.first)
                 known = store.get(key) if key else None
@@ -253,7 +281,7 @@ def tables(report, all_series, store, processes):
                      [[method, *("-" if np.isnan(x) else f"{x:.3f}" for x in found)] for method, found in slack.items()]
                      + [["oracle that changes hourly", *[f"{perfect:.3f}"] * 2], ["oracle", "0", "0"]])
         for j, rate in enumerate(RATES):
-            reaching = [method for method in METHODS if method != ours.NAME and np.isfinite(slack[method][j])]
+            reaching = [method for method in METHODS if method not in OURS and np.isfinite(slack[method][j])]
             if not reaching:
                 continue
             best = min(reaching, key=lambda method: slack[method][j])

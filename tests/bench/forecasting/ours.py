@@ -24,13 +24,13 @@ def tracker():
     return os.environ.get("FORECAST_TRACK", str(REPO / "build" / "release" / "tests" / "bench" / "forecast_track"))
 
 
-def forecast(series, steps, origins, quantiles):
-    """{origin: steps x quantiles}"""
-    found = {int(origin): np.full((steps, len(quantiles)), np.nan) for origin in origins}
+def forecast(series, steps, origins, knobs, option="--quantiles"):
+    """{origin: steps x knobs}, these being quantiles, or with --violation-costs what a violation costs."""
+    found = {int(origin): np.full((steps, len(knobs)), np.nan) for origin in origins}
     with tempfile.TemporaryDirectory(prefix="trimtab-bench-") as folder:
         path = Path(folder) / "series.csv"
         series.write(path)
-        argv = [binary(), "forecast", "--horizon", str(steps), "--quantiles", ",".join(f"{q:.10g}" for q in quantiles),
+        argv = [binary(), "forecast", "--horizon", str(steps), option, ",".join(f"{knob:.10g}" for knob in knobs),
                 "--origins", ",".join(map(str, found)), str(path)]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             rows = csv.reader(process.stdout)

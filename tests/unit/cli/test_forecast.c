@@ -80,6 +80,16 @@ Test(cli_forecast, prints_steps_and_quantiles) {
     cr_assert_str_eq(output, "step,q0.5,q0.99\n1,0,0\n2,1,1\n3,2,2\n");
 }
 
+Test(cli_forecast, a_cost_of_violations_stands_in_for_quantiles) {
+    write_rows(4 * 288, NULL);
+    cr_assert_eq(run("--horizon 2 --violation-costs 1,1e6 FILE"), CLI_DONE);
+    cr_assert_str_eq(output, "step,cost1,cost1000000\n1,0,0\n2,1,1\n");
+    cr_expect_eq(run("--violation-costs 1 --quantiles 0.5 FILE"), CLI_USAGE);
+    cr_expect_eq(run("--violation-costs 0 FILE"), CLI_USAGE);
+    cr_expect_eq(run("--violation-costs 1,,2 FILE"), CLI_USAGE);
+    cr_expect_eq(run("--violation-costs nan FILE"), CLI_USAGE);
+}
+
 Test(cli_forecast, origins_know_only_what_is_before_them) {
     write_rows(4 * 288, NULL);
     cr_assert_eq(run("--horizon 2 --quantiles 0.5 --origins 0,676,1152 FILE"), CLI_DONE);

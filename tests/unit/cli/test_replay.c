@@ -145,6 +145,18 @@ Test(replay, the_constant_size_is_the_least_that_keeps_the_promise) {
     cr_expect_eq(replay.constant[0].serving, 1);
 }
 
+/* Where violations have a price, nothing is promised: the others may have as many as ours. */
+Test(replay, at_a_price_the_constant_size_has_no_more_violations_than_ours) {
+    for (size_t i = 0; i < 41; i++)
+        demand[i] = (float)i * 10;
+    series.count = 41;
+    policy.sla.violation_cost = 1;
+    run();
+    size_t ours = replay_score(&input, &replay, replay.ours).violations;
+    cr_assert_gt(ours, 0u, "growth comes too late");
+    cr_expect_eq(replay_score(&input, &replay, replay.constant).violations, ours);
+}
+
 /* The ratio rule: what was wanted a slot ago serves two slots later; 10 % off is no reason to change. */
 Test(replay, the_reactive_rule_follows_after_the_lead_time) {
     static const float values[] = {20, 20, 20, 21, 40, 40, 40, 40, 40, 20, 20, 20, 20};

@@ -36,6 +36,7 @@ Test(decode, policy_defaults) {
     cr_expect_eq(policy->actions, 1u << ACTION_SCALE);
     cr_expect_eq(policy->sla.target_utilization_percent, 65);
     cr_expect_eq(policy->sla.max_violation_per_mille, 1);
+    cr_expect_eq(policy->sla.violation_cost, 0);
     cr_expect_eq(policy->sla.lead_time_ms, 10 * MINUTE_MS);
     cr_expect_eq(policy->sla.slot_count, 0u);
     cr_expect_eq(policy->capacity.min, 1);
@@ -65,6 +66,7 @@ static const char full_policy[] = "  selector:\n"
                                   "  sla:\n"
                                   "    targetUtilization: 70\n"
                                   "    maxViolationPerMille: 5\n"
+                                  "    violationCost: 100\n"
                                   "    leadTime: 1h30m\n"
                                   "    slots: [{schedule: 0 9 * * 1-5, duration: 10h, timeZone: Asia/Shanghai,"
                                   " weight: 5}, {schedule: 0 0 * * 0, duration: 1d}]\n"
@@ -115,6 +117,7 @@ Test(decode, policy_selection_and_sla) {
     cr_expect_eq(policy->actions, 1u << ACTION_MIGRATE | 1u << ACTION_SNAPSHOT);
     cr_expect_eq(policy->sla.target_utilization_percent, 70);
     cr_expect_eq(policy->sla.max_violation_per_mille, 5);
+    cr_expect_eq(policy->sla.violation_cost, 100);
     cr_expect_eq(policy->sla.lead_time_ms, 90 * MINUTE_MS);
     cr_assert_eq(policy->sla.slot_count, 2u);
     cr_expect_eq(policy->sla.slots[0].duration_ms, 10 * HOUR_MS);

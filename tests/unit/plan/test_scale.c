@@ -155,6 +155,31 @@ Test(plan_scale, the_quantile_is_the_policys) {
     }
 }
 
+/* The same demand at every quantile but the highest: is what lies above it worth serving? */
+Test(plan_scale, a_violation_has_a_price) {
+    static const struct {
+        int64_t cost;
+        double level, expected;
+    } rows[] = {{100, 1, 5}, {100, 50, 9}, {20000, 1, 9}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.sla.violation_cost = rows[i].cost;
+        world_add(&w, 1, 1);
+        struct forecast *f = &w.forecasts[0];
+        cr_assert_eq(f->quantile_count, forecast_price_quantiles((double[FORECAST_QUANTILES_MAX]){0}));
+        f->level = rows[i].level;
+        for (size_t s = 0; s < WORLD_STEPS; s++)
+            for (size_t j = 0; j < f->quantile_count; j++)
+                w.values[0][s * f->quantile_count + j] = f->quantiles[j] < 0.9985 ? 5 : 9;
+        struct plan plan = world_plan(&w);
+        double demand = plan.resources[0].demand;
+        cr_expect(demand >= rows[i].expected && demand < rows[i].expected + 4, "row %zu: %g", i, demand);
+        cr_assert_eq(plan.action_count, 1u);
+        cr_expect(strstr(plan.actions[0].why[0], "is worth serving"), "%s", plan.actions[0].why[0]);
+        arena_release(&w.arena);
+    }
+}
+
 static struct policy_slot slot_of(const char *cron, int64_t duration_ms, int64_t weight) {
     struct policy_slot slot = {.duration_ms = duration_ms, .weight = weight};
     struct error err = {0};
