@@ -196,8 +196,8 @@ static bool dive(struct whole *whole, const struct groups *groups, const struct 
         for (size_t j = 0; j < fit->count; j++) {
             if (best == fit->count || fit->parts[j] > fit->parts[best])
                 best = j;
-            for (double part = fit->parts[j];
-                 part > 1 - WHOLE_EPSILON && fill_bin(&state, &fit->fillings[j], is_filled); part--) {
+            int64_t times = (int64_t)floor(fit->parts[j] + WHOLE_EPSILON);
+            for (; times > 0 && fill_bin(&state, &fit->fillings[j], is_filled); times--) {
                 counts[fit->fillings[j].machine]--;
                 any = true;
             }
