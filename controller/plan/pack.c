@@ -20,6 +20,7 @@
 #define PART_MIN 1e-9
 #define SMALL_GENERATE_SHARE 0.05 /* Branching goes on with both. */
 #define SMALL_IMPROVE_SHARE 0.03
+#define SMALL_PROVE_SHARE 0.9
 #define SMALL_FAILURES_MAX 20
 #define GENERATE_SHARE 0.7 /* Of the work, for the bound; the rest makes whole machines of it. */
 
@@ -144,7 +145,11 @@ static void plan_anew(struct pack_work *work, struct pack_columns *columns, stru
     work->max = work_until(work, SMALL_IMPROVE_SHARE);
     pack_improve(work, columns, SMALL_FAILURES_MAX, 0, best);
     work->max = max;
+    work->max = work_until(work, SMALL_PROVE_SHARE);
     ret->bound_hourly = pack_prove(work, columns, best, &ret->is_proven);
+    work->max = max;
+    if (!ret->is_proven)
+        pack_improve(work, columns, FAILURES_MAX, 0, best);
 }
 
 /* What an earlier run bought is kept as far as it goes, and the rest is bought greedily. */

@@ -23,7 +23,8 @@
 #include "base/mem.h"
 #include "plan/pack_fit.h"
 
-#define PIECES_MAX 64
+#define PIECES_MAX 600
+#define CLASSES_MAX 64
 #define KINDS_MAX 64
 #define WHOLE_EPSILON 1e-6
 #define ROW_SLACK 1e-9 /* Of a row's own rounding. */
@@ -377,7 +378,7 @@ bool pack_prove_is_small(const struct pack_model *model) {
     int64_t pieces = 0;
     for (size_t i = 0; i < model->class_count; i++)
         pieces += model->classes[i].count;
-    return pieces <= PIECES_MAX && model->machine_count <= KINDS_MAX;
+    return pieces <= PIECES_MAX && model->class_count <= CLASSES_MAX && model->machine_count <= KINDS_MAX;
 }
 
 double pack_prove(struct pack_work *work, const struct pack_columns *columns, struct pack_plan *best,

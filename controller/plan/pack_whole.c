@@ -13,6 +13,9 @@
 #include "plan/pack_fit.h"
 
 #define WHOLE_EPSILON 1e-6
+#define STATES_BYTES_MAX (UINT64_C(64) << 20) /* Of the nodes above one another. */
+#define DIVES_AT_FIRST 30
+#define LUCK_LEAST 0.3 /* Of what a filling is wanted. */
 
 struct bin {
     size_t kind, group;
@@ -39,6 +42,7 @@ struct whole {
     struct pack_fit *top;
     struct pack_plan *plan;
     uint64_t work_max;
+    size_t depth_max;
 };
 
 static struct state state_copy(const struct state *from, size_t n, struct arena *arena) {
@@ -183,33 +187,63 @@ static bool fill_bin(struct state *state, const struct pack_filling *filling, bo
     return false;
 }
 
-/* From the solved fractions down, without a way back. */
-static bool dive(struct whole *whole, const struct groups *groups, const struct state *from, struct pack_fit *fit) {
+/* No more pieces on a machine than wait. */
+static const int64_t *const *limits_now(const struct groups *groups, const struct state *state, struct arena *scratch) {
+    size_t n = groups->model.class_count;
+    const int64_t **limits = arena_alloc_array(scratch, groups->model.machine_count, sizeof(*limits));
+    for (size_t g = 0; g < groups->model.machine_count; g++) {
+        int64_t *limit = arena_memdup(scratch, groups->limits[g], n * sizeof(*limit));
+        for (size_t i = 0; i < n; i++)
+            limit[i] = limit[i] < state->waiting[i] ? limit[i] : state->waiting[i];
+        limits[g] = limit;
+    }
+    return limits;
+}
+
+/* As even as chance, and the same each time. (Numerical Recipes' linear congruence.) */
+static double next_share(uint64_t *luck) {
+    *luck = *luck * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (double)(*luck >> 11) * 0x1p-53;
+}
+
+/* Takes what the fractions want whole, else what they want most: that, times chance, if there is luck. False: nothing.
+ */
+static bool take(struct state *state, const struct pack_fit *fit, uint64_t *luck, bool *is_filled, double *counts) {
+    size_t best = fit->count;
+    double most = 0;
+    bool any = false;
+    for (size_t j = 0; j < fit->count; j++) {
+        int64_t times = (int64_t)floor(fit->parts[j] + WHOLE_EPSILON);
+        for (; times > 0 && fill_bin(state, &fit->fillings[j], is_filled); times--) {
+            counts[fit->fillings[j].machine]--;
+            any = true;
+        }
+        double want = *luck ? fit->parts[j] * (LUCK_LEAST + next_share(luck)) : fit->parts[j];
+        if (fit->parts[j] > WHOLE_EPSILON && want > most) {
+            best = j;
+            most = want;
+        }
+    }
+    if (any || best == fit->count)
+        return any;
+    counts[fit->fillings[best].machine]--;
+    return fill_bin(state, &fit->fillings[best], is_filled);
+}
+
+/* From the fractions down, without a way back. */
+static bool dive(struct whole *whole, const struct groups *groups, const struct state *from, struct pack_fit *fit,
+                 uint64_t luck) {
     size_t n = groups->model.class_count, kinds = groups->model.machine_count;
     struct arena scratch = {0};
     struct state state = state_copy(from, n, &scratch);
     double *counts = arena_memdup(&scratch, groups->counts, kinds * sizeof(*counts));
     bool *is_filled = arena_alloc_array(&scratch, state.bin_count, sizeof(*is_filled));
-    for (;;) {
-        size_t best = fit->count;
-        bool any = false;
-        for (size_t j = 0; j < fit->count; j++) {
-            if (best == fit->count || fit->parts[j] > fit->parts[best])
-                best = j;
-            int64_t times = (int64_t)floor(fit->parts[j] + WHOLE_EPSILON);
-            for (; times > 0 && fill_bin(&state, &fit->fillings[j], is_filled); times--) {
-                counts[fit->fillings[j].machine]--;
-                any = true;
-            }
-        }
-        if (!any) {
-            if (best == fit->count || !fill_bin(&state, &fit->fillings[best], is_filled))
-                break;
-            counts[fit->fillings[best].machine]--;
-        }
-        if (is_placed(&state, n) || pack_fit_solve(fit, state.waiting, counts) != PACK_FIT_YES)
+    while (!is_placed(&state, n) && whole->work->done < whole->work_max) {
+        fit->limits = limits_now(groups, &state, &scratch);
+        if (pack_fit_solve(fit, state.waiting, counts) != PACK_FIT_YES || !take(&state, fit, &luck, is_filled, counts))
             break;
     }
+    fit->limits = groups->limits;
     bool is_done = is_placed(&state, n);
     if (is_done)
         emit(whole, &state);
@@ -243,9 +277,10 @@ static void wanted(const struct groups *groups, const struct pack_fit *fit, size
                 ret[fit->fillings[j].machine] += fit->parts[j] * fit->fillings[j].pieces[t];
 }
 
-static enum pack_fit_end search(struct whole *whole, struct state *state);
+static enum pack_fit_end search(struct whole *whole, struct state *state, size_t depth);
 
-static enum pack_fit_end place(struct whole *whole, const struct state *state, size_t group, size_t class) {
+static enum pack_fit_end place(struct whole *whole, const struct state *state, size_t group, size_t class,
+                               size_t depth) {
     size_t n = whole->work->model->class_count;
     struct arena scratch = {0};
     struct state child = state_copy(state, n, &scratch);
@@ -258,14 +293,14 @@ static enum pack_fit_end place(struct whole *whole, const struct state *state, s
         break;
     }
     child.waiting[class]--;
-    enum pack_fit_end end = search(whole, &child);
+    enum pack_fit_end end = search(whole, &child, depth + 1);
     arena_release(&scratch);
     return end;
 }
 
 /* Each group in turn, what is wanted most first; then it is closed to the class. */
 static enum pack_fit_end branch(struct whole *whole, const struct groups *groups, struct state *state, size_t class,
-                                double *wants) {
+                                double *wants, size_t depth) {
     enum pack_fit_end worst = PACK_FIT_NO;
     for (;;) {
         size_t best = SIZE_MAX;
@@ -276,7 +311,7 @@ static enum pack_fit_end branch(struct whole *whole, const struct groups *groups
         if (best == SIZE_MAX)
             return worst;
         wants[best] = -1;
-        enum pack_fit_end end = place(whole, state, best, class);
+        enum pack_fit_end end = place(whole, state, best, class, depth);
         if (end == PACK_FIT_YES)
             return end;
         if (end == PACK_FIT_OUT_OF_WORK)
@@ -287,13 +322,13 @@ static enum pack_fit_end branch(struct whole *whole, const struct groups *groups
     }
 }
 
-static enum pack_fit_end search(struct whole *whole, struct state *state) {
+static enum pack_fit_end search(struct whole *whole, struct state *state, size_t depth) {
     size_t n = whole->work->model->class_count, class = 0;
     if (is_placed(state, n)) {
         emit(whole, state);
         return PACK_FIT_YES;
     }
-    if (whole->work->done >= whole->work_max)
+    if (whole->work->done >= whole->work_max || depth > whole->depth_max)
         return PACK_FIT_OUT_OF_WORK;
     struct arena scratch = {0};
     struct groups groups;
@@ -310,9 +345,11 @@ static enum pack_fit_end search(struct whole *whole, struct state *state) {
     enum pack_fit_end end = pack_fit_solve(&fit, state->waiting, groups.counts);
     if (end == PACK_FIT_YES) {
         wanted(&groups, &fit, class, wants);
-        bool is_done = dive(whole, &groups, state, &fit);
+        bool is_done = false;
+        for (uint64_t luck = 0; luck < (depth == 0 ? DIVES_AT_FIRST : 1) && !is_done; luck++)
+            is_done = dive(whole, &groups, state, &fit, luck);
         learn(whole, &groups, &fit, seeded);
-        end = is_done ? PACK_FIT_YES : branch(whole, &groups, state, class, wants);
+        end = is_done ? PACK_FIT_YES : branch(whole, &groups, state, class, wants, depth);
     }
     pack_fit_free(&fit);
     arena_release(&scratch);
@@ -340,7 +377,9 @@ enum pack_fit_end pack_fit_whole(struct pack_fit *fit, const int64_t *machines, 
             bin->closed = arena_alloc_array(&scratch, n, sizeof(*bin->closed));
         }
     }
-    enum pack_fit_end end = search(&whole, &state);
+    size_t bytes = (count + 1) * (sizeof(struct bin) + n * (sizeof(int32_t) + sizeof(bool) + sizeof(int64_t)));
+    whole.depth_max = STATES_BYTES_MAX / bytes;
+    enum pack_fit_end end = search(&whole, &state, 0);
     arena_release(&scratch);
     return end;
 }
