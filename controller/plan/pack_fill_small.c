@@ -48,15 +48,14 @@ static int by_loss(const void *left, const void *right) {
     return (a->class > b->class) - (a->class < b->class);
 }
 
-static size_t items_of(const struct pack_work *work, size_t machine, const double *worth, const int64_t *limit,
-                       struct item *items) {
+static size_t items_of(const struct pack_work *work, const struct pack_small_task *task, struct item *items) {
     size_t count = 0;
     for (size_t i = 0; i < work->model->class_count; i++) {
-        int32_t fits = pack_fits(work->model, machine, i);
-        int32_t most = limit[i] < fits ? (int32_t)limit[i] : fits;
-        if (worth[i] <= 0 || most <= 0)
+        int32_t fits = pack_fits(work->model, task->machine, i);
+        int32_t most = task->limit[i] < fits ? (int32_t)task->limit[i] : fits;
+        if (task->worth[i] <= 0 || most <= 0)
             continue;
-        items[count] = (struct item){.class = (uint32_t)i, .most = most, .worth = worth[i]};
+        items[count] = (struct item){.class = (uint32_t)i, .most = most, .worth = task->worth[i]};
         memcpy(items[count++].need, work->model->classes[i].need, sizeof(items->need));
     }
     return count;
@@ -137,8 +136,8 @@ static void descend(struct small *s, size_t at, const int64_t *left, double lost
 }
 
 /* The duals of the relaxation. False: there are none. */
-static bool weigh(struct pack_work *work, size_t machine, const double *worth, const struct item *items, size_t count,
-                  double *ret_weights, struct arena *scratch) {
+static bool weigh(struct pack_work *work, const struct pack_small_task *task, const struct item *items, size_t count,
+                  struct arena *scratch) {
     size_t n = work->model->class_count;
     double has[PACK_DIMENSIONS];
     struct exact_fill_solution solution;
@@ -147,32 +146,31 @@ static bool weigh(struct pack_work *work, size_t machine, const double *worth, c
     for (size_t t = 0; t < count; t++)
         upper[items[t].class] = items[t].most;
     for (size_t d = 0; d < PACK_DIMENSIONS; d++)
-        has[d] = (double)work->model->machines[machine].has[d];
+        has[d] = (double)work->model->machines[task->machine].has[d];
     work->done += RELAX_WORK + 10 * n;
-    if (!exact_fill_solve(work->fill, has, worth, lower, upper, &solution))
+    if (!exact_fill_solve(work->fill, has, task->worth, lower, upper, &solution))
         return false;
-    memcpy(ret_weights, solution.weights, PACK_DIMENSIONS * sizeof(*ret_weights));
+    memcpy(task->weights, solution.weights, PACK_DIMENSIONS * sizeof(*task->weights));
     return true;
 }
 
-bool pack_fill_small(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit, double floor,
-                     double tolerance, uint64_t steps_max, double *weights, double *ret_found, double *ret_upper) {
-    const int64_t *has = work->model->machines[machine].has;
+bool pack_fill_small(struct pack_work *work, struct pack_small_task *task) {
+    const int64_t *has = work->model->machines[task->machine].has;
     size_t n = work->model->class_count;
     struct arena scratch = {0};
     struct item *items = arena_alloc_array(&scratch, n, sizeof(*items));
     struct small s = {.items = items,
-                      .count = items_of(work, machine, worth, limit, items),
-                      .weights = weights,
-                      .best = floor,
-                      .tolerance = tolerance,
-                      .steps_max = steps_max,
+                      .count = items_of(work, task, items),
+                      .weights = task->weights,
+                      .best = task->floor,
+                      .tolerance = task->tolerance,
+                      .steps_max = task->steps_max,
                       .pieces = arena_alloc_array(&scratch, n, sizeof(*s.pieces)),
                       .ret_pieces = arena_alloc_array(&scratch, n, sizeof(*s.ret_pieces))};
     bool is_done = true;
-    s.bound = bound_at(weights, items, s.count, has);
-    if (s.bound > floor + tolerance && (is_done = weigh(work, machine, worth, items, s.count, weights, &scratch))) {
-        s.bound = bound_at(weights, items, s.count, has);
+    s.bound = bound_at(s.weights, items, s.count, has);
+    if (s.bound > s.best + s.tolerance && (is_done = weigh(work, task, items, s.count, &scratch))) {
+        s.bound = bound_at(s.weights, items, s.count, has);
         order(&s, items);
         descend(&s, 0, has, 0);
         is_done = s.steps <= s.steps_max;
@@ -181,8 +179,8 @@ bool pack_fill_small(struct pack_work *work, size_t machine, const double *worth
     for (size_t t = 0; t < s.count; t++)
         work->best[items[t].class] = s.ret_pieces[t];
     work->done += s.steps * STEP_WORK + 20 * n;
-    *ret_found = s.found ? s.best : -1;
-    *ret_upper = fmax(s.best, is_done ? fmin(s.bound, s.best + tolerance) : s.bound) * (1 + EPSILON);
+    task->found = s.found ? s.best : -1;
+    task->upper = fmax(s.best, is_done ? fmin(s.bound, s.best + s.tolerance) : s.bound) * (1 + EPSILON);
     arena_release(&scratch);
     return is_done;
 }

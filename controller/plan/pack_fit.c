@@ -122,17 +122,23 @@ static void forget(struct pack_fit *fit) {
 /* Prices one kind of machine; adds what it finds that is worth more than `known` by more than the tolerance. */
 static bool price(struct pack_fit *fit, size_t kind, double known, double tolerance, uint64_t nodes_max) {
     struct pack_work work = *fit->work; /* The search goes by its model. */
-    double found, upper, *most = &fit->most[kind];
-    const int64_t *limit = fit->limits[kind];
     work.model = fit->model;
-    if (!pack_fill_small(&work, kind, fit->worth, limit, known, tolerance, STEPS_MAX, fit->weights[kind], &found,
-                         most)) {
-        double floor = fmax(known, found) + tolerance;
-        found = fmax(found, pack_fill(&work, kind, fit->worth, limit, floor, nodes_max, &upper));
-        *most = fmin(*most, upper);
+    struct pack_small_task task = {.machine = kind,
+                                   .worth = fit->worth,
+                                   .limit = fit->limits[kind],
+                                   .floor = known,
+                                   .tolerance = tolerance,
+                                   .steps_max = STEPS_MAX,
+                                   .weights = fit->weights[kind]};
+    if (!pack_fill_small(&work, &task)) {
+        double floor = fmax(known, task.found) + tolerance, upper;
+        double found = pack_fill(&work, kind, task.worth, task.limit, floor, nodes_max, &upper);
+        task.found = fmax(task.found, found);
+        task.upper = fmin(task.upper, upper);
     }
+    fit->most[kind] = task.upper;
     fit->work->done = work.done;
-    if (found <= known + NEW_MIN)
+    if (task.found <= known + NEW_MIN)
         return false;
     struct pack_filling filling = pack_filling_of(fit->model, kind, work.best, fit->arena);
     pack_fit_add(fit, &filling);

@@ -97,11 +97,19 @@ void pack_work_release(struct pack_work *work);
  * that). */
 double pack_fill(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit, double floor,
                  uint64_t nodes_max, double *ret_upper);
-/* The same by a search that is quick where there are few pieces; fillings that are better by no more than `tolerance`
- * it need not find. weights: of the dimensions, from the last call for the machine; at first 0. False: it took more
- * than steps_max; what was found, and the upper bound, hold all the same. */
-bool pack_fill_small(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit, double floor,
-                     double tolerance, uint64_t steps_max, double *weights, double *ret_found, double *ret_upper);
+/* The same by a search that is quick where there are few pieces. */
+struct pack_small_task {
+    size_t machine;
+    const double *worth;
+    const int64_t *limit;
+    double floor, tolerance; /* Fillings that are better by no more it need not find. */
+    uint64_t steps_max;
+    double *weights; /* Of the dimensions, from the last call for the machine; at first 0. */
+    /* What comes of it. */
+    double found, upper; /* As of pack_fill. */
+};
+/* False: it took more than steps_max; what was found, and the upper bound, hold all the same. */
+bool pack_fill_small(struct pack_work *work, struct pack_small_task *task);
 /* The upper bound of it alone: by Lagrangian relaxation of the dimensions. */
 double pack_fill_bound(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit);
 
