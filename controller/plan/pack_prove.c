@@ -142,9 +142,12 @@ static void rows_of_sum(struct prove *p, double most) {
 
 /* Of worths and what a machine of each kind holds of them at most. */
 static void row_of_worth(struct prove *p, const double *worth, const double *most) {
-    double *values = arena_alloc_array(p->arena, p->kinds + 2, sizeof(*values)), lower = 0;
+    double lower = 0;
     for (size_t i = 0; i < p->work->model->class_count; i++)
         lower += worth[i] * (double)p->work->model->classes[i].count;
+    if (lower <= 0)
+        return;
+    double *values = arena_alloc_array(p->arena, p->kinds + 2, sizeof(*values));
     for (size_t k = 0; k < p->kinds; k++)
         values[k] = fmin(1, most[k] / lower); /* More than all is no more than all. */
     values[p->kinds + 1] = 1;
@@ -157,15 +160,11 @@ static void rows_of_dimensions(struct prove *p) {
     double *worth = arena_alloc_array(&scratch, model->class_count, sizeof(*worth));
     double *most = arena_alloc_array(&scratch, p->kinds, sizeof(*most));
     for (size_t d = 0; d < PACK_DIMENSIONS; d++) {
-        double all = 0;
-        for (size_t i = 0; i < model->class_count; i++) {
+        for (size_t i = 0; i < model->class_count; i++)
             worth[i] = (double)model->classes[i].need[d];
-            all += worth[i] * (double)model->classes[i].count;
-        }
         for (size_t k = 0; k < p->kinds; k++)
             most[k] = (double)model->machines[k].has[d];
-        if (all > 0)
-            row_of_worth(p, worth, most);
+        row_of_worth(p, worth, most);
     }
     arena_release(&scratch);
 }

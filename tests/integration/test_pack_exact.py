@@ -81,19 +81,20 @@ def instance(seed):
     """(demands, offers, [(offer, filling)])"""
     chance = random.Random(seed)
     offers = chance.sample(REAL_OFFERS, chance.randint(2, 50)) if seed % 2 else made_offers(chance, chance.randint(2, 50))
-    largest = [max(room_of(one)[d] for one in offers) for d in range(2)]
+    rooms = [room_of(one) for one in offers if min(room_of(one)) >= 500] or [room_of(max(offers, key=room_of))]
     pieces, sizes = chance.randint(5, PIECES_MAX), chance.randint(3, 10)
     while True:
         if seed % 4 < 2:
             drawn = [(10 * chance.randint(20, 400), 16 * chance.randint(16, 600)) for _ in range(sizes)]
         else:
             drawn = [one[:2] for one in chance.choices(REAL_PODS, [one[2] for one in REAL_PODS], k=sizes)]
-        kinds = sorted({one for one in drawn if any(one[0] <= room_of(o)[0] and one[1] <= room_of(o)[1] for o in offers)})
+        holders = [chance.choice(rooms) for _ in drawn]  # Each piece fits one machine at least.
+        kinds = sorted({(min(cpu, room[0]), min(memory, room[1])) for (cpu, memory), room in zip(drawn, holders)})
         counts = [0] * len(kinds)
-        for _ in range(pieces if kinds else 0):
+        for _ in range(pieces):
             counts[chance.randrange(len(kinds))] += 1
         demands = [(f"w{i}", *kind, count) for i, (kind, count) in enumerate(zip(kinds, counts)) if count]
-        every = [(offer, fillings(demands, room_of(offer))) for offer in useful(offers)] if demands else [(None, None)]
+        every = [(offer, fillings(demands, room_of(offer))) for offer in useful(offers)]
         if all(some is not None for _, some in every):
             return demands, offers, [(offer, filling) for offer, some in every for filling in some if any(filling)]
         pieces, sizes = max(3, pieces * 9 // 10), max(2, sizes - 1)
