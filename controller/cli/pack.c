@@ -107,6 +107,9 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
     jw_double(&w, result->bound_hourly);
     jw_key(&w, "gapPercent");
     jw_double(&w, gap_percent(result));
+    jw_put_bool(&w, "proven", result->is_proven);
+    jw_key(&w, "dualBound");
+    jw_double(&w, result->dual_bound_hourly);
     jw_put_int(&w, "nodes", result->machine_count);
     jw_key(&w, "purchases");
     jw_open(&w, '[');

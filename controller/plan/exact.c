@@ -109,6 +109,50 @@ bool exact_lp_solve(struct exact_lp *lp, uint64_t iterations_max, struct exact_s
     return true;
 }
 
+/* ---- few columns, many rows ---- */
+
+struct exact_box {
+    Clp_Simplex *clp;
+};
+
+struct exact_box *exact_box_new(const double *costs, size_t column_count) {
+    struct exact_box *box = mem_alloc(sizeof(*box));
+    box->clp = Clp_newModel();
+    Clp_setLogLevel(box->clp, 0);
+    Clp_resize(box->clp, 0, (int)column_count);
+    Clp_chgObjCoefficients(box->clp, costs);
+    return box;
+}
+
+void exact_box_free(struct exact_box *box) {
+    if (!box)
+        return;
+    Clp_deleteModel(box->clp);
+    mem_free(box);
+}
+
+void exact_box_add(struct exact_box *box, double lower, const int *columns, const double *values, size_t count) {
+    const double upper = DBL_MAX;
+    const int starts[] = {0, (int)count};
+    Clp_addRows(box->clp, 1, &lower, &upper, starts, columns, values);
+}
+
+bool exact_box_solve(struct exact_box *box, const double *lower, const double *upper, uint64_t iterations_max,
+                     struct exact_solution *ret) {
+    Clp_setNumberIterations(box->clp, 0);
+    Clp_setMaximumIterations(box->clp, iterations_max < INT_MAX ? (int)iterations_max : INT_MAX);
+    Clp_chgColumnLower(box->clp, lower);
+    Clp_chgColumnUpper(box->clp, upper);
+    Clp_dual(box->clp, 0);
+    if (Clp_status(box->clp) != STATUS_OPTIMAL)
+        return false;
+    *ret = (struct exact_solution){.objective = Clp_objectiveValue(box->clp),
+                                   .values = Clp_primalColumnSolution(box->clp),
+                                   .duals = Clp_dualRowSolution(box->clp),
+                                   .iterations = (uint64_t)Clp_numberIterations(box->clp)};
+    return true;
+}
+
 /* ---- one machine ---- */
 
 struct exact_fill {

@@ -30,6 +30,17 @@ struct exact_solution {
 /* False: there is no solution, or none was found in iterations_max. */
 bool exact_lp_solve(struct exact_lp *lp, uint64_t iterations_max, struct exact_solution *ret);
 
+/* A programme of few columns that grows by rows: min cost x, A x >= lower, each x within bounds. Solved again and again
+ * as rows come and bounds change, each time from where it stood. */
+struct exact_box;
+
+struct exact_box *exact_box_new(const double *costs, size_t column_count);
+void exact_box_free(struct exact_box *box); /* NULL is fine. */
+void exact_box_add(struct exact_box *box, double lower, const int *columns, const double *values, size_t count);
+/* False: no x is within all of it, or none was found in iterations_max. */
+bool exact_box_solve(struct exact_box *box, const double *lower, const double *upper, uint64_t iterations_max,
+                     struct exact_solution *ret);
+
 /* The relaxation of filling one machine: max worth x, need x <= has, lower <= x <= upper. Solved again and again for
  * other machines, worths and bounds, each time from where it stood. */
 struct exact_fill;

@@ -15,7 +15,13 @@
 #define REPLAN_FAILURES_MAX 40
 #define REPLAN_SAVING_MIN 0.02 /* A machine is not exchanged for less. */
 #define REPLAN_GAP_MAX 0.03    /* dearer than the bound by more: it is planned anew. */
+#define MICRO 1e-6
+#define MICRO_SLACK 1e-3
 #define PART_MIN 1e-9
+#define SMALL_GENERATE_SHARE 0.05 /* Branching goes on with both. */
+#define SMALL_IMPROVE_SHARE 0.03
+#define SMALL_PROVE_SHARE 0.9
+#define SMALL_FAILURES_MAX 20
 #define GENERATE_SHARE 0.7 /* Of the work, for the bound; the rest makes whole machines of it. */
 
 /* ---- the first plan ---- */
@@ -110,16 +116,40 @@ static void plan_first(struct pack_work *work, const double *fluid, struct pack_
     try_greedy(work, fluid, best);
 }
 
-/* From nothing to whole machines. */
-static void plan_anew(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best,
-                      struct pack_result *ret) {
+/* A share of the work that is left. */
+static uint64_t work_until(const struct pack_work *work, double share) {
+    return work->done + (uint64_t)(share * (double)(work->max - work->done));
+}
+
+/* The bound, and the plans that come of it. */
+static void plan_by_columns(struct pack_work *work, struct pack_columns *columns, double share, struct pack_plan *best,
+                            struct pack_result *ret) {
     for (size_t i = 0; i < best->count; i++)
         pack_columns_add(work, columns, &best->bought[i].filling);
-    pack_columns_generate(work, columns, work->done + (uint64_t)(GENERATE_SHARE * (double)(work->max - work->done)));
+    pack_columns_generate(work, columns, work_until(work, share));
     keep_patterns(work->model, columns, work->arena, ret);
     try_greedy(work, columns->center, best);
     pack_dive(work, columns, best);
-    pack_improve(work, columns, FAILURES_MAX, 0, best);
+}
+
+/* From nothing to whole machines. */
+static void plan_anew(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best,
+                      struct pack_result *ret) {
+    uint64_t max = work->max;
+    if (!pack_prove_is_small(work->model)) {
+        plan_by_columns(work, columns, GENERATE_SHARE, best, ret);
+        pack_improve(work, columns, FAILURES_MAX, 0, best);
+        return;
+    }
+    plan_by_columns(work, columns, SMALL_GENERATE_SHARE, best, ret);
+    work->max = work_until(work, SMALL_IMPROVE_SHARE);
+    pack_improve(work, columns, SMALL_FAILURES_MAX, 0, best);
+    work->max = max;
+    work->max = work_until(work, SMALL_PROVE_SHARE);
+    ret->bound_hourly = pack_prove(work, columns, best, &ret->is_proven);
+    work->max = max;
+    if (!ret->is_proven)
+        pack_improve(work, columns, FAILURES_MAX, 0, best);
 }
 
 /* What an earlier run bought is kept as far as it goes, and the rest is bought greedily. */
@@ -164,6 +194,7 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     ret->duals = duals;
     ret->class_count = n;
     ret->machine_type_count = model.machine_count;
+    ret->is_proven = n == 0;
     if (n == 0)
         return;
     pack_work_init(&work, &model, problem->work_max, arena);
@@ -189,11 +220,16 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
         for (size_t t = 0; t < model.classes[i].member_count; t++)
             duals[model.classes[i].members[t]] = columns.center[i];
     ASSERT(columns.bound <= best.cost * (1 + 1e-6));
-    ret->bound_hourly = columns.bound;
+    ret->dual_bound_hourly = columns.bound;
+    ret->bound_hourly = fmax(ret->bound_hourly, columns.bound);
     ret->column_count = columns.count;
     ret->round_count = columns.rounds;
     pack_columns_free(&columns);
     pack_work_release(&work);
     pack_result_make(problem, &model, &best, arena, ret);
+    /* Costs are whole: none is between the bound and this one. */
+    ret->is_proven |= (double)ret->cost_hourly - 1 < ret->bound_hourly / MICRO - MICRO_SLACK;
+    if (ret->is_proven)
+        ret->bound_hourly = (double)ret->cost_hourly * MICRO;
     ret->work = work.done;
 }

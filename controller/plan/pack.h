@@ -17,6 +17,7 @@
 #ifndef TRIMTAB_PLAN_PACK_H
 #define TRIMTAB_PLAN_PACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -87,8 +88,10 @@ struct pack_result {
     size_t purchase_count;
     int64_t machine_count;
     money_micros cost_hourly;
-    double bound_hourly; /* No purchase for what is placed costs less. */
-    const double *duals; /* Of each demand: what a piece costs at least in the bound; of one that is unplaced, 0. */
+    double bound_hourly;      /* No purchase for what is placed costs less. */
+    bool is_proven;           /* The cost is the least: the bound. By branching, if the duals do not prove it. */
+    double dual_bound_hourly; /* What the duals prove alone; <= bound_hourly. */
+    const double *duals; /* Of each demand: what a piece costs at least in that bound; of one that is unplaced, 0. */
     const struct pack_purchase *patterns; /* What the programme of the bound would buy, in fractions; count: 0. */
     size_t pattern_count;
     const struct pack_unplaced *unplaced; /* What fits no machine. The rest is served. */

@@ -3,10 +3,14 @@
  *
  *     pack_model.c     demands of one size become one class; offers that another makes pointless go
  *     pack_fill.c      one machine, filled to the greatest worth: heuristic, upper bound, search
+ *     pack_fill_small.c   the same, where there are few pieces
  *     pack_waiting.c   the pieces that still wait for a machine: which is the next that fits
  *     pack_greedy.c    machine after machine: the first plan, and the rest of every other
  *     pack_columns.c   column generation: the bound, its duals, and fillings that are worth buying
  *     pack_dive.c      from the fractions of the programme to whole machines
+ *     pack_prove.c     small cases: branching on the purchase, to a proven optimum
+ *     pack_fit.c       do the pieces fit the machines bought? In fractions, with the proof that they do not
+ *     pack_whole.c     the same in whole fillings
  *     pack_replan.c    what an earlier run found: fillings to start from, machines to keep
  *     pack_result.c    from classes back to demands
  *     pack.c           all together
@@ -93,6 +97,19 @@ void pack_work_release(struct pack_work *work);
  * that). */
 double pack_fill(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit, double floor,
                  uint64_t nodes_max, double *ret_upper);
+/* The same by a search that is quick where there are few pieces. */
+struct pack_small_task {
+    size_t machine;
+    const double *worth;
+    const int64_t *limit;
+    double floor, tolerance; /* Fillings that are better by no more it need not find. */
+    uint64_t steps_max;
+    double *weights; /* Of the dimensions, from the last call for the machine; at first 0. */
+    /* What comes of it. */
+    double found, upper; /* As of pack_fill. */
+};
+/* False: it took more than steps_max; what was found, and the upper bound, hold all the same. */
+bool pack_fill_small(struct pack_work *work, struct pack_small_task *task);
 /* The upper bound of it alone: by Lagrangian relaxation of the dimensions. */
 double pack_fill_bound(struct pack_work *work, size_t machine, const double *worth, const int64_t *limit);
 
@@ -136,6 +153,12 @@ void pack_dive(struct pack_work *work, struct pack_columns *columns, struct pack
  * save. */
 void pack_improve(struct pack_work *work, struct pack_columns *columns, size_t failures_max, double saving_min,
                   struct pack_plan *best);
+
+/* Few pieces of few kinds: */
+bool pack_prove_is_small(const struct pack_model *model);
+/* branches on the purchase, from the best plan and the columns there are, until that plan is a proven optimum or the
+ * work is done; *best is replaced by cheaper ones. Gives the bound: best->cost if it is proven. */
+double pack_prove(struct pack_work *work, const struct pack_columns *columns, struct pack_plan *best, bool *ret_proven);
 
 /* ---- an earlier run ---- */
 

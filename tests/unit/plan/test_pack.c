@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "plan/pack.h"
+#include "pack_check.h"
 
 #define WORK UINT64_C(20000000)
 #define DEMANDS_MAX 12
@@ -32,59 +32,10 @@ static struct pack_offer offer(size_t k, int64_t cpu, int64_t memory, double pri
                                .price_hourly = money_from_double(price)};
 }
 
-static bool is_alike(const struct pack_purchase *a, const struct pack_purchase *b) {
-    return a->offer == b->offer && a->load_count == b->load_count &&
-           memcmp(a->loads, b->loads, a->load_count * sizeof(*a->loads)) == 0;
-}
-
-/* Every piece of what fits is on a machine, no machine holds more than it has, the cost is the sum, the bound is what
- * its duals say. */
-static void check(const struct pack_problem *problem, const struct pack_result *result) {
-    int64_t placed[DEMANDS_MAX] = {0}, machines = 0;
-    money_micros cost = 0;
-    double bound = 0;
-    for (size_t p = 0; p < result->purchase_count; p++) {
-        const struct pack_purchase *purchase = &result->purchases[p];
-        for (size_t q = 0; q < p; q++)
-            cr_assert(!is_alike(purchase, &result->purchases[q]), "filled alike, and not told as one");
-        const struct pack_offer *bought = &problem->offers[purchase->offer];
-        int64_t used[PACK_RESOURCES], pieces = 0;
-        memcpy(used, problem->overhead, sizeof(used));
-        cr_assert_gt(purchase->count, 0);
-        for (size_t t = 0; t < purchase->load_count; t++) {
-            const struct pack_load *load = &purchase->loads[t];
-            cr_assert_gt(load->count, 0);
-            placed[load->demand] += load->count * purchase->count;
-            pieces += load->count;
-            for (size_t d = 0; d < PACK_RESOURCES; d++)
-                used[d] += load->count * problem->demands[load->demand].need[d];
-        }
-        cr_assert_gt(pieces, 0, "an empty machine is bought");
-        cr_assert(!problem->pieces_max || pieces <= problem->pieces_max);
-        for (size_t d = 0; d < PACK_RESOURCES; d++)
-            cr_assert_leq(used[d], bought->has[d], "dimension %zu", d);
-        cost += bought->price_hourly * purchase->count;
-        machines += purchase->count;
-    }
-    for (size_t i = 0; i < problem->demand_count; i++) {
-        bool is_unplaced = false;
-        for (size_t u = 0; u < result->unplaced_count; u++)
-            is_unplaced |= result->unplaced[u].demand == i;
-        cr_assert_eq(placed[i], is_unplaced ? 0 : problem->demands[i].count, "demand %zu", i);
-        cr_assert_geq(result->duals[i], 0);
-        bound += is_unplaced ? 0 : result->duals[i] * (double)problem->demands[i].count;
-    }
-    cr_assert_eq(result->cost_hourly, cost);
-    cr_assert_eq(result->machine_count, machines);
-    cr_assert_leq(result->bound_hourly, (double)cost * 1e-6 * (1 + 1e-9));
-    cr_assert_leq(fabs(result->bound_hourly - bound), 1e-9 * (1 + bound), "the duals do not prove the bound");
-    cr_assert_leq(result->cost_hourly, result->first_cost_hourly + 1);
-}
-
 static struct pack_result solved(const struct pack_problem *problem) {
     struct pack_result result;
     pack_solve(problem, &arena, &result);
-    check(problem, &result);
+    pack_check(problem, &result);
     return result;
 }
 

@@ -1,0 +1,69 @@
+/*
+ * What must hold of every plan of the packing.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef TRIMTAB_TESTS_PACK_CHECK_H
+#define TRIMTAB_TESTS_PACK_CHECK_H
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+#include "plan/pack.h"
+
+#define PACK_CHECK_DEMANDS_MAX 64
+
+static inline bool pack_is_alike(const struct pack_purchase *a, const struct pack_purchase *b) {
+    return a->offer == b->offer && a->load_count == b->load_count &&
+           memcmp(a->loads, b->loads, a->load_count * sizeof(*a->loads)) == 0;
+}
+
+/* Every piece of what fits is on a machine, no machine holds more than it has, the cost is the sum, the bound is what
+ * its duals say. */
+static inline void pack_check(const struct pack_problem *problem, const struct pack_result *result) {
+    int64_t placed[PACK_CHECK_DEMANDS_MAX] = {0}, machines = 0;
+    money_micros cost = 0;
+    double bound = 0;
+    cr_assert_leq(problem->demand_count, PACK_CHECK_DEMANDS_MAX);
+    for (size_t p = 0; p < result->purchase_count; p++) {
+        const struct pack_purchase *purchase = &result->purchases[p];
+        for (size_t q = 0; q < p; q++)
+            cr_assert(!pack_is_alike(purchase, &result->purchases[q]), "filled alike, and not told as one");
+        const struct pack_offer *bought = &problem->offers[purchase->offer];
+        int64_t used[PACK_RESOURCES], pieces = 0;
+        memcpy(used, problem->overhead, sizeof(used));
+        cr_assert_gt(purchase->count, 0);
+        for (size_t t = 0; t < purchase->load_count; t++) {
+            const struct pack_load *load = &purchase->loads[t];
+            cr_assert_gt(load->count, 0);
+            placed[load->demand] += load->count * purchase->count;
+            pieces += load->count;
+            for (size_t d = 0; d < PACK_RESOURCES; d++)
+                used[d] += load->count * problem->demands[load->demand].need[d];
+        }
+        cr_assert_gt(pieces, 0, "an empty machine is bought");
+        cr_assert(!problem->pieces_max || pieces <= problem->pieces_max);
+        for (size_t d = 0; d < PACK_RESOURCES; d++)
+            cr_assert_leq(used[d], bought->has[d], "dimension %zu", d);
+        cost += bought->price_hourly * purchase->count;
+        machines += purchase->count;
+    }
+    for (size_t i = 0; i < problem->demand_count; i++) {
+        bool is_unplaced = false;
+        for (size_t u = 0; u < result->unplaced_count; u++)
+            is_unplaced |= result->unplaced[u].demand == i;
+        cr_assert_eq(placed[i], is_unplaced ? 0 : problem->demands[i].count, "demand %zu", i);
+        cr_assert_geq(result->duals[i], 0);
+        bound += is_unplaced ? 0 : result->duals[i] * (double)problem->demands[i].count;
+    }
+    cr_assert_eq(result->cost_hourly, cost);
+    cr_assert_eq(result->machine_count, machines);
+    cr_assert_leq(result->bound_hourly, (double)cost * 1e-6 * (1 + 1e-9));
+    cr_assert_leq(result->dual_bound_hourly, result->bound_hourly * (1 + 1e-9));
+    cr_assert(!result->is_proven || result->bound_hourly == (double)cost * 1e-6);
+    cr_assert_leq(fabs(result->dual_bound_hourly - bound), 1e-9 * (1 + bound), "the duals do not prove the bound");
+    cr_assert_leq(result->cost_hourly, result->first_cost_hourly + 1);
+}
+
+#endif
