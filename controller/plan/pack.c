@@ -116,17 +116,12 @@ static void plan_first(struct pack_work *work, const double *fluid, struct pack_
     try_greedy(work, fluid, best);
 }
 
-/* A share of the work that is left. */
-static uint64_t work_until(const struct pack_work *work, double share) {
-    return work->done + (uint64_t)(share * (double)(work->max - work->done));
-}
-
 /* The bound, and the plans that come of it. */
 static void plan_by_columns(struct pack_work *work, struct pack_columns *columns, double share, struct pack_plan *best,
                             struct pack_result *ret) {
     for (size_t i = 0; i < best->count; i++)
         pack_columns_add(work, columns, &best->bought[i].filling);
-    pack_columns_generate(work, columns, work_until(work, share));
+    pack_columns_generate(work, columns, pack_work_until(work, share));
     keep_patterns(work->model, columns, work->arena, ret);
     try_greedy(work, columns->center, best);
     pack_dive(work, columns, best);
@@ -142,10 +137,10 @@ static void plan_anew(struct pack_work *work, struct pack_columns *columns, stru
         return;
     }
     plan_by_columns(work, columns, SMALL_GENERATE_SHARE, best, ret);
-    work->max = work_until(work, SMALL_IMPROVE_SHARE);
+    work->max = pack_work_until(work, SMALL_IMPROVE_SHARE);
     pack_improve(work, columns, SMALL_FAILURES_MAX, 0, best);
     work->max = max;
-    work->max = work_until(work, SMALL_PROVE_SHARE);
+    work->max = pack_work_until(work, SMALL_PROVE_SHARE);
     ret->bound_hourly = pack_prove(work, columns, best, &ret->is_proven);
     work->max = max;
     if (!ret->is_proven)

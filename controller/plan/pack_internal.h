@@ -89,6 +89,11 @@ struct pack_work {
     int32_t *pieces, *best; /* By class. */
 };
 
+/* When a share of the work that is left is done. The last step may have gone beyond the end: then none is left. */
+static inline uint64_t pack_work_until(const struct pack_work *work, double share) {
+    return work->done < work->max ? work->done + (uint64_t)(share * (double)(work->max - work->done)) : work->max;
+}
+
 void pack_work_init(struct pack_work *work, const struct pack_model *model, uint64_t max, struct arena *arena);
 void pack_work_release(struct pack_work *work);
 

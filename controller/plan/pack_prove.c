@@ -240,7 +240,7 @@ static void try_purchase(struct prove *p, const struct node *node, const double 
     struct pack_plan plan = {0};
     for (size_t k = 0; k < p->kinds; k++)
         machines[k] = llround(values[k]);
-    uint64_t work_max = work->done + (uint64_t)(WHOLE_SHARE * (double)(work->max - work->done));
+    uint64_t work_max = pack_work_until(work, WHOLE_SHARE);
     enum pack_fit_end end = pack_fit_whole(&p->fit, machines, work_max, &plan);
     if (end == PACK_FIT_YES && plan.cost < p->best->cost)
         *p->best = plan;

@@ -12,6 +12,7 @@
 #include "pack_check.h"
 
 #define WORK UINT64_C(20000000)
+#define WORK_BEYOND UINT64_C(2000000) /* Of the first plan, and of the step that is under way at the end. */
 #define DEMANDS_MAX 12
 #define OFFERS_MAX 8
 
@@ -36,6 +37,8 @@ static struct pack_result solved(const struct pack_problem *problem) {
     struct pack_result result;
     pack_solve(problem, &arena, &result);
     pack_check(problem, &result);
+    cr_assert_leq(result.work, problem->work_max + WORK_BEYOND, "%llu steps of %llu", (unsigned long long)result.work,
+                  (unsigned long long)problem->work_max);
     return result;
 }
 
