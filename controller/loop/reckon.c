@@ -138,8 +138,7 @@ static void take_doubts(struct policy_reckoning *reckoning, const struct policy_
 
 /* Disks and their like have no demand at all, and what is stopped has none now. */
 static bool has_demand(const struct cloud_resource *r) {
-    return r->kind == CLOUD_INSTANCE_GROUP || r->kind == CLOUD_WORKLOAD || r->kind == CLOUD_NODE ||
-           (r->kind == CLOUD_INSTANCE && r->state != CLOUD_STOPPED);
+    return !cloud_kind_is_storage(r->kind) && r->state != CLOUD_STOPPED;
 }
 
 struct status_condition reckon_condition(const struct policy_reckoning *reckoning, struct policy_job *job) {

@@ -41,10 +41,6 @@ struct search {
     size_t copy_count;
 };
 
-static bool may(const struct plan_work *work, enum action_type type) {
-    return work->input->policy->actions >> type & 1u;
-}
-
 static int64_t age_ms(const struct plan_work *work, int64_t since_ms) {
     return since_ms > 0 ? work->input->snapshot->as_of_ms - since_ms : -1;
 }
@@ -63,7 +59,7 @@ static void stays(struct plan_row *row, const char *reason, const char *detail) 
 
 /* The action, if the policy names it. */
 static void propose(struct plan_work *work, struct plan_row *row, struct plan_idle idle) {
-    if (!may(work, idle.type)) {
+    if (!policy_may(work->input->policy, idle.type)) {
         stays(row, "ActionNotAllowed",
               arena_printf(work->arena, "%s; the policy's actions lack %s", idle.why, action_type_name(idle.type)));
         return;
@@ -154,7 +150,7 @@ static void volume(const struct search *search, struct plan_row *row) {
         stays(row, "TooYoung",
               age < 0 ? "attached to nothing; how old it is is not told"
                       : arena_printf(work->arena, "attached to nothing; only %s old", days(work, age)));
-    } else if (!may(work, ACTION_SNAPSHOT)) {
+    } else if (!policy_may(work->input->policy, ACTION_SNAPSHOT)) {
         propose(work, row,
                 (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
                                    arena_printf(work->arena, "attached to nothing; %s, %s old; no copy is kept",
@@ -279,7 +275,8 @@ static void machine(const struct search *search, struct plan_row *row) {
 static bool is_settled_group(const struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !row->chosen &&
-           !r->count_manager && row->to == row->now && row->desired == row->now && may(work, ACTION_STOP);
+           !r->count_manager && row->to == row->now && row->desired == row->now &&
+           policy_may(work->input->policy, ACTION_STOP);
 }
 
 static void (*const judges[CLOUD_KIND_COUNT])(const struct search *search, struct plan_row *row) = {
