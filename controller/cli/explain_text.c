@@ -244,6 +244,10 @@ static void print_forecast(const struct json *forecast, struct buf *out) {
     double quantile;
     if (!forecast)
         return;
+    if (str_eq(text_at(forecast, "model"), "none")) {
+        buf_puts(out, "\nForecast\n  none: there is no history of demand\n");
+        return;
+    }
     bool is_quantile = str_to_double(text_at(forecast, "quantile"), &quantile);
     buf_printf(out, "\nForecast\n  model %s, %s, %" PRId64 " samples\n", text_at(forecast, "model"),
                str_eq(basis, "own")      ? "from its own history"

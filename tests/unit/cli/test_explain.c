@@ -174,7 +174,10 @@ Test(explain, a_recommendation_tells_its_way) {
 /* Nothing that could be taken for an offer to do it, nor half sentences where the status lacks something. */
 Test(explain, what_people_have_to_do_is_told_as_that) {
     struct explanation it = explanation(
-        OBJECT_POLICY, POLICY("", "", ",\"actual\":1,\"desired\":1,\"resources\":1,\"projectedSaving\":\"0.0000\""),
+        OBJECT_POLICY,
+        POLICY("", "",
+               ",\"actual\":1,\"desired\":1,\"resources\":1,\"projectedSaving\":\"0.0000\",\"forecast\":{\"model\":"
+               "\"none\"}"),
         "{\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{\"policyRef\":{\"name\":\"web\"},\"action\":"
         "\"Delete\",\"target\":{\"id\":\"vol-1\",\"kind\":\"Volume\",\"provider\":\"shop/aws\",\"region\":"
         "\"r\"},\"from\":{\"state\":\"available\"},\"to\":{\"state\":\"deleted\"}},\"status\":{\"phase\":"
@@ -190,6 +193,8 @@ Test(explain, what_people_have_to_do_is_told_as_that) {
     cr_expect(tells(&it, "no saving that is known\n"), "%s", text_of(&it));
     cr_expect(tells(&it, "1 resource, together 1 machines"), "%s", text_of(&it));
     cr_expect_not(tells(&it, "saves 0.0000"), "%s", text_of(&it));
+    cr_expect(tells(&it, "none: there is no history of demand"));
+    cr_expect_not(tells(&it, "capacity covers"), "%s", text_of(&it));
 }
 
 Test(explain, a_provider_and_a_budget_tell_what_follows) {
