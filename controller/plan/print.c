@@ -172,7 +172,7 @@ static void text_saving(struct buf *out, const struct plan_action *a) {
     char saving[MONEY_TEXT_MAX];
     if (a->type == ACTION_SCALE || a->cost_hourly < 0)
         return;
-    money_format(a->saving_hourly < 0 ? -a->saving_hourly : a->saving_hourly, 4, saving);
+    money_format(money_abs(a->saving_hourly), 4, saving);
     buf_printf(out, "  %s %s USD/h", a->saving_hourly < 0 ? "costs" : "saves", saving);
 }
 

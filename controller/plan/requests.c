@@ -139,7 +139,7 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
     } else {
         char text[MONEY_TEXT_MAX];
         money_micros saving = action->saving_hourly;
-        money_format(saving < 0 ? -saving : saving, 4, text);
+        money_format(money_abs(saving), 4, text);
         why[count++] =
             arena_printf(work->arena, "%s %s USD an hour of the nodes' price", saving < 0 ? "costs" : "saves", text);
     }

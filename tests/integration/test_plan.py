@@ -176,7 +176,7 @@ def test_a_policy_of_the_cluster_is_told_in_plain_words(world, cluster, runner):
     done = runner.call("explain", "rp/web", *where)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"ResourcePolicy {world.namespace}/web\n  mode Observe; may Scale\n\nConditions\n")
-    assert f"plan {world.statuses['web']['lastPlan']['hash']}, 1 actions" in done.stdout
+    assert f"plan {world.statuses['web']['lastPlan']['hash']}, 1 action\n" in done.stdout
     assert "mode Observe: it looks and plans, and proposes nothing" in done.stdout
     done = runner.call("explain", "resourcepolicy", "web", *where, "-o", "json")
     assert json.loads(done.stdout)["object"]["status"]["lastPlan"] == world.statuses["web"]["lastPlan"]
