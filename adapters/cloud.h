@@ -215,6 +215,10 @@ struct cloud_action {
 #define CLOUD_TAG_TOKEN "trimtab.dev/token"
 
 const char *cloud_kind_name(enum cloud_kind kind); /* "InstanceGroup" */
+/* What has no size that serves demand. */
+static inline bool cloud_kind_is_storage(enum cloud_kind kind) {
+    return kind == CLOUD_VOLUME || kind == CLOUD_SNAPSHOT || kind == CLOUD_BUCKET || kind == CLOUD_ADDRESS;
+}
 bool cloud_kind_parse(const char *name, enum cloud_kind *ret);
 const char *cloud_state_name(enum cloud_state state);    /* "running" */
 const char *cloud_metric_name(enum cloud_metric metric); /* "cpu" */

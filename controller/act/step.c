@@ -199,17 +199,6 @@ static struct act_step step_undecided(const struct act_input *in) {
     return idle();
 }
 
-/* Pods are disturbed only in the windows of the policy, if it has any. */
-static bool is_window(const struct act_input *in) {
-    const struct policy *policy = in->policy;
-    for (size_t i = 0; i < policy->disruption.window_count; i++) {
-        const struct policy_window *window = &policy->disruption.windows[i];
-        if (schedule_is_open(&window->schedule, window->duration_ms, in->now_ms))
-            return true;
-    }
-    return policy->disruption.window_count == 0;
-}
-
 static bool is_too_much(const struct policy *policy, int64_t from, int64_t to) {
     int64_t change_max = (from * policy->disruption.max_change_percent + 99) / 100;
     return from - to > (change_max > 1 ? change_max : 1);
@@ -227,7 +216,7 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
         *ret = wait_until(in->now_ms + VERIFY_PERIOD_MS, "MaxConcurrent");
         return false;
     }
-    if (recommendation_is_requests(r) && !is_window(in)) {
+    if (recommendation_is_requests(r) && !policy_is_window(in->policy, in->now_ms)) { /* Pods are disturbed. */
         *ret = wait_until(in->now_ms + WINDOW_WAIT_MS, "OutsideWindows");
         return false;
     }

@@ -79,6 +79,10 @@ money_micros money_mul(money_micros price, int64_t count) {
     return product;
 }
 
+money_micros money_abs(money_micros value) {
+    return value >= 0 ? value : value == INT64_MIN ? INT64_MAX : -value;
+}
+
 money_micros money_from_double(double units) {
     if (!isfinite(units))
         return 0;

@@ -20,6 +20,7 @@ bool money_parse(const char *text, money_micros *ret);
 void money_format(money_micros value, int decimals, char *to);
 money_micros money_add(money_micros a, money_micros b);    /* Saturates. */
 money_micros money_mul(money_micros price, int64_t count); /* Saturates. */
+money_micros money_abs(money_micros value);                /* Saturates. */
 money_micros money_from_double(double units);              /* Rounded; 0 for what is not finite. */
 
 #endif

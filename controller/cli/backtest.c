@@ -69,7 +69,7 @@ static int policy_find(struct verb *verb) {
         return fault(verb->file, verb->policy
                                      ? arena_printf(&verb->arena, "there is no ResourcePolicy %s", verb->policy)
                                      : "there is no ResourcePolicy");
-    if (!(verb->object->as.policy->actions & 1u << ACTION_SCALE))
+    if (!policy_may(verb->object->as.policy, ACTION_SCALE))
         return fault(verb->file, "spec.actions of the policy does not include Scale: nothing to replay");
     return CLI_GO_ON;
 }

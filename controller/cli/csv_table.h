@@ -33,6 +33,7 @@ struct csv_table {    /* The first block is the caller's to fill. */
     bool (*take)(struct csv_table *table, const struct csv_stream *csv, struct error *err);
     /* The header, once `at` is known; NULL: columns of other names are passed over. */
     bool (*take_header)(struct csv_table *table, const struct csv_stream *csv, struct error *err);
+    size_t field_count;               /* Of the header. */
     size_t at[CSV_TABLE_COLUMNS_MAX]; /* Index of the field + 1; 0: the file lacks it. */
     struct map seen;                  /* Names so far. */
 };
@@ -45,12 +46,14 @@ MUST_CHECK enum err_class csv_table_read(struct csv_table *table, struct error *
 /* "" where the file lacks the column. */
 const char *csv_table_field(const struct csv_table *table, const struct csv_stream *csv, size_t column);
 bool csv_table_is_new(struct csv_table *table, const char *name); /* And remembers it. */
-/* Sets err to "FILE: row N: ..."; returns false. */
-bool csv_table_fault(const struct csv_table *table, const struct csv_stream *csv, struct error *err, const char *format,
-                     ...) __attribute__((format(printf, 4, 5)));
+/* For take_header: a column of another name is a fault. */
+bool csv_table_known_only(struct csv_table *table, const struct csv_stream *csv, struct error *err);
+/* Sets err to "row N: ...", before which the reader puts the file; returns false. */
+bool csv_table_fault(const struct csv_stream *csv, struct error *err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /* A number from 0 to most, in the caller's own unit: what is written times factor. */
-bool csv_table_number(const struct csv_table *table, const struct csv_stream *csv, const char *name, const char *text,
-                      double factor, double most, double *ret, struct error *err);
+bool csv_table_number(const struct csv_stream *csv, const char *name, const char *text, double factor, double most,
+                      double *ret, struct error *err);
 
 /* ---- writing ---- */
 

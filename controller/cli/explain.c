@@ -77,11 +77,10 @@ static void say_windows(struct sentences *s, const struct policy *policy) {
     struct arena *arena = s->of->arena;
     int64_t opens_ms = INT64_MAX;
     char time[TIME_TEXT_MAX];
-    bool is_open = policy->disruption.window_count == 0;
+    bool is_open = policy_is_window(policy, s->of->now_ms);
     for (size_t i = 0; i < policy->disruption.window_count; i++) {
         const struct policy_window *window = &policy->disruption.windows[i];
         int64_t next_ms = schedule_next(&window->schedule, s->of->now_ms);
-        is_open |= schedule_is_open(&window->schedule, window->duration_ms, s->of->now_ms);
         opens_ms = next_ms < opens_ms ? next_ms : opens_ms;
     }
     if (is_open && policy->disruption.window_count > 0)
@@ -186,7 +185,7 @@ void explain_print_json(const struct explanation *it, struct buf *out) {
     jw_put_string(&w, "name", name_of(it));
     put_conditions(it, &w);
     if (it->kind == OBJECT_RECOMMENDATION)
-        jw_put_string(&w, "meaning", explain_phase(json_string(json_at(it->json, "status.phase"), "")));
+        jw_put_string(&w, "meaning", explain_phase(it->json));
     if (it->kind == OBJECT_BUDGET)
         jw_put_string(&w, "meaning", explain_level(json_string(json_at(it->json, "status.level"), "")));
     size_t count = explain_holds(it, &holds);

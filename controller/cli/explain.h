@@ -33,7 +33,7 @@ size_t explain_holds(const struct explanation *it, const char ***ret);
 /* explain_meaning.c. NULL: the message says all there is. */
 const char *explain_why_not(const char *reason);
 const char *explain_condition(enum object_kind kind, const char *type, const char *status);
-const char *explain_phase(const char *phase);
+const char *explain_phase(const struct json *recommendation);
 const char *explain_level(const char *level);
 
 #endif

@@ -32,7 +32,9 @@ const char *explain_why_not(const char *reason) {
         {"ExcludedType", "it would save, but placement.instanceTypes leaves it out"},
         {"ForecastExpired", "the history ends too long ago: nothing shrinks until there is news"},
         {"InTrim", "it has what it needs"},
-        {"ManagedElsewhere", "somebody else sets its size, and two must not fight over it"},
+        {"InUse", "somebody uses it"},
+        {"LastCopy", "it may be the only copy of that disk"},
+        {"ManagedElsewhere", "somebody else decides about it, and two must not fight over it"},
         {"MissingObservation", "it could not be read, and nothing is changed unseen"},
         {"NoHistory", "demand is not known yet: it grows by its bounds alone, and does not shrink"},
         {"NotScalable", "it has no size to plan"},
@@ -40,7 +42,9 @@ const char *explain_why_not(const char *reason) {
         {"PingPong", "it is what was there before the last change"},
         {"PlaceClosed", "nothing is known to be for sale there"},
         {"SelectedTwice", "two policies select it: neither acts until one lets go"},
-        {"StaleObservation", "the view is too old to shrink on"},
+        {"SnapshotsNotSelected", "it may be the only copy of what is on it"},
+        {"StaleObservation", "the view is too old to take anything away on"},
+        {"TooYoung", "it may still be of use: idle.after and idle.snapshotAge say how long that is"},
         {"TooSmall", "those machines could not serve the demand"},
         {"TruncatedObservation", "the listing was cut: nothing shrinks on a part of the world"},
         {"UnknownCapacity", "nobody knows what one machine or pod of it serves"},
@@ -74,7 +78,20 @@ const char *explain_condition(enum object_kind kind, const char *type, const cha
     return NULL;
 }
 
-const char *explain_phase(const char *phase) {
+/* What the controller does not carry out, whatever is decided. */
+static bool is_by_hand(const struct json *recommendation) {
+    const char *action = json_string(json_at(recommendation, "spec.action"), "");
+    enum cloud_kind kind;
+    if (!cloud_kind_parse(json_string(json_at(recommendation, "spec.target.kind"), ""), &kind))
+        return false;
+    for (int i = 0; i < ACTION_TYPE_COUNT; i++)
+        if (str_eq(action, action_type_name((enum action_type)i)))
+            return recommendation_is_by_hand(i, kind);
+    return false;
+}
+
+const char *explain_phase(const struct json *recommendation) {
+    const char *phase = json_string(json_at(recommendation, "status.phase"), "");
     static const struct word words[] = {
         {"Pending", "it waits for a decision: trimtab approve, reject or snooze"},
         {"Snoozed", "it comes back when the time is over"},
@@ -89,6 +106,8 @@ const char *explain_phase(const char *phase) {
         {"Superseded", "a newer plan, or the world, has overtaken it"},
         {"Expired", "nobody decided in time"},
     };
+    if (str_eq(phase, "Pending") && is_by_hand(recommendation))
+        return "it waits until somebody has done it, which the next plan sees, or turns it down: trimtab reject";
     return find(words, ARRAY_LEN(words), phase);
 }
 

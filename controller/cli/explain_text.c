@@ -27,6 +27,10 @@ static void line(struct buf *out, const char *indent, const char *text) {
     buf_printf(out, "%s%s\n", indent, copy);
 }
 
+static void put_count(struct buf *out, const char *before, int64_t count, const char *noun, const char *after) {
+    buf_printf(out, "%s%" PRId64 " %s%s%s", before, count, noun, count == 1 ? "" : "s", after);
+}
+
 /* ", since 3h" */
 static void since(const struct explanation *it, const char *time, struct buf *out) {
     int64_t ms;
@@ -107,7 +111,7 @@ static void print_change(const struct json *rec, struct buf *out) {
 }
 
 static void print_phase(const struct explanation *it, const struct json *rec, const char *indent, struct buf *out) {
-    const char *phase = text_at(rec, "status.phase"), *meaning = explain_phase(phase);
+    const char *phase = text_at(rec, "status.phase"), *meaning = explain_phase(rec);
     buf_printf(out, "%s%s", indent, *phase ? phase : "Not looked at yet");
     since(it, text_at(rec, "status.phaseSince"), out);
     line(out, *text_at(rec, "status.message") ? ": " : "", text_at(rec, "status.message"));
@@ -129,7 +133,9 @@ static void print_worth(const struct json *rec, const char *indent, struct buf *
         buf_printf(out, "%s %s %s an hour, %s a month", verb, hourly, currency, monthly);
     else
         buf_puts(out, "no saving that is known");
-    buf_printf(out, "; risk %s, confidence %s\n", text_at(rec, "status.risk"), text_at(rec, "status.confidence"));
+    if (*text_at(rec, "status.risk"))
+        buf_printf(out, "; risk %s, confidence %s", text_at(rec, "status.risk"), text_at(rec, "status.confidence"));
+    buf_putc(out, '\n');
 }
 
 static void print_steps(const struct json *rec, const char *indent, struct buf *out) {
@@ -178,7 +184,7 @@ static void print_journey(const struct explanation *it, struct buf *out) {
     buf_putc(out, '\n');
     print_phase(it, rec, "  ", out);
     if (json_int(json_at(rec, "status.tries"), 0) > 0)
-        buf_printf(out, "  sent %" PRId64 " times\n", json_int(json_at(rec, "status.tries"), 0));
+        put_count(out, "  sent ", json_int(json_at(rec, "status.tries"), 0), "time", "\n");
     print_steps(rec, "  ", out);
     if (*text_at(rec, "status.realised.hourly"))
         buf_printf(out, "  has saved in truth %s %s an hour\n", text_at(rec, "status.realised.hourly"),
@@ -197,8 +203,8 @@ static void print_seen(const struct json *json, struct buf *out) {
     }
     int64_t actual = json_int(json_get(status, "actual"), 0), desired = json_int(json_get(status, "desired"), 0);
     const char *cost = text_at(status, "hourlyCost"), *saving = text_at(status, "projectedSaving");
-    buf_printf(out, "\nSeen\n  %" PRId64 " resources, together %" PRId64 " machines or replicas, ",
-               json_int(json_get(status, "resources"), 0), actual);
+    put_count(out, "\nSeen\n  ", json_int(json_get(status, "resources"), 0), "resource", ", together ");
+    buf_printf(out, "%" PRId64 " machines or replicas, ", actual);
     if (*cost)
         buf_printf(out, "%s USD an hour\n", cost);
     else
@@ -209,15 +215,16 @@ static void print_seen(const struct json *json, struct buf *out) {
     else
         buf_printf(out, "%" PRId64 " %s", desired > actual ? desired - actual : actual - desired,
                    desired > actual ? "more" : "fewer");
-    if (*saving)
+    double value;
+    if (str_to_double(saving, &value) && (value > 0 || value < 0))
         buf_printf(out, "; %s %s USD an hour", saving[0] == '-' ? "costs" : "saves", saving + (saving[0] == '-'));
     buf_putc(out, '\n');
     if (*text_at(status, "lowerBound"))
         buf_printf(
             out, "  no choice under the policy costs less than %s USD an hour: the plan is within %s %% of the least\n",
             text_at(status, "lowerBound"), text_at(status, "optimalityGapPercent"));
-    buf_printf(out, "  plan %s, %" PRId64 " actions\n", text_at(status, "lastPlan.hash"),
-               json_int(json_at(status, "lastPlan.actions"), 0));
+    buf_printf(out, "  plan %s", text_at(status, "lastPlan.hash"));
+    put_count(out, ", ", json_int(json_at(status, "lastPlan.actions"), 0), "action", "\n");
 }
 
 static void print_loss(const struct json *forecast, struct buf *out) {
@@ -237,6 +244,10 @@ static void print_forecast(const struct json *forecast, struct buf *out) {
     double quantile;
     if (!forecast)
         return;
+    if (str_eq(text_at(forecast, "model"), "none")) {
+        buf_puts(out, "\nForecast\n  none: there is no history of demand\n");
+        return;
+    }
     bool is_quantile = str_to_double(text_at(forecast, "quantile"), &quantile);
     buf_printf(out, "\nForecast\n  model %s, %s, %" PRId64 " samples\n", text_at(forecast, "model"),
                str_eq(basis, "own")      ? "from its own history"
@@ -295,12 +306,14 @@ static void print_provider(const struct json *json, struct buf *out) {
 
 static void print_budget(const struct json *json, struct buf *out) {
     const char *currency = text_at(json, "spec.currency"), *level = text_at(json, "status.level");
-    if (*text_at(json, "status.spent"))
-        buf_printf(out, "\nSpent\n  %s %s so far, remaining %s; at the end %s as likely as not, %s at the worst\n",
-                   text_at(json, "status.spent"), currency, text_at(json, "status.remaining"),
-                   text_at(json, "status.forecast.p50"), text_at(json, "status.forecast.p90"));
-    else
+    const char *spent = text_at(json, "status.spent"), *likely = text_at(json, "status.forecast.p50");
+    if (!*spent)
         buf_puts(out, "\nWhat has been spent is not known yet.\n");
+    else
+        buf_printf(out, "\nSpent\n  %s %s so far, remaining %s%s%s%s%s%s\n", spent, currency,
+                   text_at(json, "status.remaining"), *likely ? "; at the end " : "", likely,
+                   *likely ? " as likely as not, at most " : "", text_at(json, "status.forecast.p90"),
+                   *likely ? " in nine cases of ten" : "");
     if (*level)
         buf_printf(out, "  level %s: %s\n", level, explain_level(level) ? explain_level(level) : "");
     const struct json *thresholds = json_at(json, "spec.thresholds");
@@ -323,7 +336,7 @@ static void print_policy_head(const struct object *object, struct buf *out) {
     const char *separator = "; may ";
     buf_printf(out, "  mode %s", policy_mode_name(policy->mode));
     for (int i = 0; i < ACTION_TYPE_COUNT; i++) {
-        if (!(policy->actions >> i & 1U))
+        if (!policy_may(policy, (enum action_type)i))
             continue;
         buf_printf(out, "%s%s", separator, action_type_name((enum action_type)i));
         separator = ", ";

@@ -25,10 +25,10 @@ static bool amount_read(const struct csv_table *table, const struct csv_stream *
         *ret = 0;
         return true;
     }
-    if (!csv_table_number(table, csv, name, text, factor, (double)most, &exact, err))
+    if (!csv_table_number(csv, name, text, factor, (double)most, &exact, err))
         return false;
     if (rounding == WHOLE_ONLY && exact != floor(exact)) /* Its factor is 1. */
-        return csv_table_fault(table, csv, err, "%s: %.40s is no whole number", name, text);
+        return csv_table_fault(csv, err, "%s: %.40s is no whole number", name, text);
     /* What is whole in decimals may be a little off in binary. */
     double near = round(exact);
     bool is_near = fabs(exact - near) <= 1e-9 * (1 + near);
@@ -44,14 +44,14 @@ static bool demand_take(struct csv_table *table, const struct csv_stream *csv, s
     struct pack_problem *problem = table->ctx;
     struct pack_demand demand = {.name = csv_table_field(table, csv, DEMAND_NAME)};
     if (!*demand.name)
-        return csv_table_fault(table, csv, err, "name is empty");
+        return csv_table_fault(csv, err, "name is empty");
     if (!amount_read(table, csv, DEMAND_CPU, 1, ROUND_UP, PACK_AMOUNT_MAX, &demand.need[PACK_CPU], err) ||
         !amount_read(table, csv, DEMAND_MEMORY, 1, ROUND_UP, PACK_AMOUNT_MAX, &demand.need[PACK_MEMORY], err) ||
         !amount_read(table, csv, DEMAND_COUNT, 1, WHOLE_ONLY, PACK_COUNT_MAX, &demand.count, err) ||
         !amount_read(table, csv, DEMAND_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &demand.need[PACK_GPU], err))
         return false;
     if (!csv_table_is_new(table, demand.name))
-        return csv_table_fault(table, csv, err, "name: \"%.80s\" is there twice", demand.name);
+        return csv_table_fault(csv, err, "name: \"%.80s\" is there twice", demand.name);
     demand.name = arena_strdup(table->arena, demand.name);
     struct pack_demand *demands = (struct pack_demand *)(uintptr_t)problem->demands;
     problem->demands = demands = arena_push(table->arena, demands, problem->demand_count, sizeof(*demands));
@@ -85,27 +85,25 @@ static bool offer_take(struct csv_table *table, const struct csv_stream *csv, st
                                .region = csv_table_field(table, csv, OFFER_REGION),
                                .type = csv_table_field(table, csv, OFFER_TYPE)};
     if (!*offer.type)
-        return csv_table_fault(table, csv, err, "instance_type is empty");
+        return csv_table_fault(csv, err, "instance_type is empty");
     if (!amount_read(table, csv, OFFER_CPU, 1000, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_CPU], err) ||
         !amount_read(table, csv, OFFER_MEMORY, 1024, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_MEMORY], err) ||
         !amount_read(table, csv, OFFER_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &offer.has[PACK_GPU], err))
         return false;
     if (offer.has[PACK_CPU] == 0 || offer.has[PACK_MEMORY] == 0)
-        return csv_table_fault(table, csv, err, "%.80s has no vCPU or no memory", offer.type);
+        return csv_table_fault(csv, err, "%.80s has no vCPU or no memory", offer.type);
     const char *price = csv_table_field(table, csv, OFFER_PRICE);
     double value;
     if (!str_to_double(price, &value) || value <= 0 || value > PRICE_MAX)
-        return csv_table_fault(table, csv, err, "price_ondemand_usd_hr: \"%.40s\" is no price above 0 up to 5000",
-                               price);
+        return csv_table_fault(csv, err, "price_ondemand_usd_hr: \"%.40s\" is no price above 0 up to 5000", price);
     offer.price_hourly = money_from_double(value);
     if (offer.price_hourly == 0)
-        return csv_table_fault(table, csv, err, "price_ondemand_usd_hr: %.40s is less than a millionth", price);
+        return csv_table_fault(csv, err, "price_ondemand_usd_hr: %.40s is less than a millionth", price);
     char *key = mem_printf("%s\n%s\n%s", offer.provider, offer.region, offer.type);
     bool added = csv_table_is_new(table, key);
     mem_free(key);
     if (!added)
-        return csv_table_fault(table, csv, err, "%.40s %.40s %.80s is there twice", offer.provider, offer.region,
-                               offer.type);
+        return csv_table_fault(csv, err, "%.40s %.40s %.80s is there twice", offer.provider, offer.region, offer.type);
     offer.provider = arena_strdup(table->arena, offer.provider);
     offer.region = arena_strdup(table->arena, offer.region);
     offer.type = arena_strdup(table->arena, offer.type);

@@ -347,8 +347,9 @@ int cli_plan(int argc, char **argv) {
             "plans become, as a diff: - the plan of the world as it is, + that of the other, ! demand that would\n"
             "not be served. Factors of one resource multiply.\n",
         .options = options,
-        .epilogue = "Exit: 0 planned, 1 faults in the files or another plan than the replayed, 2 something could not "
-                    "be\nread (the other policies are planned all the same), 64 usage.\n",
+        .epilogue =
+            "Exit: 0 planned, 1 faults in the files, another plan than the replayed or a what-if about nothing,\n2 "
+            "something could not be read (the other policies are planned all the same), 64 usage.\n",
     };
     size_t count;
     int code = cli_options_parse(&syntax, argc, argv, &count);

@@ -27,13 +27,12 @@ static size_t index_of(const char *const *names, size_t count, const char *name)
     return i;
 }
 
-static bool number_read(const struct csv_table *table, const struct csv_stream *csv, const char *name, const char *text,
-                        double *ret, struct error *err) {
-    if (!csv_table_number(table, csv, name, text, 1, SLOTS_NUMBER_MAX, ret, err))
+static bool number_read(const struct csv_stream *csv, const char *name, const char *text, double *ret,
+                        struct error *err) {
+    if (!csv_table_number(csv, name, text, 1, SLOTS_NUMBER_MAX, ret, err))
         return false;
     if (*ret > 0 && *ret < SLOTS_NUMBER_MIN)
-        return csv_table_fault(table, csv, err, "%.80s: %.40s is above 0, but less than %g", name, text,
-                               SLOTS_NUMBER_MIN);
+        return csv_table_fault(csv, err, "%.80s: %.40s is above 0, but less than %g", name, text, SLOTS_NUMBER_MIN);
     *ret = fabs(*ret); /* No -0. */
     return true;
 }
@@ -43,7 +42,7 @@ static bool bound_read(const struct csv_table *table, const struct csv_stream *c
                        struct error *err) {
     const char *text = csv_table_field(table, csv, column);
     *ret = INFINITY;
-    return !*text || number_read(table, csv, table->columns[column].name, text, ret, err);
+    return !*text || number_read(csv, table->columns[column].name, text, ret, err);
 }
 
 static void push_number(struct arena *arena, double **numbers, size_t count, double number) {
@@ -61,8 +60,8 @@ static const char *name_read(struct csv_table *table, const struct csv_stream *c
     const char *name = csv_table_field(table, csv, 0), *column = table->columns[0].name;
     if (*name && csv_table_is_new(table, name))
         return name;
-    (void)(*name ? csv_table_fault(table, csv, err, "%s: \"%.80s\" is there twice", column, name)
-                 : csv_table_fault(table, csv, err, "%s is empty", column));
+    (void)(*name ? csv_table_fault(csv, err, "%s: \"%.80s\" is there twice", column, name)
+                 : csv_table_fault(csv, err, "%s is empty", column));
     return NULL;
 }
 
@@ -76,8 +75,7 @@ static bool slot_take(struct csv_table *table, const struct csv_stream *csv, str
     const char *name = name_read(table, csv, err);
     double value = 1, capacity;
     if (!name ||
-        (table->at[SLOT_VALUE] &&
-         !number_read(table, csv, "value", csv_table_field(table, csv, SLOT_VALUE), &value, err)) ||
+        (table->at[SLOT_VALUE] && !number_read(csv, "value", csv_table_field(table, csv, SLOT_VALUE), &value, err)) ||
         !bound_read(table, csv, SLOT_CAPACITY, &capacity, err))
         return false;
     push_name(table->arena, &r->tables->slots, count, name);
@@ -97,7 +95,8 @@ enum err_class slots_read_slots(const char *path, struct arena *arena, struct sl
                               .rows_max = SLOTS_SLOTS_MAX,
                               .arena = arena,
                               .ctx = &reading,
-                              .take = slot_take};
+                              .take = slot_take,
+                              .take_header = csv_table_known_only};
     enum err_class class = csv_table_read(&table, err);
     if (class == ERR_NONE && ret->problem.slot_count == 0)
         class = error_set(err, ERR_PERMANENT, "%s: there is no slot below the header", table.path);
@@ -118,23 +117,23 @@ static bool column_take(struct csv_table *table, const struct csv_stream *csv, s
     if (str_has_prefix(name, DEMAND_PREFIX)) {
         size_t slot = index_of(t->slots, t->problem.slot_count, name + strlen(DEMAND_PREFIX));
         if (slot == t->problem.slot_count)
-            return csv_table_fault(table, csv, err, "%.80s: there is no such slot", name);
+            return csv_table_fault(csv, err, "%.80s: there is no such slot", name);
         if (r->demand_columns[slot])
-            return csv_table_fault(table, csv, err, "the column %.80s is there twice", name);
+            return csv_table_fault(csv, err, "the column %.80s is there twice", name);
         r->demand_columns[slot] = arena_strdup(table->arena, name);
         r->demand_at[slot] = field;
         return true;
     }
     if (!*name)
-        return csv_table_fault(table, csv, err, "column %zu has no name", field + 1);
+        return csv_table_fault(csv, err, "column %zu has no name", field + 1);
     bool is_twice = field != table->at[GROUP_NAME] - 1 && str_eq(name, table->columns[GROUP_NAME].name);
     is_twice |= field != table->at[GROUP_DEMAND] - 1 && str_eq(name, table->columns[GROUP_DEMAND].name);
     if (is_twice || index_of(t->resources, t->problem.resource_count, name) < t->problem.resource_count)
-        return csv_table_fault(table, csv, err, "the column %.80s is there twice", name);
+        return csv_table_fault(csv, err, "the column %.80s is there twice", name);
     if (field == table->at[GROUP_NAME] - 1 || field == table->at[GROUP_DEMAND] - 1)
         return true;
     if (t->problem.resource_count == SLOTS_RESOURCES_MAX)
-        return csv_table_fault(table, csv, err, "there are more than %d columns of resources", SLOTS_RESOURCES_MAX);
+        return csv_table_fault(csv, err, "there are more than %d columns of resources", SLOTS_RESOURCES_MAX);
     r->resource_at[t->problem.resource_count] = field;
     push_name(table->arena, &t->resources, t->problem.resource_count++, name);
     return true;
@@ -147,11 +146,10 @@ static bool groups_header_take(struct csv_table *table, const struct csv_stream 
         if (!column_take(table, csv, field, err))
             return false;
     if (t->problem.resource_count == 0)
-        return csv_table_fault(table, csv, err, "the header has no column of a resource beside name and demand");
+        return csv_table_fault(csv, err, "the header has no column of a resource beside name and demand");
     for (size_t s = 0; s < t->problem.slot_count; s++) {
         if (!r->demand_columns[s] && !table->at[GROUP_DEMAND])
-            return csv_table_fault(table, csv, err, "the header has neither the column demand nor demand:%.80s",
-                                   t->slots[s]);
+            return csv_table_fault(csv, err, "the header has neither the column demand nor demand:%.80s", t->slots[s]);
     }
     return true;
 }
@@ -165,7 +163,7 @@ static bool group_take(struct csv_table *table, const struct csv_stream *csv, st
     if (!name)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!number_read(table, csv, t->resources[i], csv_stream_field(csv, r->resource_at[i]), &number, err))
+        if (!number_read(csv, t->resources[i], csv_stream_field(csv, r->resource_at[i]), &number, err))
             return false;
         push_number(table->arena, &r->inputs, count * n + i, number);
     }
@@ -173,7 +171,7 @@ static bool group_take(struct csv_table *table, const struct csv_stream *csv, st
         const char *column = r->demand_columns[s] ? r->demand_columns[s] : "demand";
         const char *text =
             r->demand_columns[s] ? csv_stream_field(csv, r->demand_at[s]) : csv_table_field(table, csv, GROUP_DEMAND);
-        if (!number_read(table, csv, column, text, &number, err))
+        if (!number_read(csv, column, text, &number, err))
             return false;
         push_number(table->arena, &r->demands, count * m + s, number);
     }
@@ -217,7 +215,7 @@ static bool resource_take(struct csv_table *table, const struct csv_stream *csv,
         return false;
     size_t at = index_of(r->tables->resources, count, name);
     if (at == count)
-        return csv_table_fault(table, csv, err, "resource: no column of the groups is named \"%.80s\"", name);
+        return csv_table_fault(csv, err, "resource: no column of the groups is named \"%.80s\"", name);
     return bound_read(table, csv, RESOURCE_AMOUNT, &r->amounts[at], err);
 }
 
@@ -233,7 +231,8 @@ enum err_class slots_read_resources(const char *path, struct arena *arena, struc
                               .rows_max = SLOTS_RESOURCES_MAX,
                               .arena = arena,
                               .ctx = &reading,
-                              .take = resource_take};
+                              .take = resource_take,
+                              .take_header = csv_table_known_only};
     for (size_t i = 0; i < count; i++)
         reading.amounts[i] = INFINITY;
     ret->problem.amounts = reading.amounts;

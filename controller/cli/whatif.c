@@ -56,7 +56,7 @@ static int closures_parse(struct cli_whatif *it, const struct cli_syntax *syntax
         if (!offers_parse(arena_strdup(arena, it->without.items[i]), false, &closures[i]))
             return cli_usage_error(syntax,
                                    "--without: \"%s\" is not region=GLOB, provider=GLOB or type=GLOB, or these joined "
-                                   "by commas",
+                                   "by commas, each once",
                                    it->without.items[i]);
     }
     it->whatif.closures = closures;
@@ -70,12 +70,12 @@ static int prices_parse(struct cli_whatif *it, const struct cli_syntax *syntax, 
         char *text = arena_strdup(arena, it->price.items[i]);
         prices[i].text = it->price.items[i];
         if (!factor_parse(text, false, &prices[i]))
-            return cli_usage_error(syntax, "--price: \"%s\" does not end in =FACTOR, a number above 0, at most %g",
+            return cli_usage_error(syntax, "--price: \"%s\" does not end in =FACTOR, a number above 0, at most %.0f",
                                    it->price.items[i], WHATIF_FACTOR_MAX);
         if (!offers_parse(text, true, &prices[i].offers))
             return cli_usage_error(syntax,
                                    "--price: \"%s\" does not say of what: a Provider, or region=GLOB, provider=GLOB, "
-                                   "type=GLOB joined by commas",
+                                   "type=GLOB joined by commas, each once",
                                    it->price.items[i]);
     }
     it->whatif.prices = prices;
@@ -91,7 +91,7 @@ static int demands_parse(struct cli_whatif *it, const struct cli_syntax *syntax,
         if (!factor_parse(text, true, &demands[i]) || !*text)
             return cli_usage_error(syntax,
                                    "--demand: \"%s\" is not NAME=FACTOR: a policy or a resource, and a number from 0 "
-                                   "to %g",
+                                   "to %.0f",
                                    it->demand.items[i], WHATIF_FACTOR_MAX);
         demands[i].pattern = text;
     }

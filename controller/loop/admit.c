@@ -5,7 +5,8 @@
  *     open for the target      the plan wants              then
  *     none                     an action                   create (in mode Enforce: approved, unless by hand)
  *     Pending..Approved        the same from and to        keep; of other machines or places also at near numbers, and
- *                                                          while a Scale of the target goes first
+ *                                                          while a Scale of the target goes first; of requests also
+ *                                                          where the plan would come to somewhat less
  *     Pending..Approved        another, or none            Superseded, and create
  *     Running, Verifying       anything                    leave it; the next plan comes when it has ended
  *
@@ -23,6 +24,7 @@
 
 #define NAME_PREFIX_MAX 200
 #define CREATE_WAIT_MS 5000 /* Before what could not be created is planned again. */
+#define BY_HAND_MAX 100     /* That wait for a person at the same time, of one policy. */
 #define FAILED_WAIT_MS (INT64_C(60) * 1000)
 #define FAILED_WAIT_MAX_MS (INT64_C(60) * 60 * 1000)
 
@@ -172,10 +174,17 @@ static bool is_same_matter(const struct recommendation *r, const struct plan_act
     return is_same_change(r, &like);
 }
 
+/* What is set without anybody looking again is never less than what the newest plan asks for. */
+static bool is_enough(const struct recommendation *r, const struct plan_action *action) {
+    return r->to.vcpu_milli >= action->to.vcpu_milli && r->to.memory_mib >= action->to.memory_mib;
+}
+
 /* The number of other machines follows demand from plan to plan. What a person has before them does not change for
  * that, before it is off by half or double, and by more than two. */
 static bool is_near_change(const struct recommendation *r, const struct plan_action *action) {
     int64_t low = r->to.count, high = action->to.count;
+    if (!is_enough(r, action))
+        return false;
     if (low > high) {
         low = action->to.count;
         high = r->to.count;
@@ -364,13 +373,34 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
     return true;
 }
 
-/* One open Recommendation for a target: a new one is made when the end of the old one is recorded, which wakes the
- * policy. Were both on their way at once, a crash could keep the new one and lose the end of the old one. */
-static void admit_action(struct loop *loop, const struct object *policy, const struct plan_action *action) {
+/* Returns whether one is on its way. One open Recommendation for a target: a new one is made when the end of the old
+ * one is recorded, which wakes the policy. Were both on their way at once, a crash could keep the new one and lose the
+ * end of the old one. */
+static bool admit_action(struct loop *loop, const struct object *policy, const struct plan_action *action) {
     struct standing standing = standing_of(loop, policy, action);
-    if (standing.open || is_being_created(loop, policy, action) || is_held_back(loop, policy, action, &standing))
-        return;
+    if (standing.open)
+        return false;
+    if (is_being_created(loop, policy, action))
+        return true;
+    if (is_held_back(loop, policy, action, &standing))
+        return false;
     create(loop, policy, action, standing.attempt_max + 1);
+    return true;
+}
+
+static bool is_by_hand(const struct plan_action *action) {
+    return recommendation_is_by_hand((int)action->type, action->kind);
+}
+
+static size_t open_by_hand(struct loop *loop, const struct object *policy) {
+    const struct name_set *names = admit_names(loop, policy->namespace, policy->name);
+    size_t count = 0;
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *object = store_get(loop->store, OBJECT_RECOMMENDATION, policy->namespace, names->names[i]);
+        const struct recommendation *r = object && !object->fault[0] ? object->as.recommendation : NULL;
+        count += r && !recommendation_phase_is_final(r->phase) && recommendation_is_by_hand(r->action, r->target.kind);
+    }
+    return count;
 }
 
 static bool plan_has(const struct plan *plan, const struct recommendation *r, bool *ret_other_size) {
@@ -384,9 +414,12 @@ static bool plan_has(const struct plan *plan, const struct recommendation *r, bo
     return false;
 }
 
-/* A change of size goes first; that other machines would be better is no less true for it. */
+/* A change of size goes first; that other machines would be better is no less true for it. Requests and what nobody
+ * uses are another matter: demand that changes the size may have overtaken them. */
 static bool is_put_off(const struct plan *plan, const struct recommendation *r) {
-    for (size_t i = 0; i < plan->action_count && r->action != ACTION_SCALE; i++) {
+    bool is_of_machines = (r->action == ACTION_RIGHTSIZE || r->action == ACTION_MIGRATE) &&
+                          recommendation_is_by_hand(r->action, r->target.kind);
+    for (size_t i = 0; i < plan->action_count && is_of_machines; i++) {
         const struct plan_action *action = &plan->actions[i];
         if (action->type == ACTION_SCALE && is_target(r, action->provider, action->region, action->kind, action->id))
             return true;
@@ -457,6 +490,10 @@ void admit_plan(struct loop *loop, const struct object *policy, const struct pla
     trim_finished(loop, policy);
     if (policy->as.policy->mode == MODE_OBSERVE || store_is_suspended(loop->store, policy))
         return;
-    for (size_t i = 0; i < plan->action_count; i++)
-        admit_action(loop, policy, &plan->actions[i]);
+    size_t by_hand = open_by_hand(loop, policy);
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *action = &plan->actions[i];
+        if (!is_by_hand(action) || by_hand < BY_HAND_MAX)
+            by_hand += admit_action(loop, policy, action) && is_by_hand(action);
+    }
 }

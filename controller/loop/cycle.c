@@ -140,6 +140,13 @@ static bool is_under_way(struct loop *loop, const struct object *policy) {
     return false;
 }
 
+static bool is_all_by_hand(const struct plan *plan) {
+    for (size_t i = 0; i < plan->action_count; i++)
+        if (!recommendation_is_by_hand((int)plan->actions[i].type, plan->actions[i].kind))
+            return false;
+    return plan->action_count > 0;
+}
+
 /* What the policy's Ready says once there is a plan. */
 static struct status_summary summary_of(struct loop *loop, const struct object *object, struct policy_job *job) {
     const struct policy_state *state = policy_state_get(loop, object->namespace, object->name, true);
@@ -179,6 +186,10 @@ static struct status_summary summary_of(struct loop *loop, const struct object *
                                        NULL,
                                        0,
                                        false};
+    if (is_all_by_hand(&job->plan))
+        return (struct status_summary){
+            PROGRESS_READY, "ByHand", "what the plan wants has to be done by hand: see the Recommendations",
+            NULL,           0,        false};
     if (job->plan.action_count == 0)
         return (struct status_summary){PROGRESS_READY, "Holding", "held back; status.whyNot tells by what",
                                        NULL,           0,         false};

@@ -136,9 +136,14 @@ static void take_doubts(struct policy_reckoning *reckoning, const struct policy_
                        : "no model does better on it than the seasonal naive one");
 }
 
+/* Disks and their like have no demand at all, and what is stopped has none now. */
+static bool has_demand(const struct cloud_resource *r) {
+    return !cloud_kind_is_storage(r->kind) && r->state != CLOUD_STOPPED;
+}
+
 struct status_condition reckon_condition(const struct policy_reckoning *reckoning, struct policy_job *job) {
     for (size_t i = 0; i < job->snapshot->resource_count; i++)
-        if (job->input.forecasts[i].basis == FORECAST_BASIS_NONE)
+        if (job->input.forecasts[i].basis == FORECAST_BASIS_NONE && has_demand(&job->snapshot->resources[i].resource))
             return (struct status_condition){CONDITION_FORECASTED, CONDITION_FALSE, "NoHistory",
                                              arena_printf(&job->arena,
                                                           "%s has no demand history yet; it is left as it is",

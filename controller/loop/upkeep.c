@@ -201,7 +201,7 @@ static void upkeep_resource(struct loop *loop, const struct object *policy, cons
 
 void upkeep_policy(struct loop *loop, const struct object *policy, const struct snapshot *snapshot) {
     const struct policy *spec = policy->as.policy;
-    bool is_on = spec->mode == MODE_ENFORCE && (spec->actions & 1u << ACTION_RIGHTSIZE) && !policy->deleting &&
+    bool is_on = spec->mode == MODE_ENFORCE && policy_may(spec, ACTION_RIGHTSIZE) && !policy->deleting &&
                  !store_is_suspended(loop->store, policy);
     forget_old(loop);
     for (size_t i = 0; is_on && i < snapshot->resource_count; i++) {

@@ -319,7 +319,7 @@ static void decode_idle(struct decoder *d, const struct place *spec, struct poli
     ret->idle.after_ms = decode_duration(
         d, &at, "after", DURATION_RULE(.min_ms = DAY_MS, .max_ms = 366 * DAY_MS, .fallback_ms = 14 * DAY_MS));
     ret->idle.snapshot_age_ms = decode_duration(
-        d, &at, "snapshotAge", DURATION_RULE(.min_ms = DAY_MS, .max_ms = 3660 * DAY_MS, .fallback_ms = 90 * DAY_MS));
+        d, &at, "snapshotAge", DURATION_RULE(.min_ms = DAY_MS, .max_ms = 3650 * DAY_MS, .fallback_ms = 90 * DAY_MS));
 }
 
 const struct policy *decode_policy(struct decoder *d, const struct place *spec) {

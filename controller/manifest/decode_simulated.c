@@ -16,7 +16,7 @@
 #define INSTANCES_MAX 10000
 #define CAPACITIES_MAX 1000
 #define MACHINES_MAX 100000
-#define AGE_MAX_MS (3660 * DAY_MS)
+#define AGE_MAX_MS (3650 * DAY_MS)
 #define GROUP_MAX_DEFAULT 1000 /* As in adapters/simulated. */
 
 enum { STATE_COUNT = CLOUD_DELETING - CLOUD_PENDING + 1 };

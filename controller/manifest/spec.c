@@ -131,6 +131,15 @@ const char *policy_purchase_name(bool is_spot) {
     return is_spot ? "Spot" : "OnDemand";
 }
 
+bool policy_is_window(const struct policy *policy, int64_t now_ms) {
+    for (size_t i = 0; i < policy->disruption.window_count; i++) {
+        const struct policy_window *window = &policy->disruption.windows[i];
+        if (schedule_is_open(&window->schedule, window->duration_ms, now_ms))
+            return true;
+    }
+    return policy->disruption.window_count == 0;
+}
+
 bool policy_may_move(const struct policy *policy) {
-    return policy->actions & (1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE);
+    return policy_may(policy, ACTION_RIGHTSIZE) || policy_may(policy, ACTION_MIGRATE);
 }

@@ -177,6 +177,11 @@ struct policy {
  * nobody does; the bounds where an autoscaler does and the policy says so; else nothing. */
 enum policy_hold { POLICY_SETS_COUNT, POLICY_SETS_BOUNDS, POLICY_ADVISES };
 enum policy_hold policy_hold_of(const struct policy *policy, const char *manager);
+static inline bool policy_may(const struct policy *policy, enum action_type type) {
+    return policy->actions >> type & 1u;
+}
+/* Whether one of disruption.windows is open; without any, always. */
+bool policy_is_window(const struct policy *policy, int64_t now_ms);
 /* Whether its actions may change which machines are bought, and where: Rightsize or Migrate. */
 bool policy_may_move(const struct policy *policy);
 /* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.

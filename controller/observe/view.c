@@ -199,8 +199,7 @@ static bool is_target(const struct policy *policy, const struct observe_region *
 }
 
 static bool is_place(const struct policy *policy, const struct observe_region *region) {
-    return policy->actions >> ACTION_RIGHTSIZE & 1u ||
-           (policy->actions >> ACTION_MIGRATE & 1u && is_target(policy, region));
+    return policy_may(policy, ACTION_RIGHTSIZE) || (policy_may(policy, ACTION_MIGRATE) && is_target(policy, region));
 }
 
 /* What counts against a quota. */

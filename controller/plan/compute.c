@@ -89,8 +89,9 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
         row.actual = 0; /* Of what is summed it is no part. */
     bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
     if (plan_row_is_storage(&row) || is_stopped)
-        row.price = 0; /* A machine that is stopped costs what its disks do. */
-    row.closure = headroom_closure_of(&work->input->headroom, r->provider, r->resource.region, r->resource.type);
+        row.price = 0;                             /* A machine that is stopped costs what its disks do. */
+    if (!plan_row_is_storage(&row) && !is_stopped) /* They serve no demand that would need another place. */
+        row.closure = headroom_closure_of(&work->input->headroom, r->provider, r->resource.region, r->resource.type);
     row_bounds(work, &row);
     row_holds(work, &row);
     return row;
@@ -296,6 +297,7 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
         if (plan_row_is_storage(row)) {
             resources[i].actual = clamp_count(row->resource->resource.count);
             resources[i].desired = row->idle && row->idle->type == ACTION_DELETE ? 0 : resources[i].actual;
+            resources[i].desired_cost_hourly = -1;
             continue;
         }
         plan->actual += row->actual;

@@ -29,6 +29,9 @@
 /* Of the time that is judged there must be samples of so much. */
 #define SAMPLES_PERCENT 90
 
+#define HOUR_MS (INT64_C(60) * 60 * 1000)
+#define DAY_MS (24 * HOUR_MS)
+
 #define RISK_UNDONE 0      /* It can be undone: something is kept, or it starts again. */
 #define RISK_FOR_GOOD 1000 /* It cannot. */
 
@@ -38,17 +41,14 @@ struct search {
     size_t copy_count;
 };
 
-static bool may(const struct plan_work *work, enum action_type type) {
-    return work->input->policy->actions >> type & 1u;
-}
-
 static int64_t age_ms(const struct plan_work *work, int64_t since_ms) {
     return since_ms > 0 ? work->input->snapshot->as_of_ms - since_ms : -1;
 }
 
+/* In whole days, or of what is younger in hours: what is told changes no oftener than it has to. */
 static const char *days(const struct plan_work *work, int64_t span_ms) {
     char text[32];
-    duration_format(span_ms - span_ms % INT64_C(3600000), text, sizeof(text));
+    duration_format(span_ms - span_ms % (span_ms < 2 * DAY_MS ? HOUR_MS : DAY_MS), text, sizeof(text));
     return arena_strdup(work->arena, text);
 }
 
@@ -59,7 +59,7 @@ static void stays(struct plan_row *row, const char *reason, const char *detail) 
 
 /* The action, if the policy names it. */
 static void propose(struct plan_work *work, struct plan_row *row, struct plan_idle idle) {
-    if (!may(work, idle.type)) {
+    if (!policy_may(work->input->policy, idle.type)) {
         stays(row, "ActionNotAllowed",
               arena_printf(work->arena, "%s; the policy's actions lack %s", idle.why, action_type_name(idle.type)));
         return;
@@ -103,6 +103,18 @@ static void copies_find(struct search *search) {
         qsort(search->copies, search->copy_count, sizeof(*search->copies), copy_cmp);
 }
 
+/* The disks of which a part of the world is seen, but not their snapshots, or as they were. */
+static bool is_copy_seen(const struct plan_work *work, const struct plan_row *row) {
+    const struct snapshot *snapshot = work->input->snapshot;
+    for (size_t i = 0; i < snapshot->source_count; i++) {
+        const struct snapshot_source *source = &snapshot->sources[i];
+        if (source->kind == CLOUD_SNAPSHOT && str_eq(source->region, row->resource->resource.region) &&
+            str_eq(source->provider, row->resource->provider))
+            return source->state == SOURCE_FRESH;
+    }
+    return false;
+}
+
 /* When the newest snapshot of a disk was taken; 0: there is none, or it is not told. */
 static int64_t copied_at_ms(const struct search *search, const char *provider, const char *region, const char *disk) {
     const struct snapshot_resource wanted = {
@@ -138,7 +150,7 @@ static void volume(const struct search *search, struct plan_row *row) {
         stays(row, "TooYoung",
               age < 0 ? "attached to nothing; how old it is is not told"
                       : arena_printf(work->arena, "attached to nothing; only %s old", days(work, age)));
-    } else if (!may(work, ACTION_SNAPSHOT)) {
+    } else if (!policy_may(work->input->policy, ACTION_SNAPSHOT)) {
         propose(work, row,
                 (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
                                    arena_printf(work->arena, "attached to nothing; %s, %s old; no copy is kept",
@@ -147,6 +159,10 @@ static void volume(const struct search *search, struct plan_row *row) {
     } else if (!(policy->selector.kinds >> CLOUD_SNAPSHOT & 1u)) {
         stays(row, "SnapshotsNotSelected",
               "attached to nothing; whether there is a snapshot of it is seen only with Snapshot in selector.kinds");
+    } else if (!is_copy_seen(work, row)) {
+        stays(row, "StaleObservation",
+              "attached to nothing; whether there is a snapshot of it is not known: its region's snapshots were not "
+              "listed lately, or not all of them");
     } else {
         int64_t copy_age = age_ms(work, copied_at_ms(search, row->resource->provider, r->region, r->id));
         bool has_copy = copy_age >= 0 && copy_age < policy->idle.after_ms;
@@ -259,7 +275,8 @@ static void machine(const struct search *search, struct plan_row *row) {
 static bool is_settled_group(const struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !row->chosen &&
-           !r->count_manager && row->to == row->now && row->desired == row->now && may(work, ACTION_STOP);
+           !r->count_manager && row->to == row->now && row->desired == row->now &&
+           policy_may(work->input->policy, ACTION_STOP);
 }
 
 static void (*const judges[CLOUD_KIND_COUNT])(const struct search *search, struct plan_row *row) = {

@@ -71,10 +71,6 @@ static money_micros price_of_span(money_micros price, int64_t machines, int64_t 
                      (__int128)price * machines % HOUR_MS * span_ms / HOUR_MS);
 }
 
-static bool may(const struct search *search, enum action_type type) {
-    return search->work->input->policy->actions >> type & 1u;
-}
-
 static void note(const struct search *search, const char *reason, const char *message) {
     if (search->is_movable)
         plan_why_not_add(search->work, search->row, reason, message);
@@ -205,8 +201,8 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
     option->count = machines(search, option->capacity, search->change_required);
-    int64_t sum = may(search, ACTION_SCALE) ? machine_steps(search, option->capacity)
-                                            : option->count * (int64_t)search->step_count;
+    int64_t sum = policy_may(search->work->input->policy, ACTION_SCALE) ? machine_steps(search, option->capacity)
+                                                                        : option->count * (int64_t)search->step_count;
     option->run = price_of_span(option->price, sum, step_ms);
     if (option->is_spot)
         option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
@@ -256,7 +252,7 @@ static void judge(const struct search *search, struct plan_option *option) {
     }
     const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
-    if (search->row->closure && may(search, option->type)) {
+    if (search->row->closure && policy_may(policy, option->type)) {
         judge_quota(search, option); /* It must leave, whatever that costs. */
         return;
     }
@@ -268,7 +264,7 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = "DearerThanNow";
         option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
                                       money_words(search, option->run), money_words(search, stay));
-    } else if (!may(search, option->type)) {
+    } else if (!policy_may(search->work->input->policy, option->type)) {
         option->reason = "ActionNotAllowed";
         option->detail = arena_printf(arena, "%s would save %s USD over the horizon; the policy's actions lack %s",
                                       words, money_words(search, saving), action_type_name(option->type));
@@ -406,7 +402,7 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
     while (end < snapshot->offer_count && str_eq(snapshot->offers[end].provider, shelf->provider) &&
            str_eq(snapshot->offers[end].offer.region, shelf->region))
         end++;
-    if (first == end && may(search, shelf->type))
+    if (first == end && policy_may(search->work->input->policy, shelf->type))
         note(search, "PlaceClosed",
              arena_printf(arena, "nothing is known to be for sale in %s/%s; the policy must select its Provider",
                           shelf->provider, shelf->region));
@@ -428,7 +424,7 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
     if (count > 0)
         qsort(options, count, sizeof(*options), by_cost);
     tell_judged(search, options, count);
-    for (size_t i = 0; may(search, shelf->type) && i < count; i++) {
+    for (size_t i = 0; policy_may(search->work->input->policy, shelf->type) && i < count; i++) {
         search->options = arena_push(arena, search->options, search->option_count, sizeof(*options));
         search->options[search->option_count++] = options[i];
     }
@@ -447,13 +443,14 @@ static void require(struct search *search) {
         search->peak_required = fmax(search->peak_required, search->required[s]);
     }
     int64_t capacity = row->resource->capacity_per_machine, sum = row->now * (int64_t)search->step_count;
-    if (may(search, ACTION_SCALE))
+    if (policy_may(search->work->input->policy, ACTION_SCALE))
         sum = machine_steps(search, capacity);
     else
         search->change_required = search->peak_required;
     row->stay_run = price_of_span(row->price, sum, row->forecast->step_ms);
-    search->stay_hourly = money_mul(
-        row->price, may(search, ACTION_SCALE) ? machines(search, capacity, search->change_required) : row->now);
+    search->stay_hourly = money_mul(row->price, policy_may(search->work->input->policy, ACTION_SCALE)
+                                                    ? machines(search, capacity, search->change_required)
+                                                    : row->now);
 }
 
 /* Something is known to compare with. */

@@ -100,10 +100,8 @@ static inline bool plan_row_is_workload(const struct plan_row *row) {
     return row->resource->resource.kind == CLOUD_WORKLOAD;
 }
 
-/* What has no size that serves demand. */
 static inline bool plan_row_is_storage(const struct plan_row *row) {
-    enum cloud_kind kind = row->resource->resource.kind;
-    return kind == CLOUD_VOLUME || kind == CLOUD_SNAPSHOT || kind == CLOUD_BUCKET || kind == CLOUD_ADDRESS;
+    return cloud_kind_is_storage(row->resource->resource.kind);
 }
 
 /* The size that follows; under an autoscaler at least the minimum. */

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "plan/compute.h"
 
@@ -171,7 +172,7 @@ static void text_saving(struct buf *out, const struct plan_action *a) {
     char saving[MONEY_TEXT_MAX];
     if (a->type == ACTION_SCALE || a->cost_hourly < 0)
         return;
-    money_format(a->saving_hourly < 0 ? -a->saving_hourly : a->saving_hourly, 4, saving);
+    money_format(money_abs(a->saving_hourly), 4, saving);
     buf_printf(out, "  %s %s USD/h", a->saving_hourly < 0 ? "costs" : "saves", saving);
 }
 
@@ -213,46 +214,78 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
 
 /* ---- the difference of two plans ---- */
 
-static const struct plan_action *action_of(const struct plan *plan, const struct plan_resource *r) {
-    for (size_t i = 0; i < plan->action_count; i++) {
-        const struct plan_action *a = &plan->actions[i];
-        if (a->kind == r->kind && str_eq(a->id, r->id) && str_eq(a->region, r->region) &&
-            str_eq(a->provider, r->provider))
-            return a;
-    }
-    return NULL;
+/* A plan, and what of it is asked for each resource. */
+struct lookup {
+    const struct plan *plan;
+    struct map actions; /* "kind provider/region/id" -> struct plan_action * */
+    struct map unmet;   /* "provider/region/id" -> struct plan_why_not * */
+};
+
+static const char *action_key(enum cloud_kind kind, const char *provider, const char *region, const char *id,
+                              struct buf *key) {
+    buf_clear(key);
+    buf_printf(key, "%d %s/%s/%s", (int)kind, provider, region, id);
+    return buf_text(key);
 }
 
-static bool is_stranded(const struct plan *plan, const struct plan_resource *r) {
+static struct lookup lookup_make(const struct plan *plan) {
+    struct lookup lookup = {.plan = plan};
+    struct buf key = {0};
+    for (size_t i = 0; i < plan->action_count; i++) {
+        const struct plan_action *a = &plan->actions[i];
+        (void)map_put(&lookup.actions, action_key(a->kind, a->provider, a->region, a->id, &key), (void *)(uintptr_t)a);
+    }
+    for (size_t i = 0; i < plan->why_not_count; i++)
+        if (str_eq(plan->why_not[i].reason, PLAN_UNMET))
+            (void)map_put(&lookup.unmet, plan->why_not[i].target, (void *)(uintptr_t)&plan->why_not[i]);
+    buf_release(&key);
+    return lookup;
+}
+
+static void lookup_release(struct lookup *lookup) {
+    map_release(&lookup->actions);
+    map_release(&lookup->unmet);
+}
+
+static const struct plan_action *action_of(const struct lookup *lookup, const struct plan_resource *r) {
+    struct buf key = {0};
+    const struct plan_action *action =
+        map_get(&lookup->actions, action_key(r->kind, r->provider, r->region, r->id, &key));
+    buf_release(&key);
+    return action;
+}
+
+/* Is to leave, and is not going to. */
+static bool is_stranded(const struct lookup *lookup, const struct plan_resource *r) {
     struct buf target = {0};
-    bool is = false;
     buf_printf(&target, "%s/%s/%s", r->provider, r->region, r->id);
-    for (size_t i = 0; !is && i < plan->why_not_count && !action_of(plan, r); i++)
-        is = str_eq(plan->why_not[i].reason, PLAN_UNMET) && str_eq(plan->why_not[i].target, buf_text(&target));
+    bool is = map_get(&lookup->unmet, buf_text(&target)) && !action_of(lookup, r);
     buf_release(&target);
     return is;
 }
 
 /* What a plan makes of a resource, on one line. */
-static void text_outcome(struct buf *out, const struct plan *plan, const struct plan_resource *r) {
-    const struct plan_action *a = action_of(plan, r);
+static void text_outcome(struct buf *out, const struct lookup *lookup, const struct plan_resource *r) {
+    const struct plan_action *a = action_of(lookup, r);
     buf_printf(out, "%s/%s/%s  ", r->provider, r->region, r->id);
     if (a) {
         buf_printf(out, "%s ", action_type_name(a->type));
         text_change(out, a);
     } else {
-        buf_printf(out, "%s %lld", is_stranded(plan, r) ? "cannot leave:" : "stays", (long long)r->actual);
+        buf_printf(out, "%s %lld", is_stranded(lookup, r) ? "cannot leave:" : "stays", (long long)r->actual);
     }
     if (r->desired != r->actual && (!a || (a->to.count != r->desired && !a->is_bounds)))
         buf_printf(out, ", wants %lld", (long long)r->desired);
-    text_money(out, ", cost", r->desired_cost_hourly);
+    if (!cloud_kind_is_storage(r->kind)) /* Of what stores no price is known, and none is counted. */
+        text_money(out, ", cost", r->desired_cost_hourly);
 }
 
-static void difference_of_resource(const struct plan *before, const struct plan *after, size_t i, struct buf *out) {
-    const struct plan_action *action = action_of(after, &after->resources[i]);
+static void difference_of_resource(const struct lookup *before, const struct lookup *after, size_t i, struct buf *out) {
+    const struct plan_resource *r = &after->plan->resources[i];
+    const struct plan_action *action = action_of(after, r);
     struct buf old = {0}, new = {0};
-    text_outcome(&old, before, &before->resources[i]);
-    text_outcome(&new, after, &after->resources[i]);
+    text_outcome(&old, before, &before->plan->resources[i]);
+    text_outcome(&new, after, r);
     if (str_eq(buf_text(&old), buf_text(&new))) {
         buf_printf(out, "  %s\n", buf_text(&old));
     } else {
@@ -267,11 +300,13 @@ static void difference_of_resource(const struct plan *before, const struct plan 
 }
 
 money_micros plan_stranded_cost(const struct plan *plan) {
+    struct lookup lookup = lookup_make(plan);
     money_micros sum = 0;
     for (size_t i = 0; i < plan->resource_count && sum >= 0; i++)
-        if (is_stranded(plan, &plan->resources[i]))
+        if (is_stranded(&lookup, &plan->resources[i]))
             sum = plan->resources[i].desired_cost_hourly < 0 ? -1
                                                              : money_add(sum, plan->resources[i].desired_cost_hourly);
+    lookup_release(&lookup);
     return sum;
 }
 
@@ -312,8 +347,11 @@ static void difference_of_totals(const struct plan *before, const struct plan *a
 
 void plan_print_difference(const struct plan *before, const struct plan *after, struct buf *out) {
     ASSERT(before->resource_count == after->resource_count);
+    struct lookup old = lookup_make(before), new = lookup_make(after);
     for (size_t i = 0; i < after->resource_count; i++)
-        difference_of_resource(before, after, i, out);
+        difference_of_resource(&old, &new, i, out);
+    lookup_release(&old);
+    lookup_release(&new);
     for (size_t i = 0; i < after->why_not_count; i++)
         if (str_eq(after->why_not[i].reason, PLAN_UNMET))
             buf_printf(out, "! %s  %s\n      %s\n", after->why_not[i].target, after->why_not[i].reason,

@@ -20,10 +20,6 @@
 #define MEMORY_MIN_MIB 16
 #define SENTENCES_MAX 4
 
-static bool may(const struct plan_work *work, enum action_type type) {
-    return work->input->policy->actions >> type & 1u;
-}
-
 static bool is_cpu(const struct plan_work *work) {
     return work->input->policy->forecast.metric == CLOUD_METRIC_CPU;
 }
@@ -62,7 +58,7 @@ static money_micros price_with(const struct plan_work *work, const struct plan_r
     double gib = (double)r->memory_mib / 1024 * CLOUD_GIB_WEIGHT;
     double share = (is_cpu(work) ? cores : gib) / (cores + gib);
     double change = (double)requests / (double)row->resource->capacity_per_machine - 1;
-    return row->price + (money_micros)floor((double)row->price * share * change);
+    return money_add(row->price, money_from_double(floor((double)row->price * share * change) / 1e6));
 }
 
 static bool is_eligible(const struct plan_row *row) {
@@ -72,7 +68,8 @@ static bool is_eligible(const struct plan_row *row) {
 }
 
 static bool is_settled(const struct plan_work *work, const struct plan_row *row) {
-    return row->may_shrink && row->to == row->now && (row->desired == row->now || !may(work, ACTION_SCALE)) &&
+    return row->may_shrink && row->to == row->now &&
+           (row->desired == row->now || !policy_may(work->input->policy, ACTION_SCALE)) &&
            row->forecast->basis == FORECAST_BASIS_OWN && !work->input->headroom.shrink_to_minimum;
 }
 
@@ -123,7 +120,7 @@ static void row_requests(struct plan_work *work, struct plan_row *row) {
     if (is_less && row->price >= 0)
         row->least_price = price_with(work, row, wanted);
     const char *manager = row->resource->resource.size_manager;
-    if (!may(work, ACTION_RIGHTSIZE))
+    if (!policy_may(work->input->policy, ACTION_RIGHTSIZE))
         return;
     if (manager)
         plan_why_not_add(work, row, "ManagedElsewhere",
@@ -161,7 +158,7 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
     } else {
         char text[MONEY_TEXT_MAX];
         money_micros saving = action->saving_hourly;
-        money_format(saving < 0 ? -saving : saving, 4, text);
+        money_format(money_abs(saving), 4, text);
         why[count++] =
             arena_printf(work->arena, "%s %s USD an hour of the nodes' price", saving < 0 ? "costs" : "saves", text);
     }

@@ -367,12 +367,12 @@ static void sum_raise(struct plan_work *work, int64_t missing) {
 void plan_scale_sum(struct plan_work *work) {
     const struct policy *policy = work->input->policy;
     int64_t sum = 0, held = 0;
-    bool is_all_gone = work->count > 0;
+    bool may_grow = false; /* Something of it may. Else capacity.min binds nothing. */
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
         row->desired = row->need;
         sum += row->need;
-        is_all_gone &= row->closure && !row->refuge;
+        may_grow |= !row->hold && !row->closure;
         held += row->hold && !row->closure ? row->actual : 0;
         if (!row->hold && !row->closure && row->raw > row->high)
             bind(work, "group.max");
@@ -380,7 +380,7 @@ void plan_scale_sum(struct plan_work *work) {
     if (sum > policy->capacity.max) {
         work->binding = "capacity.max";
         sum_cut(work, max64(0, policy->capacity.max - held));
-    } else if (sum < policy->capacity.min && !is_all_gone) {
+    } else if (sum < policy->capacity.min && may_grow) {
         bind(work, "capacity.min");
         sum_raise(work, policy->capacity.min - sum);
     }
@@ -424,7 +424,7 @@ static void step_of(struct plan_work *work, struct plan_row *row) {
     row->to = row->desired;
     if (row->desired == row->now || row->closure)
         return;
-    if (!(work->input->policy->actions & 1u << ACTION_SCALE))
+    if (!policy_may(work->input->policy, ACTION_SCALE))
         leave(row, "ActionNotAllowed", "the policy's actions do not include Scale");
     else if (row->desired > row->now)
         step_of_growth(work, row);
@@ -448,7 +448,7 @@ static void steps_cut(struct plan_work *work, int64_t sign, int64_t allowed) {
         parts[i].weight = is_step ? step_weight(&work->rows[i], sign) : 0;
         wanted += parts[i].weight;
     }
-    if (wanted <= allowed)
+    if (wanted == 0 || wanted <= allowed)
         return;
     bind(work, sign > 0 ? "capacity.max" : "capacity.min");
     share_out(parts, work->count, max64(0, allowed), work->arena);

@@ -140,7 +140,7 @@ static const char *money_sentence(const struct plan_work *work, const struct pla
     if (saving == 0)
         return "costs what it costs now";
     char text[MONEY_TEXT_MAX];
-    money_format(saving < 0 ? -saving : saving, 4, text);
+    money_format(money_abs(saving), 4, text);
     return arena_printf(work->arena, "%s %s USD an hour", saving < 0 ? "costs" : "saves", text);
 }
 

@@ -48,7 +48,7 @@ void plan_why_option(const struct plan_work *work, const struct plan_row *row, s
     money_micros saving = action->saving_hourly;
     if (row->closure)
         why[count++] = arena_printf(work->arena, "must leave: %s is closed", row->closure->text);
-    money_format(saving < 0 ? -saving : saving, 4, text);
+    money_format(money_abs(saving), 4, text);
     why[count++] = arena_printf(work->arena, "%s %s USD an hour, in the mean of the horizon",
                                 saving < 0 ? "costs" : "saves", text);
     why[count++] = plan_demand_sentence(work, row);

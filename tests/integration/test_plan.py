@@ -114,12 +114,17 @@ def world(moto_session, cluster, trimtab, tmp_path_factory, repo):
         found = {it["metadata"]["name"]: it.get("status", {}) for it in items}
         return found if all("lastPlan" in it for it in found.values()) else None
 
+    def has_account():
+        items = cluster.get("providers", "-n", namespace)["items"]
+        return all(it.get("status", {}).get("account") for it in items)
+
     controller = Runner(trimtab, top).run(
         "--kubeconfig", cluster.kubeconfig, "--namespace", namespace, "--record", records, *FAST, env=env
     )
     try:
         controller.wait_for("both policies are recorded", lambda: read_all(records, namespace), 90)
         found = controller.wait_for("both statuses tell of the plan", statuses)
+        controller.wait_for("the Provider's status tells of its account", has_account)
         assert controller.stop() == 0, controller.log()
         yield SimpleNamespace(folder=folder, records=records, env=env, statuses=found, namespace=namespace)
     finally:
@@ -176,7 +181,7 @@ def test_a_policy_of_the_cluster_is_told_in_plain_words(world, cluster, runner):
     done = runner.call("explain", "rp/web", *where)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"ResourcePolicy {world.namespace}/web\n  mode Observe; may Scale\n\nConditions\n")
-    assert f"plan {world.statuses['web']['lastPlan']['hash']}, 1 actions" in done.stdout
+    assert f"plan {world.statuses['web']['lastPlan']['hash']}, 1 action\n" in done.stdout
     assert "mode Observe: it looks and plans, and proposes nothing" in done.stdout
     done = runner.call("explain", "resourcepolicy", "web", *where, "-o", "json")
     assert json.loads(done.stdout)["object"]["status"]["lastPlan"] == world.statuses["web"]["lastPlan"]

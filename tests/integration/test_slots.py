@@ -260,6 +260,10 @@ GROUPS, SLOTS = "name,cpu,demand\na,1,2\n", "slot,value,capacity\nnight,1,\nnoon
     (GROUPS, "slot,capacity\na,inf\n", None, 's.csv: row 2: capacity: "inf" is not a number'),
     (GROUPS, "slot\na\na\n", None, 's.csv: row 3: slot: "a" is there twice'),
     (GROUPS, "slot,value\n,1\n", None, "s.csv: row 2: slot is empty"),
+    (GROUPS, "slot,capcity\na,1\n", None, 's.csv: row 1: the column "capcity" is not known here'),
+    (GROUPS, "slot,value,value\na,1,2\n", None, "s.csv: row 1: the column value is there twice"),
+    (GROUPS, 'slot\n"a\n', None, "s.csv: row 2: a quote is not closed"),
+    ("name,cpu,demand\na,1,1,9\n", SLOTS, None, "g.csv: row 2: it has 4 fields, and the header 3"),
     (GROUPS, "slot\n" + "".join(f"s{i}\n" for i in range(513)), None, "s.csv: row 514: a table has at most 512 rows"),
     ("name,cpu,demand\n", SLOTS, None, "g.csv: there is no group below the header"),
     ("name,demand\na,1\n", SLOTS, None, "g.csv: row 1: the header has no column of a resource"),
@@ -277,6 +281,7 @@ GROUPS, SLOTS = "name,cpu,demand\na,1,2\n", "slot,value,capacity\nnight,1,\nnoon
     ("name,cpu,demand\na,1,2e12\n", SLOTS, None, "g.csv: row 2: demand: 2e12 is not between 0 and 1e+12"),
     ("name,cpu,demand\na,1,1\na,1,1\n", SLOTS, None, 'g.csv: row 3: name: "a" is there twice'),
     (GROUPS, SLOTS, "resource,amount\ngpu,1\n", 'r.csv: row 2: resource: no column of the groups is named "gpu"'),
+    (GROUPS, SLOTS, "resource,amount,unit\ncpu,1,h\n", 'r.csv: row 1: the column "unit" is not known here'),
     (GROUPS, SLOTS, "resource,amount\ncpu,-1\n", "r.csv: row 2: amount: -1 is not between 0 and 1e+12"),
     (GROUPS, SLOTS, "resource,amount\ncpu,1\ncpu,2\n", 'r.csv: row 3: resource: "cpu" is there twice'),
 ])

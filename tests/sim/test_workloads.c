@@ -261,6 +261,8 @@ Test(sim_workloads, nothing_is_reapplied_without_leave, .timeout = 120) {
 
 /* ---- requests ---- */
 
+#define AT_THREE "\"disruption\":{\"windows\":[{\"schedule\":\"0 3 * * *\",\"duration\":\"1h\"}]},"
+
 /* Two pods of 4 vCPU for a steady demand of 1: fewer are not allowed. */
 static void start_oversized(const char *more) {
     scenario_start(&s, &(struct scenario_options){.seed = 7, .is_cluster = true});
@@ -299,10 +301,60 @@ Test(sim_workloads, requests_come_down_in_steps_where_replicas_may_not, .timeout
 
 /* The window opens at three in the morning, UTC; the world starts at midnight. */
 Test(sim_workloads, requests_come_down_in_windows_only, .timeout = 120) {
-    start_oversized("\"disruption\":{\"windows\":[{\"schedule\":\"0 3 * * *\",\"duration\":\"1h\"}]},");
+    start_oversized(AT_THREE);
     sim_world_run(&s.world, 2 * SIM_HOUR + 50 * SIM_MINUTE);
     cr_expect_eq(s.world.cloud.workloads[0].resizes, 0u);
     sim_world_run(&s.world, SIM_HOUR);
     cr_expect_geq(s.world.cloud.workloads[0].resizes, 1u);
+    scenario_stop(&s);
+}
+
+/* The name of the one Recommendation of this action that has not ended; "" if there is none. */
+static const char *open_of(const char *action) {
+    static char name[256];
+    struct json *list = sim_world_list(&s.world, OBJECT_RECOMMENDATION);
+    const struct json *items = json_get(list, "items");
+    name[0] = '\0';
+    for (size_t i = 0; i < json_array_count(items); i++) {
+        const struct json *item = json_array_at(items, i);
+        if (str_eq(json_string(json_at(item, "spec.action"), ""), action) && !json_at(item, "status.finishedAt"))
+            (void)str_copy(name, sizeof(name), json_string(json_at(item, "metadata.name"), ""));
+    }
+    json_free(list);
+    return name;
+}
+
+/* Approved by the mode, and waiting for its window; what is proposed from then on waits for a person. */
+static void wait_for_window(void) {
+    start_oversized(AT_THREE);
+    sim_world_run(&s.world, 2 * SIM_HOUR);
+    cr_assert_str_eq(sim_world_field(&s.world, OBJECT_RECOMMENDATION, "default", open_of("Rightsize"), "status.phase"),
+                     "Approved");
+    sim_world_patch(&s.world, OBJECT_POLICY, "default", "api", "{\"spec\":{\"mode\":\"Recommend\"}}");
+}
+
+/* What was approved when there was little to do is not done once demand asks for more: not in the window either. */
+Test(sim_workloads, requests_that_demand_has_overtaken_stay, .timeout = 120) {
+    wait_for_window();
+    scenario_flat(&s, 2, 1, 12);
+    sim_world_run(&s.world, 90 * SIM_MINUTE);
+    cr_expect_str_neq(open_of("Scale"), "", "demand asks for more pods");
+    cr_expect_eq(s.world.cloud.workloads[0].resizes, 0u);
+    cr_expect_str_eq(open_of("Rightsize"), "");
+    scenario_stop(&s);
+}
+
+/* It stands while the newest plan asks for no more than it leaves, and falls when that asks for more. */
+Test(sim_workloads, requests_that_no_longer_suffice_are_proposed_anew, .timeout = 120) {
+    wait_for_window();
+    char *name = mem_strdup(open_of("Rightsize"));
+    sim_world_run(&s.world, 30 * SIM_MINUTE);
+    cr_expect_str_eq(open_of("Rightsize"), name, "nothing has changed");
+    /* 1 vCPU, by two pods: 3400m each, more than the 3000m that were proposed. */
+    sim_world_patch(&s.world, OBJECT_POLICY, "default", "api", "{\"spec\":{\"sla\":{\"targetUtilization\":15}}}");
+    sim_world_run(&s.world, SIM_HOUR);
+    cr_expect_str_neq(open_of("Rightsize"), name);
+    cr_expect_eq(s.world.cloud.workloads[0].resizes, 0u);
+    mem_free(name);
     scenario_stop(&s);
 }

@@ -520,11 +520,13 @@ static const struct adapter_ops link_ops = {
 };
 
 const struct adapter_ops *sim_cloud_find_adapter(const char *type) {
-    static struct adapter_ops cluster_ops;
-    cluster_ops = link_ops;
-    cluster_ops.kinds = 1u << CLOUD_WORKLOAD;
-    const struct adapter_ops *ops = current->is_cluster ? &cluster_ops : &link_ops;
-    return str_eq(type, "simulated") ? ops : NULL;
+    static struct adapter_ops ops;
+    ops = link_ops;
+    if (current->is_cluster)
+        ops.kinds = 1u << CLOUD_WORKLOAD;
+    else if (current->has_disks)
+        ops.kinds |= 1u << CLOUD_VOLUME;
+    return str_eq(type, "simulated") ? &ops : NULL;
 }
 
 /* ---- life of the clouds ---- */

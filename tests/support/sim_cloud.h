@@ -55,6 +55,7 @@ struct sim_cloud {
     size_t truncate_at; /* Listings are cut here; 0: never. */
     /* Set before a Provider opens: its groups are shown as Workloads. */
     bool is_cluster;
+    bool has_disks; /* Volumes are listed too; nothing can be done to them. */
     struct sim_workload workloads[SIM_WORKLOADS_MAX];
     size_t poll_steps; /* An apply answers with a handle, and each of so many polls but the last with another one. */
     size_t poll_count;

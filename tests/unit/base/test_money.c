@@ -96,6 +96,12 @@ Test(base_money, sums_and_products_saturate) {
     cr_assert_eq(money_mul(INT64_MIN, 0), 0);
 }
 
+Test(base_money, abs_saturates) {
+    cr_expect_eq(money_abs(-5), 5);
+    cr_expect_eq(money_abs(5), 5);
+    cr_expect_eq(money_abs(INT64_MIN), INT64_MAX);
+}
+
 Test(base_money, from_double) {
     cr_assert_eq(money_from_double(0.1), 100000);
     cr_assert_eq(money_from_double(-2.0000005), -2000001);

@@ -81,7 +81,7 @@ Test(explain, a_policy_tells_what_is_wanted_and_how_well_it_is_known) {
         "in a share of 0.990 of 7 samples (0.980 at the lead time)",
         "loss 3, of the naive forecast 4: 25 % better",
         "Open Recommendations: none",
-        "shop/aws/r/g2  StaleObservation: the view is too old to shrink on\n      too old",
+        "shop/aws/r/g2  StaleObservation: the view is too old to take anything away on\n      too old",
         "mode Recommend: every change waits for a decision",
         "1 at a time, at most 25 % of a group, not within 15m of its last change, not for savings under 5 %",
     };
@@ -171,6 +171,32 @@ Test(explain, a_recommendation_tells_its_way) {
     cr_expect_not(strchr(text_of(&it), '\033'), "a terminal obeys nothing of it");
 }
 
+/* Nothing that could be taken for an offer to do it, nor half sentences where the status lacks something. */
+Test(explain, what_people_have_to_do_is_told_as_that) {
+    struct explanation it = explanation(
+        OBJECT_POLICY,
+        POLICY("", "",
+               ",\"actual\":1,\"desired\":1,\"resources\":1,\"projectedSaving\":\"0.0000\",\"forecast\":{\"model\":"
+               "\"none\"}"),
+        "{\"items\":[{\"metadata\":{\"name\":\"a\"},\"spec\":{\"policyRef\":{\"name\":\"web\"},\"action\":"
+        "\"Delete\",\"target\":{\"id\":\"vol-1\",\"kind\":\"Volume\",\"provider\":\"shop/aws\",\"region\":"
+        "\"r\"},\"from\":{\"state\":\"available\"},\"to\":{\"state\":\"deleted\"}},\"status\":{\"phase\":"
+        "\"Pending\"}},"
+        "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"policyRef\":{\"name\":\"web\"},\"action\":\"Scale\",\"target\":"
+        "{\"id\":\"g\",\"kind\":\"InstanceGroup\",\"provider\":\"shop/aws\",\"region\":\"r\"}},\"status\":"
+        "{\"phase\":\"Pending\"}}]}",
+        NULL);
+    const char *text = text_of(&it), *second = strstr(text, "Scale shop/aws/r/g");
+    cr_assert(second);
+    cr_expect(strstr(text, "-> it waits until somebody has done it") < second, "%s", text);
+    cr_expect(strstr(text, "trimtab approve, reject") > second, "%s", text);
+    cr_expect(tells(&it, "no saving that is known\n"), "%s", text_of(&it));
+    cr_expect(tells(&it, "1 resource, together 1 machines"), "%s", text_of(&it));
+    cr_expect_not(tells(&it, "saves 0.0000"), "%s", text_of(&it));
+    cr_expect(tells(&it, "none: there is no history of demand"));
+    cr_expect_not(tells(&it, "capacity covers"), "%s", text_of(&it));
+}
+
 Test(explain, a_provider_and_a_budget_tell_what_follows) {
     struct explanation it = explanation(
         OBJECT_PROVIDER,
@@ -192,7 +218,8 @@ Test(explain, a_provider_and_a_budget_tell_what_follows) {
                      "{\"p50\":\"110\",\"p90\":\"120\"}}}",
                      NULL, NULL);
     cr_expect(tells(&it, "100.00 USD, Monthly"));
-    cr_expect(tells(&it, "90 USD so far, remaining 10; at the end 110 as likely as not, 120 at the worst"));
+    cr_expect(
+        tells(&it, "90 USD so far, remaining 10; at the end 110 as likely as not, at most 120 in nine cases of ten"));
     cr_expect(tells(&it, "level FreezeGrowth: policies in scope do not grow"));
     cr_expect(tells(&it, "80 % of Actual: FreezeGrowth"));
 }

@@ -196,6 +196,19 @@ Test(decode, one_vcpu_number_is_a_range_of_one) {
     rig_release(&rig);
 }
 
+/* What the CRD's description allows. */
+Test(decode, the_longest_of_idle_can_be_written) {
+    struct rig rig;
+    const struct policy *policy =
+        policy_of(&rig, "  selector: {providers: [p]}\n  idle: {after: 366d, snapshotAge: 3650d}");
+    cr_expect_eq(policy->idle.after_ms, 366 * DAY_MS);
+    cr_expect_eq(policy->idle.snapshot_age_ms, 3650 * DAY_MS);
+    rig_release(&rig);
+    rig_spec(&rig, "ResourcePolicy", "  selector: {providers: [p]}\n  idle: {after: 367d, snapshotAge: 23h}");
+    cr_expect(strstr(rig_faults(&rig), "it must be 1d to 3650d"), "%s", rig_faults(&rig));
+    rig_release(&rig);
+}
+
 Test(decode, provider_fields) {
     struct rig rig;
     rig_spec(&rig, "Provider",

@@ -35,6 +35,7 @@ static struct cloud_resource *thing(enum cloud_kind kind, enum cloud_state state
     r->has_offer = false;
     r->capacity_per_machine = 0;
     w.forecasts[w.count - 1].basis = FORECAST_BASIS_NONE;
+    w.sources[w.count - 1].kind = kind;
     return &r->resource;
 }
 
@@ -72,6 +73,7 @@ Test(plan_idle, each_kind_has_its_own_signs) {
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
         idle_init();
         struct cloud_resource *r = thing(rows[i].kind, rows[i].state, rows[i].age_ms);
+        thing(CLOUD_SNAPSHOT, CLOUD_AVAILABLE, DAY); /* The snapshots of the region are seen. */
         r->state_since_ms = rows[i].since_ms ? NOW_MS - rows[i].since_ms : 0;
         r->parent = rows[i].parent;
         cr_expect_str_eq(verdict("g0"), rows[i].verdict, "row %zu: %s", i, verdict("g0"));
@@ -119,6 +121,11 @@ Test(plan_idle, a_disk_is_copied_before_it_goes) {
     copy->state = CLOUD_PENDING;
     cr_expect_str_eq(verdict("g0"), "Snapshot", "it is not whole yet");
     copy->state = CLOUD_AVAILABLE;
+    for (enum source_state state = SOURCE_FRESH + 1; state <= SOURCE_MISSING; state++) {
+        w.sources[1].state = state;
+        cr_expect_str_eq(verdict("g0"), "StaleObservation", "the copy may be gone");
+    }
+    w.sources[1].state = SOURCE_FRESH;
     copy->region = "eu-west-1";
     cr_expect_str_eq(verdict("g0"), "Snapshot", "it is another disk's");
     w.policy.selector.kinds = 1U << CLOUD_VOLUME;

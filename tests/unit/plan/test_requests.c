@@ -53,6 +53,20 @@ Test(plan_requests, where_fewer_replicas_are_not_allowed_requests_come_down) {
     arena_release(&w.arena);
 }
 
+Test(plan_requests, a_price_beyond_all_measure_stays_one) {
+    struct snapshot_resource *r = requests_init(3, 3e6);
+    r->resource.vcpu_milli = r->capacity_per_machine = 1;
+    r->resource.price_hourly = INT64_C(1) << 50;
+    w.policy.capacity.max = 3;
+    struct plan plan;
+    const struct plan_action *a = only_action(&plan);
+    cr_assert_not_null(a);
+    cr_expect_gt(a->to.vcpu_milli, 1000000);
+    cr_expect_eq(a->cost_hourly, INT64_MAX);
+    cr_expect_lt(a->saving_hourly, 0);
+    arena_release(&w.arena);
+}
+
 Test(plan_requests, replicas_that_may_follow_demand_do_and_requests_stay) {
     requests_init(3, 1.3);
     struct plan plan;

@@ -159,6 +159,62 @@ Test(whatif, what_may_not_leave_stands_as_it_is_and_its_demand_is_told_as_unmet)
     cr_expect(strstr(unmet(&plan), "HorizontalPodAutoscaler/web sets"), "%s", unmet(&plan));
 }
 
+/* A disk serves no demand, nor does what is stopped; and where nothing may grow no minimum binds. */
+Test(whatif, what_stores_needs_no_other_place) {
+    init();
+    struct snapshot_resource *disk = world_add(&w, 1, 0), *machine = world_add(&w, 1, 0);
+    disk->resource.kind = CLOUD_VOLUME;
+    machine->resource.kind = CLOUD_INSTANCE;
+    machine->resource.state = CLOUD_STOPPED;
+    w.sources[1].state = w.sources[2].state = SOURCE_STALE; /* So that nothing else is said of them. */
+    w.policy.actions = 1U << ACTION_SCALE;
+    w.policy.capacity.min = 2;
+    struct plan plan = plan_without((struct headroom_closure){.region = "us-east-1"});
+    size_t count = 0;
+    for (size_t i = 0; i < plan.why_not_count; i++)
+        count += strcmp(plan.why_not[i].reason, PLAN_UNMET) == 0;
+    cr_expect_eq(count, 1, "the group's alone");
+    cr_expect_null(plan.binding, "%s", plan.binding);
+    struct buf text = {0};
+    plan_print_difference(&plan, &plan, &text);
+    cr_expect(strstr(buf_text(&text), "g1  stays 1\n"), "no price of a disk: %s", buf_text(&text));
+    buf_release(&text);
+}
+
+#define MANY 4000
+
+/* Each resource is looked up, not searched for: of 4,000 with as many reasons and actions. */
+Test(whatif, a_difference_of_a_large_estate_is_told_in_no_time, .timeout = 20) {
+    static struct plan_action actions[MANY];
+    static struct plan_why_not why_not[MANY];
+    static struct plan_resource resources[2 * MANY];
+    static char ids[2 * MANY][16], names[MANY][32];
+    for (size_t i = 0; i < 2 * MANY; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "g%zu", i);
+        resources[i] = (struct plan_resource){
+            .provider = "p", .region = "r", .id = ids[i], .kind = CLOUD_INSTANCE_GROUP, .desired_cost_hourly = 2};
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof(names[i]), "p/r/g%zu", i);
+        why_not[i] = (struct plan_why_not){.reason = PLAN_UNMET, .message = "m", .target = names[i]};
+        actions[i] = (struct plan_action){
+            .type = ACTION_SCALE, .provider = "p", .region = "r", .kind = CLOUD_INSTANCE_GROUP, .id = ids[MANY + i]};
+    }
+    const struct plan plan = {.actions = actions,
+                              .action_count = MANY,
+                              .why_not = why_not,
+                              .why_not_count = MANY,
+                              .resources = resources,
+                              .resource_count = 2 * MANY,
+                              .hash = "0",
+                              .unit = "machines"};
+    struct buf text = {0};
+    plan_print_difference(&plan, &plan, &text);
+    cr_expect(strstr(buf_text(&text), "p/r/g3999  cannot leave: 0"));
+    cr_expect_eq(plan_stranded_cost(&plan), 2 * MANY);
+    buf_release(&text);
+}
+
 Test(whatif, nothing_leaves_on_a_view_that_is_stale_or_without_a_forecast) {
     init();
     w.sources[0].state = SOURCE_STALE;
