@@ -271,11 +271,12 @@ static void machine(const struct search *search, struct plan_row *row) {
         unused_machine(work, row);
 }
 
-/* A group that is as small as it may be, and settled. */
+/* A group that is as small as it may be, and settled; the others keep capacity.min without it. */
 static bool is_settled_group(const struct plan_work *work, const struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !row->chosen &&
            !r->count_manager && row->to == row->now && row->desired == row->now &&
+           work->floor_sum - plan_row_floor(row) >= work->input->policy->capacity.min &&
            policy_may(work->input->policy, ACTION_STOP);
 }
 
@@ -290,8 +291,10 @@ static void row_judge(const struct search *search, struct plan_row *row) {
     struct plan_work *work = search->work;
     bool is_certain = row->source->state == SOURCE_FRESH && !row->resource->claimed_by &&
                       row->resource->resource.state != CLOUD_DELETING;
-    if (is_settled_group(work, row))
+    if (is_settled_group(work, row)) {
         unused_machine(work, row);
+        work->floor_sum -= row->idle ? plan_row_floor(row) : 0;
+    }
     if (!is_certain)
         return;
     if (judges[row->resource->resource.kind])

@@ -204,6 +204,20 @@ Test(plan_idle, a_group_is_made_small_before_it_is_stopped) {
     arena_release(&w.arena);
 }
 
+Test(plan_idle, the_groups_that_stay_keep_capacity_min) {
+    for (int64_t min = 0; min <= 3; min++) {
+        idle_init();
+        w.policy.capacity.min = min;
+        for (int i = 0; i < 3; i++) {
+            struct snapshot_resource *r = world_add(&w, 1, 0.02);
+            r->resource.count_min = 1;
+            observe_demand(r, 14, 0.02F, 0);
+        }
+        cr_expect_eq(world_plan(&w).action_count, (size_t)(3 - min), "min %lld", (long long)min);
+        arena_release(&w.arena);
+    }
+}
+
 /* What stores has no size: it neither fills capacity.min nor hides what the machines cost. */
 Test(plan_idle, what_stores_is_no_part_of_the_sums) {
     idle_init();
