@@ -194,7 +194,7 @@ FORCE:
 
 # Nearly all the time of a fit is loops over arrays, which -O2 leaves unvectorised: a tenth of it. The sums stay as written.
 ifeq ($(MODE),release)
-$(OUT)/obj/controller/forecast/%.o: CFLAGS += -O3
+$(OUT)/obj/controller/forecast/%.o: CFLAGS += -O3 -fno-math-errno -fno-trapping-math
 endif
 $(OUT)/obj/%.o: %.c Makefile VERSION
 	@mkdir -p $(@D)

@@ -59,20 +59,27 @@ static bool is_censored(const struct knot_view *view, size_t i, double error) {
     return view->saturated[i] && error < 0;
 }
 
-/* Two sorted ones into one. No branch: which one is next cannot be foreseen. Room for one more behind each. */
-static void merge(double *older, size_t older_count, double *newer, size_t newer_count, double *ret) {
-    older[older_count] = newer[newer_count] = INFINITY;
-    for (size_t i = 0, a = 0, b = 0; i < older_count + newer_count; i++) {
-        bool is_older = (older[a] <= newer[b]) & (a < older_count);
-        ret[i] = is_older ? older[a] : newer[b];
-        a += is_older;
-        b += !is_older;
+/* Two sorted ones into one, from both ends at once; the newer is as long as the older, or by one longer. No branch:
+ * which one is next cannot be foreseen. Neither can run out before its end is done. */
+static void merge(const double *older, size_t older_count, const double *newer, size_t newer_count, double *ret) {
+    size_t n = older_count + newer_count, a = 0, b = 0, c = older_count, d = newer_count;
+    for (size_t i = 0; i < older_count; i++) {
+        double first = older[a], second = newer[b], last = older[c - 1], other = newer[d - 1];
+        size_t is_first = first <= second, is_last = last > other;
+        ret[i] = first <= second ? first : second;
+        ret[n - 1 - i] = last > other ? last : other;
+        a += is_first;
+        b += 1 - is_first;
+        c -= is_last;
+        d -= 1 - is_last;
     }
+    if (newer_count > older_count)
+        ret[older_count] = a < c ? older[a] : newer[b];
 }
 
 static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
                         double *offsets) {
-    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX + 1], newer[FORECAST_ORIGINS_MAX + 1];
+    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
@@ -117,22 +124,41 @@ static const double *half_next(const struct record *record, const struct knot_vi
     return *i == view->count ? NULL : record->halves[*i < middle];
 }
 
-/* At every quantile, some at a time: a sum waits for its own last term, several do not wait for each other. */
+/* At some quantiles, of the origins [i, end); returns the weight of those that are known. A sum waits for its own last
+ * term, several do not wait for each other. */
+FORECAST_WIDE static double losses_add(const struct record *record, const struct knot_view *view, size_t i, size_t end,
+                                       const double *quantiles, const double *q, double *sums) {
+    double of[LANES], over[LANES], under[LANES], own[LANES], weight = 0;
+    for (size_t n = 0; n < LANES; n++) {
+        of[n] = quantiles[n];
+        over[n] = q[n];
+        under[n] = q[n] - 1;
+        own[n] = sums[n];
+    }
+    for (; i < end; i++) {
+        double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
+        if (record->known[i] == 0)
+            continue;
+        for (size_t n = 0; n < LANES; n++) {
+            double above = y - (point + scale * of[n]), a = over[n] * above, b = under[n] * above;
+            own[n] += age * (a > b ? a : b);
+        }
+        weight += age;
+    }
+    memcpy(sums, own, sizeof(own));
+    return weight;
+}
+
 static void record_losses(const struct record *record, const struct knot_view *view, double *ret) {
     double sums[FORECAST_QUANTILES_MAX] = {0}, q[FORECAST_QUANTILES_MAX] = {0}, weight = 0;
     size_t count = view->f->quantile_count;
     memcpy(q, view->f->quantiles, count * sizeof(*q));
     const double *quantiles;
     for (size_t i, end = 0; record->used >= FORECAST_ERRORS_MIN && (quantiles = half_next(record, view, &i, &end));) {
-        for (; i < end; i++) {
-            double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
-            if (record->known[i] == 0)
-                continue;
-            for (size_t j = 0; j < count; j += LANES)
-                for (size_t n = j; n < j + LANES; n++)
-                    sums[n] += age * pinball(y - (point + scale * quantiles[n]), q[n]);
-            weight += age;
-        }
+        double of_half = 0;
+        for (size_t j = 0; j < count; j += LANES)
+            of_half = losses_add(record, view, i, end, &quantiles[j], &q[j], &sums[j]);
+        weight += of_half;
     }
     for (size_t j = 0; j < count; j++)
         ret[j] = weight > 0 ? sums[j] / weight : NAN;
@@ -161,8 +187,8 @@ static bool weights_make(const double *losses, size_t count, double *ret) {
 }
 
 /* The average at each origin, from the models that said something. NaN: none did. */
-static void mixed(const struct record *records, const struct forecast_mixture *mixture, const struct knot_view *view,
-                  size_t k, size_t j, double *ret) {
+FORECAST_WIDE static void mixed(const struct record *records, const struct forecast_mixture *mixture,
+                                const struct knot_view *view, size_t k, size_t j, double *ret) {
     double weight[FORECAST_ORIGINS_MAX] = {0};
     memset(ret, 0, view->count * sizeof(*ret));
     for (size_t m = 0; m < mixture->count; m++) {

@@ -4,12 +4,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
+#include <string.h>
 
 #include "forecast/forecast_internal.h"
 
 #define KNOT_RATIO 2.0
 #define SPAN_SEASONS 42 /* How far back the origins go. */
 #define SORT_SMALL 12
+#define SPLIT_SMALL FORECAST_ORIGINS_MAX
 #define TAIL_SHARE 0.1 /* The part of the sample that the exponential tail is fitted to. */
 
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {
@@ -57,29 +59,48 @@ static void insertion_sort(double *values, size_t count) {
 }
 
 static double median_of_3(double a, double b, double c) {
-    return fmax(fmin(a, b), fmin(fmax(a, b), c));
+    double low = a < b ? a : b, high = a < b ? b : a; /* fmin is a call. */
+    double least = high < c ? high : c;
+    return low > least ? low : least;
 }
 
-/* Three parts: what is below a pivot, what equals it, and the rest; values[low] to values[high - 1] are the second.
- * Without a branch for each value: nobody could foresee it, and it cost more than all else. count >= 3. */
-static void partition(double *values, size_t count, size_t *low, size_t *high) {
-    double pivot = median_of_3(values[0], values[count / 2], values[count - 1]);
-    size_t below = 0, up_to;
+/* What is less than the bound first, the others behind; returns how many are. Without a branch for each value: nobody
+ * could foresee it, and it cost more than all else. Nor does a value wait for the one before it to be stored. */
+static size_t split_small(double *values, size_t count, double bound) {
+    double others[SPLIT_SMALL];
+    size_t below = 0;
+    for (size_t i = 0; i < count; i++) {
+        double value = values[i];
+        values[below] = value;
+        others[i - below] = value;
+        below += value < bound;
+    }
+    memcpy(values + below, others, (count - below) * sizeof(*values));
+    return below;
+}
+
+static size_t split_large(double *values, size_t count, double bound) {
+    size_t below = 0;
     for (size_t i = 0; i < count; i++) {
         double value = values[i];
         values[i] = values[below];
         values[below] = value;
-        below += value < pivot;
+        below += value < bound;
     }
-    up_to = below;
-    for (size_t i = below; i < count; i++) {
-        double value = values[i];
-        values[i] = values[up_to];
-        values[up_to] = value;
-        up_to += value <= pivot;
-    }
-    *low = below;
-    *high = up_to;
+    return below;
+}
+
+static size_t split(double *values, size_t count, double bound) {
+    return count <= SPLIT_SMALL ? split_small(values, count, bound) : split_large(values, count, bound);
+}
+
+/* Three parts: the first is of lesser values than the others, and all of values[low] to values[high - 1] are equal.
+ * Only where the pivot is the least are its equals looked for: elsewhere that comes later. count >= 3. */
+static void partition(double *values, size_t count, size_t *low, size_t *high) {
+    double pivot = median_of_3(values[0], values[count / 2], values[count - 1]);
+    *low = *high = split(values, count, pivot);
+    if (*low == 0)
+        *high = split(values, count, nextafter(pivot, INFINITY));
 }
 
 /* Quicksort (Hoare 1962). qsort was a third of a forecast's time: its comparisons are calls. The samples are bounded by
