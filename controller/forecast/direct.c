@@ -28,11 +28,6 @@
 #define SCALE_RIDGE 0.05     /* Against sizes that were next to nothing so far: a small share of them means nothing. */
 #define SCALE_ROUNDS 20
 #define TINY 1e-300
-#define LANES 4 /* FEATURES_MAX and SCALES are multiples of it. */
-
-/* Doubles side by side, anywhere in an array of them. */
-typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
-typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(double))));
 
 struct knot_fit {
     size_t step;

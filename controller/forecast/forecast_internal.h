@@ -36,6 +36,11 @@
 #define FORECAST_WIDE
 #endif
 
+/* Doubles side by side, anywhere in an array of them. */
+#define LANES 4
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(double))));
+
 /* Seasons that show in a history. */
 struct forecast_seasons {
     bool has_day, has_week; /* has_week: it tells more than the day does. */

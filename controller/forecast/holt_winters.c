@@ -143,8 +143,9 @@ static void holt_winters_extend(const struct forecast_model *model, const struct
 }
 
 /* What an origin before slot first + i adds to the errors; phase: of that slot in the season. */
-static void trials_judge(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
-                         const size_t *steps, size_t i, size_t phase) {
+static inline __attribute__((always_inline)) void trials_judge(struct trials *t, const struct holt_winters *hw,
+                                                               const struct forecast_data *data, const size_t *steps,
+                                                               size_t i, size_t phase) {
     for (size_t k = 0; k < GLANCES; k++) {
         size_t target = hw->first + i + steps[k] - 1;
         if (target >= data->count)
@@ -185,8 +186,9 @@ static inline __attribute__((always_inline)) void trials_slots(struct trials *t,
 
 /* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. The start is that of
  * hw. */
-static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
-                       const struct forecast_grid *grid, const struct weights *weights, double *ret_losses) {
+FORECAST_WIDE static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
+                                     const struct forecast_grid *grid, const struct weights *weights,
+                                     double *ret_losses) {
     const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
     for (size_t n = 0; n < TRIALS; n++) {
         t->shares[n] = shares_of(weights[n]);
