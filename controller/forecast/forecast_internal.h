@@ -185,6 +185,8 @@ void forecast_tail_fit(struct forecast_mixture *mixture, const struct forecast_d
 
 /* score.c */
 void forecast_sort(double *values, size_t count);
+/* Two sorted ones into one; the newer is as long as the older, or by one longer. */
+void forecast_merge(const double *older, size_t older_count, const double *newer, size_t newer_count, double *ret);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
 /* The same of values in any order, which are moved about. It need not sort them. */

@@ -58,24 +58,6 @@ static bool is_censored(const struct knot_view *view, size_t i, double error) {
     return view->saturated[i] && error < 0;
 }
 
-/* Two sorted ones into one, from both ends at once; the newer is as long as the older, or by one longer. No branch:
- * which one is next cannot be foreseen. Neither can run out before its end is done. */
-static void merge(const double *older, size_t older_count, const double *newer, size_t newer_count, double *ret) {
-    size_t n = older_count + newer_count, a = 0, b = 0, c = older_count, d = newer_count;
-    for (size_t i = 0; i < older_count; i++) {
-        double first = older[a], second = newer[b], last = older[c - 1], other = newer[d - 1];
-        size_t is_first = first <= second, is_last = last > other;
-        ret[i] = first <= second ? first : second;
-        ret[n - 1 - i] = last > other ? last : other;
-        a += is_first;
-        b += 1 - is_first;
-        c -= is_last;
-        d -= 1 - is_last;
-    }
-    if (newer_count > older_count)
-        ret[older_count] = a < c ? older[a] : newer[b];
-}
-
 static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
                         double *offsets) {
     double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
@@ -99,7 +81,7 @@ static void record_fill(struct record *record, const struct forecast_model *mode
     memcpy(newer, errors + half, (n - half) * sizeof(*errors));
     forecast_sort(older, half);
     forecast_sort(newer, n - half);
-    merge(older, half, newer, n - half, errors);
+    forecast_merge(older, half, newer, n - half, errors);
     for (size_t j = 0; j < view->f->quantile_count; j++) {
         double q = view->f->quantiles[j];
         record->halves[0][j] = forecast_quantile(older, half, q);

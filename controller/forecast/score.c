@@ -148,6 +148,26 @@ void forecast_sort(double *values, size_t count) {
         sort_part(values, count, values + count);
 }
 
+/* From both ends at once, and without a branch: which one is next cannot be foreseen. Neither can run out before its end
+ * is done. */
+MIN_IS_ONE_INSTRUCTION void forecast_merge(const double *older, size_t older_count, const double *newer,
+                                           size_t newer_count, double *ret) {
+    const double *a = older, *b = newer, *c = older + older_count - 1, *d = newer + newer_count - 1;
+    double *end = ret + older_count + newer_count - 1;
+    for (size_t i = 0; i < older_count; i++) {
+        double first = *a, second = *b, last = *c, other = *d;
+        ptrdiff_t is_first = first <= second, is_last = last > other;
+        *ret++ = first < second ? first : second;
+        *end-- = last > other ? last : other;
+        a += is_first;
+        b += 1 - is_first;
+        c -= is_last;
+        d -= 1 - is_last;
+    }
+    if (newer_count > older_count)
+        *ret = a <= c ? *a : *b;
+}
+
 /* Puts the value of this rank in its place, and none that is greater before it, nor smaller behind. */
 static void place(double *values, size_t count, size_t rank) {
     while (count > SORT_SMALL) {
