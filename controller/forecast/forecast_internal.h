@@ -81,6 +81,9 @@ struct forecast_model {
      * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
+    /* The same from the first `count` origins of the grid, at knot k. NULL: `said` has it, or point is asked. */
+    void (*say)(const struct forecast_model *model, const struct forecast_data *data, const struct forecast_grid *grid,
+                size_t k, size_t count, struct forecast_said *ret);
     /* The slots of data from `from` on, up to its count, are new, or not what they were: brings the state up to that. A
      * season of two steps or more is the same, and so are all weights. `from` is never before the count at the fit.
      * NULL: nothing is kept by slot. */
@@ -134,6 +137,13 @@ static inline struct forecast_said forecast_model_say(const struct forecast_mode
     said.point = model->point(model, data, forecast_origin(grid, i), grid->knots[k], &said.scale);
     return said;
 }
+/* Defines say for a point that is in the same file and has no scale: what is the same for all origins is found once. */
+#define FORECAST_SAY(name, point_of)                                                                                   \
+    static void name(const struct forecast_model *model, const struct forecast_data *data,                             \
+                     const struct forecast_grid *grid, size_t k, size_t count, struct forecast_said *ret) {            \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            ret[i] = (struct forecast_said){point_of(model, data, forecast_origin(grid, i), grid->knots[k], NULL), 1}; \
+    }
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps);
 
 /* naive.c */

@@ -70,6 +70,8 @@ static double holt_winters_point(const struct forecast_model *model, const struc
     return holt_winters_value(hw->is_multiplicative, value, seasonal);
 }
 
+FORECAST_SAY(holt_winters_say, holt_winters_point)
+
 /* The first season gives the start: its mean, and how each moment differs from it. */
 static void filter_start(struct holt_winters *hw, const struct forecast_data *data) {
     size_t length = hw->season ? hw->season : SAMPLES_MIN / 2;
@@ -264,8 +266,11 @@ static struct forecast_model make(const struct forecast_data *data, const struct
         damped[h] = damped[h - 1] + power;
     }
     hw->damped = damped;
-    struct forecast_model model = {
-        .season = hw->season, .point = holt_winters_point, .extend = holt_winters_extend, .state = hw};
+    struct forecast_model model = {.season = hw->season,
+                                   .point = holt_winters_point,
+                                   .say = holt_winters_say,
+                                   .extend = holt_winters_extend,
+                                   .state = hw};
     fit(hw, data, grid);
     return model;
 }

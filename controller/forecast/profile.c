@@ -56,6 +56,8 @@ static double profile_point(const struct forecast_model *model, const struct for
     return mean + share_at(profile, step) * deviation(profile, data, origin);
 }
 
+FORECAST_SAY(profile_say, profile_point)
+
 static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t first, size_t mean_count) {
     /* Short seasons: those of a day, since so many cost nothing and tell more. */
     size_t most = data->day > SEASONS_MEAN * season ? data->day / season : SEASONS_MEAN;
@@ -101,6 +103,10 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
         }
         profile->share[k] = square > 0 ? fmin(1, fmax(0, cross / square)) : 0;
     }
-    return (struct forecast_model){
-        .name = name, .season = season, .point = profile_point, .extend = profile_extend, .state = profile};
+    return (struct forecast_model){.name = name,
+                                   .season = season,
+                                   .point = profile_point,
+                                   .say = profile_say,
+                                   .extend = profile_extend,
+                                   .state = profile};
 }

@@ -148,8 +148,8 @@ void forecast_sort(double *values, size_t count) {
         sort_part(values, count, values + count);
 }
 
-/* From both ends at once, and without a branch: which one is next cannot be foreseen. Neither can run out before its end
- * is done. */
+/* From both ends at once, and without a branch: which one is next cannot be foreseen. Neither can run out before its
+ * end is done. */
 MIN_IS_ONE_INSTRUCTION void forecast_merge(const double *older, size_t older_count, const double *newer,
                                            size_t newer_count, double *ret) {
     const double *a = older, *b = newer, *c = older + older_count - 1, *d = newer + newer_count - 1;
