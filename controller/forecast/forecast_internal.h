@@ -152,6 +152,15 @@ struct forecast_model forecast_seasonal_naive(size_t season, const char *name);
 /* profile.c: the mean of the past seasons, and back to it from today's deviation. */
 struct forecast_model forecast_profile(const struct forecast_data *data, const struct forecast_grid *grid,
                                        size_t season, const char *name, struct arena *scratch);
+/* Values of the same moment of the past. */
+struct forecast_past {
+    const double *y; /* count elements; NaN: a gap. */
+    size_t count, season, seasons;
+    bool has_gaps;
+};
+/* For each t in [from, count + season) the mean of y[t - season], y[t - 2 season]..., `seasons` of them at most, and,
+ * if spread is not NULL, how far they are from it in the mean. NaN: there is none, and fewer than two. */
+void forecast_past_means(const struct forecast_past *past, size_t from, double *mean, double *spread);
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
