@@ -204,10 +204,10 @@ void forecast_tail_fit(struct forecast_mixture *mixture, const struct forecast_d
 
 /* score.c */
 void forecast_sort(double *values, size_t count);
-/* Two sorted ones into one; the newer is as long as the older, or by one longer. */
-void forecast_merge(const double *older, size_t older_count, const double *newer, size_t newer_count, double *ret);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
+/* The same of the values of two that are sorted; FORECAST_ORIGINS_MAX together at most. */
+double forecast_quantile_of_two(const double *a, size_t a_count, const double *b, size_t b_count, double q);
 /* The same of values in any order, which are moved about. It need not sort them. */
 double forecast_quantile_of(double *values, size_t count, double q);
 double forecast_nth(double *values, size_t count, size_t rank); /* values[rank], were they sorted; rank < count. */

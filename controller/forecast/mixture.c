@@ -95,12 +95,11 @@ static void record_fill(struct record *record, const struct forecast_model *mode
     memcpy(newer, errors + half, (n - half) * sizeof(*errors));
     forecast_sort(older, half);
     forecast_sort(newer, n - half);
-    forecast_merge(older, half, newer, n - half, errors);
     for (size_t j = 0; j < view->f->quantile_count; j++) {
         double q = view->f->quantiles[j];
         record->halves[0][j] = forecast_quantile(older, half, q);
         record->halves[1][j] = forecast_quantile(newer, n - half, q);
-        offsets[j] = forecast_quantile(errors, n, q);
+        offsets[j] = forecast_quantile_of_two(older, half, newer, n - half, q);
     }
 }
 

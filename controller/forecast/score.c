@@ -148,26 +148,6 @@ void forecast_sort(double *values, size_t count) {
         sort_part(values, count, values + count);
 }
 
-/* From both ends at once, and without a branch: which one is next cannot be foreseen. Neither can run out before its
- * end is done. */
-MIN_IS_ONE_INSTRUCTION void forecast_merge(const double *older, size_t older_count, const double *newer,
-                                           size_t newer_count, double *ret) {
-    const double *a = older, *b = newer, *c = older + older_count - 1, *d = newer + newer_count - 1;
-    double *end = ret + older_count + newer_count - 1;
-    for (size_t i = 0; i < older_count; i++) {
-        double first = *a, second = *b, last = *c, other = *d;
-        ptrdiff_t is_first = first <= second, is_last = last > other;
-        *ret++ = first < second ? first : second;
-        *end-- = last > other ? last : other;
-        a += is_first;
-        b += 1 - is_first;
-        c -= is_last;
-        d -= 1 - is_last;
-    }
-    if (newer_count > older_count)
-        *ret = a <= c ? *a : *b;
-}
-
 /* Puts the value of this rank in its place, and none that is greater before it, nor smaller behind. */
 static void place(double *values, size_t count, size_t rank) {
     while (count > SORT_SMALL) {
@@ -215,6 +195,39 @@ double forecast_quantile(const double *sorted, size_t count, double q) {
     if (low + 1 >= count)
         return sorted[count - 1];
     return sorted[low] + (position - (double)low) * (sorted[low + 1] - sorted[low]);
+}
+
+/* How many of the `rank` least of both are in the first. */
+static size_t rank_in_first(const double *a, size_t a_count, const double *b, size_t b_count, size_t rank) {
+    size_t low = rank > b_count ? rank - b_count : 0, high = rank < a_count ? rank : a_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (a[middle] < b[rank - middle - 1])
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void merge(const double *a, size_t a_count, const double *b, size_t b_count, double *ret) {
+    for (size_t i = 0, j = 0; i + j < a_count + b_count;) {
+        bool is_first = j == b_count || (i < a_count && a[i] <= b[j]);
+        *ret++ = is_first ? a[i++] : b[j++];
+    }
+}
+
+double forecast_quantile_of_two(const double *a, size_t a_count, const double *b, size_t b_count, double q) {
+    size_t count = a_count + b_count;
+    double position = q * (double)(count + 1) - 1, both[FORECAST_ORIGINS_MAX];
+    if (!(position >= 0 && position < (double)(count - 1))) {
+        merge(a, a_count, b, b_count, both);
+        return forecast_quantile(both, count, q);
+    }
+    size_t low = (size_t)position, i = rank_in_first(a, a_count, b, b_count, low), j = low - i;
+    size_t more_a = a_count - i < 2 ? a_count - i : 2, more_b = b_count - j < 2 ? b_count - j : 2;
+    merge(a + i, more_a, b + j, more_b, both);
+    return both[0] + (position - (double)low) * (both[1] - both[0]);
 }
 
 double forecast_quantile_of(double *values, size_t count, double q) {

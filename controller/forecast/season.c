@@ -41,7 +41,8 @@ struct rest {
     double *y;   /* NaN: a gap. */
     double *sum; /* As forecast_data's. */
     uint32_t *used;
-    double *z; /* Without what is slower than the length that is looked at. */
+    double *z;     /* Without what is slower than the length that is looked at, */
+    double square; /* and the sum of its squares. */
     size_t count;
 };
 
@@ -183,6 +184,7 @@ FORECAST_WIDE static void band_pass(struct rest *rest, size_t length) {
         z[i] = passed_at(rest, i, length);
     for (size_t i = to; i < rest->count; i++)
         z[i] = passed_at(rest, i, length);
+    rest->square = square_sum(rest->z, rest->count);
 }
 
 /* How sure a length is a season of what is in z: the least of the correlations with one, two and three lengths before.
@@ -194,12 +196,28 @@ static double agreement(const struct rest *rest, size_t length) {
     return least;
 }
 
+/* Leaves in z the mean over `length` around each moment. */
+FORECAST_WIDE static void around_fill(struct rest *rest, size_t length) {
+    size_t half = length / 2, to = rest->count > 2 * half ? rest->count - half : 0, from = to ? half : 0;
+    if (rest->used[rest->count] < rest->count)
+        from = to = 0;
+    const double *restrict sum = rest->sum;
+    double *restrict z = rest->z, size = (double)(2 * half + 1);
+    for (size_t i = from; i < to; i++)
+        z[i] = (sum[i + half + 1] - sum[i - half]) / size;
+    for (size_t i = 0; i < from; i++)
+        z[i] = rest_around(rest, i, length);
+    for (size_t i = to; i < rest->count; i++)
+        z[i] = rest_around(rest, i, length);
+}
+
 /* Takes the mean season off. */
 static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
+    around_fill(rest, length);
     double *sum = arena_alloc_array(scratch, length, sizeof(*sum));
     uint32_t *used = arena_alloc_array(scratch, length, sizeof(*used));
     for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0) {
-        double z = rest->y[i] - rest_around(rest, i, length);
+        double z = rest->y[i] - rest->z[i];
         sum[phase] += isnan(z) ? 0 : z;
         used[phase] += isnan(z) ? 0u : 1u;
     }
@@ -239,12 +257,12 @@ static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t s
     bool has_gaps =
         rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
     size_t best = low, lags[TRIED_MAX], tried = 0;
-    double highest = -INFINITY, square = has_gaps ? 0 : square_sum(rest->z, rest->count), found[TRIED_MAX];
+    double highest = -INFINITY, found[TRIED_MAX];
     for (size_t length = low; length <= high; length += stride)
         for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
             lags[tried++] = lag;
     if (!has_gaps)
-        correlations_rough(rest->z, rest->count, lags, tried, square, found);
+        correlations_rough(rest->z, rest->count, lags, tried, rest->square, found);
     for (size_t i = 0; i < tried && has_gaps; i++)
         found[i] = correlation(rest, rest->z, lags[i]);
     const double *next = found;
