@@ -221,8 +221,10 @@ static void season_remove(struct rest *rest, size_t length, struct arena *scratc
         sum[phase] += isnan(z) ? 0 : z;
         used[phase] += isnan(z) ? 0u : 1u;
     }
+    for (size_t phase = 0; phase < length; phase++)
+        sum[phase] = used[phase] ? sum[phase] / (double)used[phase] : 0;
     for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0)
-        rest->y[i] -= used[phase] ? sum[phase] / (double)used[phase] : 0;
+        rest->y[i] -= sum[phase];
     sums_renew(rest);
 }
 
