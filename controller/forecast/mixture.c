@@ -26,6 +26,8 @@ struct record {
     double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half; 0 where
                                                  there is no quantile. */
     size_t used;
+    struct forecast_said room[FORECAST_ORIGINS_MAX];
+    const struct forecast_said *said; /* From each origin; in `room`, or the model's. */
 };
 
 struct knot_view {
@@ -58,27 +60,24 @@ static bool is_censored(const struct knot_view *view, size_t i, double error) {
     return view->saturated[i] && error < 0;
 }
 
-/* What the model says from each origin of the view, in `room` or where it is already. */
-static const struct forecast_said *said_of(const struct forecast_model *model, const struct knot_view *view,
-                                           struct forecast_said *room) {
+static void record_ask(struct record *record, const struct forecast_model *model, const struct knot_view *view) {
+    record->said = model->said ? &model->said[view->knot * FORECAST_ORIGINS_MAX] : record->room;
     if (model->said)
-        return &model->said[view->knot * FORECAST_ORIGINS_MAX];
+        return;
     if (model->say)
-        model->say(model, view->data, view->grid, view->knot, view->count, room);
+        model->say(model, view->data, view->grid, view->knot, view->count, record->room);
     for (size_t i = 0; i < view->count && !model->say; i++)
-        room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
-    return room;
+        record->room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
 }
 
 static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
                         double *offsets) {
     double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
-    struct forecast_said room[FORECAST_ORIGINS_MAX];
-    const struct forecast_said *all = said_of(model, view, room);
+    record_ask(record, model, view);
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
-        const struct forecast_said said = all[i];
+        const struct forecast_said said = record->said[i];
         double error = (view->y[i] - said.point) / said.scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? said.point : 0;
@@ -230,10 +229,8 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     size_t count = 0;
     if (!model->has_scale || 2 * record->used < view->count)
         return 0;
-    struct forecast_said room[FORECAST_ORIGINS_MAX];
-    const struct forecast_said *all = said_of(model, view, room);
     for (size_t i = 0; i < view->count; i++) { /* Also where it cannot be known how wrong it was. */
-        const struct forecast_said said = all[i];
+        const struct forecast_said said = record->said[i];
         view->unit[i] = isnan(said.point) ? NAN : said.scale;
         if (!isnan(view->unit[i]))
             sorted[count++] = view->unit[i];

@@ -234,17 +234,21 @@ static void merge(const double *a, size_t a_count, const double *b, size_t b_cou
     }
 }
 
+/* Beyond what was seen. */
+static double quantile_of_merged(const double *a, size_t a_count, const double *b, size_t b_count, double q) {
+    double both[FORECAST_ORIGINS_MAX] = {0};
+    merge(a, a_count, b, b_count, both);
+    return forecast_quantile(both, a_count + b_count, q);
+}
+
 double forecast_quantile_of_two(const double *a, size_t a_count, const double *b, size_t b_count, double q) {
     size_t count = a_count + b_count;
-    double position = q * (double)(count + 1) - 1, both[FORECAST_ORIGINS_MAX];
-    if (!(position >= 0 && position < (double)(count - 1))) {
-        merge(a, a_count, b, b_count, both);
-        return forecast_quantile(both, count, q);
-    }
+    double position = q * (double)(count + 1) - 1, next[4] = {0};
+    if (!(position >= 0 && position < (double)(count - 1)))
+        return quantile_of_merged(a, a_count, b, b_count, q);
     size_t low = (size_t)position, i = rank_in_first(a, a_count, b, b_count, low), j = low - i;
-    size_t more_a = a_count - i < 2 ? a_count - i : 2, more_b = b_count - j < 2 ? b_count - j : 2;
-    merge(a + i, more_a, b + j, more_b, both);
-    return both[0] + (position - (double)low) * (both[1] - both[0]);
+    merge(a + i, a_count - i < 2 ? a_count - i : 2, b + j, b_count - j < 2 ? b_count - j : 2, next);
+    return next[0] + (position - (double)low) * (next[1] - next[0]);
 }
 
 double forecast_quantile_of(double *values, size_t count, double q) {

@@ -259,7 +259,7 @@ static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t s
     bool has_gaps =
         rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
     size_t best = low, lags[TRIED_MAX], tried = 0;
-    double highest = -INFINITY, found[TRIED_MAX];
+    double highest = -INFINITY, found[TRIED_MAX] = {0};
     for (size_t length = low; length <= high; length += stride)
         for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
             lags[tried++] = lag;
