@@ -365,16 +365,16 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
         size_t k = knot_known(mixture, at[side]);
         double growth =
             mixture->season || k == at[side] ? 1 : sqrt((double)grid->knots[at[side]] / (double)grid->knots[k]);
-        double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1;
+        double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1, spreads[FORECAST_MODELS_MAX];
+        for (size_t m = 0; m < mixture->count; m++) /* Beyond all that errors were measured in, it is a guess. */
+            spreads[m] = growth * fmin(scales[m], mixture->scales_max[k][m]);
         for (size_t j = 0; j < f->quantile_count; j++) {
             double sum = 0, weight = 0;
             for (size_t m = 0; m < mixture->count; m++) {
                 double share = mixture->weights[k][j][m];
                 if (share <= 0 || isnan(points[m]))
                     continue;
-                /* Beyond all that errors were measured in, it is a guess. */
-                double scale = fmin(scales[m], mixture->scales_max[k][m]);
-                sum += share * (points[m] + growth * scale * mixture->offsets[k][j][m]);
+                sum += share * (points[m] + spreads[m] * mixture->offsets[k][j][m]);
                 weight += share;
             }
             double value = weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN;
