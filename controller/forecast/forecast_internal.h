@@ -40,6 +40,8 @@
 #define LANES 4
 typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
 typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(double))));
+/* By lane; mask: all bits or none. */
+#define LANES_SELECT(mask, yes, no) ((lanes)(((mask) & (lane_bits)(yes)) | (~(mask) & (lane_bits)(no))))
 
 /* Seasons that show in a history. */
 struct forecast_seasons {
