@@ -26,8 +26,6 @@ struct record {
     double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half; 0 where
                                                  there is no quantile. */
     size_t used;
-    struct forecast_said room[FORECAST_ORIGINS_MAX];
-    const struct forecast_said *said; /* From each origin; in `room`, or the model's. */
 };
 
 struct knot_view {
@@ -38,6 +36,8 @@ struct knot_view {
     double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX];
     bool saturated[FORECAST_ORIGINS_MAX];
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
+    const struct forecast_said *said;  /* By the model that is looked at, from each origin; its own or in `room`. */
+    struct forecast_said room[FORECAST_ORIGINS_MAX];
 };
 
 static void knot_open(struct knot_view *view, size_t season) {
@@ -60,24 +60,22 @@ static bool is_censored(const struct knot_view *view, size_t i, double error) {
     return view->saturated[i] && error < 0;
 }
 
-static void record_ask(struct record *record, const struct forecast_model *model, const struct knot_view *view) {
-    record->said = model->said ? &model->said[view->knot * FORECAST_ORIGINS_MAX] : record->room;
+static void view_ask(struct knot_view *view, const struct forecast_model *model) {
+    view->said = model->said ? &model->said[view->knot * FORECAST_ORIGINS_MAX] : view->room;
     if (model->said)
         return;
     if (model->say)
-        model->say(model, view->data, view->grid, view->knot, view->count, record->room);
+        model->say(model, view->data, view->grid, view->knot, view->count, view->room);
     for (size_t i = 0; i < view->count && !model->say; i++)
-        record->room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
+        view->room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
 }
 
-static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
-                        double *offsets) {
+static void record_fill(struct record *record, const struct knot_view *view, double *offsets) {
     double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
-    record_ask(record, model, view);
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
-        const struct forecast_said said = record->said[i];
+        const struct forecast_said said = view->said[i];
         double error = (view->y[i] - said.point) / said.scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? said.point : 0;
@@ -230,7 +228,7 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     if (!model->has_scale || 2 * record->used < view->count)
         return 0;
     for (size_t i = 0; i < view->count; i++) { /* Also where it cannot be known how wrong it was. */
-        const struct forecast_said said = record->said[i];
+        const struct forecast_said said = view->said[i];
         view->unit[i] = isnan(said.point) ? NAN : said.scale;
         if (!isnan(view->unit[i]))
             sorted[count++] = view->unit[i];
@@ -250,7 +248,8 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
     mixture->is_known[k] = true;
     for (size_t m = 0; m < mixture->count; m++) {
         double offsets[FORECAST_QUANTILES_MAX] = {0};
-        record_fill(&records[m], &mixture->models[m], view, offsets);
+        view_ask(view, &mixture->models[m]);
+        record_fill(&records[m], view, offsets);
         mixture->scales_max[k][m] = records[m].scale_max;
         record_losses(&records[m], view, own);
         for (size_t j = 0; j < quantiles; j++) {
