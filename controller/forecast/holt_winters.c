@@ -177,7 +177,8 @@ static inline __attribute__((always_inline)) void trials_learn(struct trials *t,
         lanes *seasonal = (lanes *)&t->seasonal[TRIALS * *phase], index = *seasonal;
         lanes damped = DAMPING * trend, expected = level + damped;
         lanes error = y - (is_multiplicative ? expected * index : expected + index);
-        lane_bits is_used = (lane_bits){0} - !isnan(y);
+        bool is_gap = isnan(y);
+        lane_bits is_used = (lane_bits){0} - !is_gap;
         if (data->saturated[hw->first + i])
             is_used &= error >= 0;
         error = (lanes)((lane_bits)error & is_used);

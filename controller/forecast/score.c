@@ -76,6 +76,7 @@ static size_t split_small(double *values, size_t count, double bound) {
         others[i - below] = value;
         below += value < bound;
     }
+    // cppcheck-suppress uninitvar ; all that were put there are read, and no more.
     memcpy(values + below, others, (count - below) * sizeof(*values));
     return below;
 }
