@@ -282,9 +282,10 @@ static void leader_find(struct forecast_mixture *mixture, const struct forecast_
 }
 
 /* All weight on one model, in part. */
-static void weights_move(struct forecast_mixture *mixture, size_t to, double share) {
-    for (size_t k = 0; k < FORECAST_KNOTS_MAX; k++) {
-        for (size_t j = 0; j < FORECAST_QUANTILES_MAX; j++) {
+static void weights_move(struct forecast_mixture *mixture, const struct forecast_grid *grid, size_t quantiles,
+                         size_t to, double share) {
+    for (size_t k = 0; k < grid->knot_count; k++) {
+        for (size_t j = 0; j < quantiles; j++) {
             for (size_t m = 0; m < mixture->count; m++)
                 mixture->weights[k][j][m] = (1 - share) * mixture->weights[k][j][m] + (m == to ? share : 0);
             mixture->shifts[k][j] *= 1 - share;
@@ -314,7 +315,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     mixture->loss = weight > 0 ? loss / weight : NAN;
     mixture->naive_loss = weight > 0 ? naive / weight : NAN;
     if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
-        weights_move(mixture, 0, 1);
+        weights_move(mixture, grid, f->quantile_count, 0, 1);
         mixture->loss = mixture->naive_loss;
         mixture->is_demoted = true;
     }
@@ -323,7 +324,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
 
 void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
                             const struct forecast *f, double shift) {
-    weights_move(mixture, mixture->last_value, shift);
+    weights_move(mixture, grid, f->quantile_count, mixture->last_value, shift);
     leader_find(mixture, grid, f->quantile_count);
 }
 
