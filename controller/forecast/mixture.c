@@ -241,7 +241,8 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
 
 static void knot_fit(struct forecast_mixture *mixture, struct record *records, struct knot_view *view, size_t k,
                      double *ret_loss, double *ret_naive) {
-    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}}, own[FORECAST_QUANTILES_MAX];
+    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}};
+    double own[FORECAST_QUANTILES_MAX] = {0};
     size_t quantiles = view->f->quantile_count;
     double weight = view->grid->weights[k];
     *ret_loss = *ret_naive = 0;
