@@ -190,6 +190,63 @@ void str_from_double(double value, char *to) {
     uselocale(previous);
 }
 
+char *str_put_size(size_t value, char *to) {
+    char digits[20];
+    size_t count = 0;
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    while (count)
+        *to++ = digits[--count];
+    return to;
+}
+
+static char *put_double8_slowly(double value, char *to) {
+    pthread_once(&c_locale_once, c_locale_make);
+    locale_t previous = uselocale(c_locale);
+    int size = snprintf(to, STR_DOUBLE_MAX, "%.8g", value);
+    uselocale(previous);
+    return to + size;
+}
+
+/* The eight digits are a whole number of units of 10^(exponent - 7). Dividing by the unit errs by 1e-8 of it at most:
+ * where that might turn the rounding, and where there would be an exponent, printf is asked. */
+char *str_put_double8(double value, char *to) {
+    static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11};
+    enum { DIGITS = 8, EXPONENT_MIN = -4 };
+    double size = fabs(value);
+    if (size == 0) {
+        *to = '0';
+        return to + 1;
+    }
+    if (!(size >= 1e-4 && size < 1e8))
+        return put_double8_slowly(value, to);
+    int exponent = EXPONENT_MIN;
+    for (double raised = size * 1e4; exponent < DIGITS - 1 && raised >= powers[exponent + 1 - EXPONENT_MIN];)
+        exponent++;
+    double scaled = size * powers[DIGITS - 1 - exponent];
+    uint32_t number = (uint32_t)scaled;
+    double rest = scaled - (double)number;
+    number += rest > 0.5;
+    if (fabs(rest - 0.5) < 1e-6 || number < 10000000 || number >= 100000000)
+        return put_double8_slowly(value, to);
+    char digits[DIGITS];
+    for (int i = DIGITS - 1; i >= 0; i--, number /= 10)
+        digits[i] = (char)('0' + number % 10);
+    int used = DIGITS;
+    while (used > 1 && digits[used - 1] == '0')
+        used--;
+    if (value < 0)
+        *to++ = '-';
+    for (int at = exponent < 0 ? exponent : 0; at < used || at <= exponent; at++) {
+        *to++ = at >= 0 && at < used ? digits[at] : '0';
+        if (at == exponent && at + 1 < used)
+            *to++ = '.';
+    }
+    return to;
+}
+
 uint64_t str_hash(uint64_t seed, const void *data, size_t size) {
     const unsigned char *p = data;
     for (size_t i = 0; i < size; i++)

@@ -41,6 +41,8 @@ static double decomposition_point(const struct forecast_model *model, const stru
     return value;
 }
 
+FORECAST_SAY(decomposition_say, decomposition_point)
+
 /* What slot i teaches the seasons. The first round of the shortest gives its start; the longer ones start at nothing
  * and learn what the shorter ones leave. */
 static void seasons_learn(struct decomposition *d, size_t i, double error) {
@@ -148,6 +150,7 @@ bool forecast_decomposition(const struct forecast_data *data, const struct forec
     *ret = (struct forecast_model){.name = "decomposition",
                                    .season = d->seasons[d->season_count - 1],
                                    .point = decomposition_point,
+                                   .say = decomposition_say,
                                    .extend = decomposition_extend,
                                    .state = d};
     fit(ret, d, data, grid);

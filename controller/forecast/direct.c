@@ -48,28 +48,30 @@ static void direct_extend(const struct forecast_model *model, const struct forec
     forecast_features_extend(&d->features, data, from);
 }
 
-/* Solves (a + ridge) x = b for a symmetric positive a by Cholesky's factors; a and b are overwritten, b becomes x. */
-static void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
+/* Solves a x = b for a symmetric positive a by Cholesky's factors; b becomes x, a is overwritten. Of a only what is in
+ * a column at or below its diagonal is read: a[column][row]. A column is worked on in lanes: one sum waits for its own
+ * last term, several do not wait for each other. */
+static inline __attribute__((always_inline)) void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
     for (size_t j = 0; j < n; j++) {
-        double diagonal = a[j][j];
-        for (size_t k = 0; k < j; k++)
-            diagonal -= a[j][k] * a[j][k];
-        a[j][j] = diagonal > TINY ? sqrt(diagonal) : 0;
-        for (size_t i = j + 1; i < n; i++) {
-            double sum = a[i][j];
+        for (size_t i = j / LANES * LANES; i < n; i += LANES) {
+            lanes sum = *(const lanes *)&a[j][i];
             for (size_t k = 0; k < j; k++)
-                sum -= a[i][k] * a[j][k];
-            a[i][j] = a[j][j] > 0 ? sum / a[j][j] : 0;
+                sum -= *(const lanes *)&a[k][i] * a[k][j];
+            *(lanes *)&a[j][i] = sum;
         }
+        double diagonal = a[j][j] > TINY ? sqrt(a[j][j]) : 0;
+        for (size_t i = j + 1; i < n; i++)
+            a[j][i] = diagonal > 0 ? a[j][i] / diagonal : 0;
+        a[j][j] = diagonal;
     }
-    for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < i; k++)
-            b[i] -= a[i][k] * b[k];
-        b[i] = a[i][i] > 0 ? b[i] / a[i][i] : 0;
+    for (size_t k = 0; k < n; k++) {
+        b[k] = a[k][k] > 0 ? b[k] / a[k][k] : 0;
+        for (size_t i = k + 1; i < n; i++)
+            b[i] -= a[k][i] * b[k];
     }
     for (size_t i = n; i-- > 0;) {
         for (size_t k = i + 1; k < n; k++)
-            b[i] -= a[k][i] * b[k];
+            b[i] -= a[i][k] * b[k];
         b[i] = a[i][i] > 0 ? b[i] / a[i][i] : 0;
     }
 }
@@ -77,9 +79,9 @@ static void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
 /* What one distance is learned from. */
 struct learner {
     size_t features;
-    double xx[FEATURES_MAX][FEATURES_MAX], xy[FEATURES_MAX];
-    double vv[SCALES][SCALES], ve[SCALES];
-    double error; /* Mean absolute; < 0: none yet. */
+    double xx[FEATURES_MAX][FEATURES_MAX], xy[FEATURES_MAX]; /* By column; what is above the diagonal is not used. */
+    double vv[SCALES][SCALES], ve[SCALES];                   /* By column. */
+    double error;                                            /* Mean absolute; < 0: none yet. */
     double weights[FEATURES_MAX], scales[SCALES];
 };
 
@@ -87,14 +89,14 @@ struct example {
     double x[FEATURES_MAX], v[SCALES], y, age;
 };
 
-static double dot(const double *a, const double *b, size_t n) {
+static inline __attribute__((always_inline)) double dot(const double *a, const double *b, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
         sum += a[i] * b[i];
     return sum;
 }
 
-static void learner_solve(struct learner *l) {
+static inline __attribute__((always_inline)) void learner_solve(struct learner *l) {
     double a[FEATURES_MAX][FEATURES_MAX];
     memcpy(a, l->xx, sizeof(a));
     memcpy(l->weights, l->xy, sizeof(l->weights));
@@ -108,69 +110,97 @@ static void learner_solve(struct learner *l) {
 }
 
 /* Multiplicative updates for non-negative least squares (Lee & Seung 2001). */
-static void scales_solve(struct learner *l) {
+static inline __attribute__((always_inline)) void scales_solve(struct learner *l) {
     double constant = l->vv[SCALES - 1][SCALES - 1]; /* The sum of squared errors, nearly. */
     for (int round = 0; round < SCALE_ROUNDS; round++) {
-        double next[SCALES];
-        for (size_t i = 0; i < SCALES; i++) {
-            double divisor = dot(l->vv[i], l->scales, SCALES) + SCALE_RIDGE * constant * l->scales[i];
-            next[i] = divisor > TINY ? l->scales[i] * l->ve[i] / divisor : 0;
+        lanes next[SCALES / LANES];
+        for (size_t n = 0; n < SCALES / LANES; n++) {
+            lanes scales = *(const lanes *)&l->scales[n * LANES], divisor = {0};
+            for (size_t j = 0; j < SCALES; j++)
+                divisor += *(const lanes *)&l->vv[j][n * LANES] * l->scales[j];
+            divisor += SCALE_RIDGE * constant * scales;
+            lanes ratio = scales * *(const lanes *)&l->ve[n * LANES] / divisor;
+            next[n] = (lanes)((lane_bits)ratio & (divisor > TINY));
         }
         memcpy(l->scales, next, sizeof(next));
     }
 }
 
-static void learn_point(struct learner *l, const struct example *e, double error) {
-    double limit = HUBER * l->error, w = e->age;
-    if (fabs(error) > limit)
-        w *= limit / fabs(error);
-    for (size_t i = 0; i < l->features; i++) {
-        double wx = w * e->x[i], *row = l->xx[i];
-        for (size_t j = 0; j <= i; j++)
-            row[j] += wx * e->x[j];
-        l->xy[i] += wx * e->y;
+/* Adds to the sums in the order of the examples, some sums at a time, which stay in registers. */
+static inline __attribute__((always_inline)) void learn_points(struct learner *l, const struct example *examples,
+                                                               const double *errors, size_t count) {
+    double wx[BLOCK_ORIGINS_MAX][FEATURES_MAX], limit = HUBER * l->error;
+    for (size_t i = 0; i < count; i++) {
+        const struct example *e = &examples[i];
+        double w = errors && fabs(errors[i]) > limit ? e->age * (limit / fabs(errors[i])) : e->age;
+        for (size_t n = 0; n < FEATURES_MAX; n++)
+            wx[i][n] = w * e->x[n];
+        for (size_t n = 0; n < l->features; n++)
+            l->xy[n] += wx[i][n] * e->y;
+    }
+    for (size_t row = 0; row < l->features; row += LANES) {
+        for (size_t column = 0; column <= row; column += LANES) {
+            lanes sums[LANES];
+            for (size_t n = 0; n < LANES; n++)
+                sums[n] = *(const lanes *)&l->xx[column + n][row];
+            for (size_t i = 0; i < count; i++)
+                for (size_t n = 0; n < LANES; n++)
+                    sums[n] += *(const lanes *)&wx[i][row] * examples[i].x[column + n];
+            for (size_t n = 0; n < LANES; n++)
+                *(lanes *)&l->xx[column + n][row] = sums[n];
+        }
     }
 }
 
-static void learn_scale(struct learner *l, const struct example *e, double error) {
-    double size = fmin(fabs(error), ERROR_CAP * l->error);
-    for (size_t i = 0; i < SCALES; i++) {
-        for (size_t j = 0; j < SCALES; j++)
-            l->vv[i][j] += e->age * e->v[i] * e->v[j];
-        l->ve[i] += e->age * e->v[i] * size;
+static inline __attribute__((always_inline)) void learn_scales(struct learner *l, const struct example *examples,
+                                                               const double *errors, size_t count) {
+    for (size_t row = 0; row < SCALES; row += LANES) {
+        lanes sums[SCALES], sizes = *(const lanes *)&l->ve[row];
+        for (size_t n = 0; n < SCALES; n++)
+            sums[n] = *(const lanes *)&l->vv[n][row];
+        for (size_t i = 0; i < count; i++) {
+            const struct example *e = &examples[i];
+            double size = fabs(errors[i]), size_max = ERROR_CAP * l->error;
+            lanes v = e->age * *(const lanes *)&e->v[row];
+            for (size_t n = 0; n < SCALES; n++)
+                sums[n] += v * e->v[n];
+            sizes += v * (size < size_max ? size : size_max);
+        }
+        for (size_t n = 0; n < SCALES; n++)
+            *(lanes *)&l->vv[n][row] = sums[n];
+        *(lanes *)&l->ve[row] = sizes;
     }
 }
 
-static double mean_error(const struct learner *l, const struct example *examples, size_t count) {
+/* Of each example; returns their mean size. */
+static inline __attribute__((always_inline)) double errors_find(const struct learner *l, const struct example *examples,
+                                                                size_t count, double *ret) {
     double sum = 0, weight = 0;
     for (size_t i = 0; i < count; i++) {
-        sum += examples[i].age * fabs(examples[i].y - dot(l->weights, examples[i].x, l->features));
+        ret[i] = examples[i].y - dot(l->weights, examples[i].x, l->features);
+        sum += examples[i].age * fabs(ret[i]);
         weight += examples[i].age;
     }
     return weight > 0 ? sum / weight : 0;
 }
 
 /* Learns from a block that has been foretold. The first one is gone through twice: nothing was known of it. */
-static void learn_block(struct learner *l, struct example *examples, size_t count, bool is_first) {
-    double error = mean_error(l, examples, count);
+FORECAST_WIDE static void learn_block(struct learner *l, struct example *examples, size_t count, bool is_first) {
+    double errors[BLOCK_ORIGINS_MAX], error = errors_find(l, examples, count, errors);
     l->error = l->error < 0 ? error : 0.5 * (l->error + error);
     if (is_first) {
-        for (size_t i = 0; i < count; i++)
-            learn_point(l, &examples[i], 0);
+        learn_points(l, examples, NULL, count);
         learner_solve(l);
         memset(l->xx, 0, sizeof(l->xx));
         memset(l->xy, 0, sizeof(l->xy));
-        l->error = mean_error(l, examples, count);
+        l->error = errors_find(l, examples, count, errors);
         for (size_t i = 0; i < SCALES; i++)
             l->scales[i] = 1.0 / SCALES;
     }
     for (size_t i = 0; i < count; i++)
         examples[i].v[SCALES - 1] = l->error;
-    for (size_t i = 0; i < count; i++) {
-        double off = examples[i].y - dot(l->weights, examples[i].x, l->features);
-        learn_point(l, &examples[i], off);
-        learn_scale(l, &examples[i], off);
-    }
+    learn_points(l, examples, errors, count);
+    learn_scales(l, examples, errors, count);
     learner_solve(l);
     scales_solve(l);
 }

@@ -29,28 +29,6 @@ static double recent_roughness(const struct forecast_sums *s, const struct forec
     return used ? (s->rough[origin] - s->rough[from]) / (double)used : 0;
 }
 
-/* From t = from + season on: what lies before is of older slots. */
-static void past_means(const double *smooth, size_t from, size_t count, size_t season, size_t seasons, double *mean,
-                       double *spread) {
-    for (size_t t = from ? from + season : 0; t < count + season; t++) {
-        double values[SEASONS_BACK], sum = 0;
-        size_t used = 0;
-        for (size_t back = season; back <= t && back <= seasons * season; back += season) {
-            if (t - back >= count || isnan(smooth[t - back]))
-                continue;
-            values[used] = smooth[t - back];
-            sum += values[used++];
-        }
-        mean[t] = used ? sum / (double)used : NAN;
-        if (!spread)
-            continue;
-        double difference = 0;
-        for (size_t i = 0; i < used; i++)
-            difference += fabs(values[i] - mean[t]);
-        spread[t] = used > 1 ? difference / (double)used : NAN;
-    }
-}
-
 static void sums_make(struct forecast_features *f, const struct forecast_data *data, struct arena *scratch) {
     struct forecast_sums *s = &f->sums;
     size_t slots = data->count + data->room;
@@ -78,14 +56,17 @@ void forecast_features_extend(struct forecast_features *f, const struct forecast
         size_t to = t + f->smooth + 1 < count ? t + f->smooth + 1 : count;
         s->smooth[t] = forecast_mean(data, t > f->smooth ? t - f->smooth : 0, to);
     }
-    past_means(s->smooth, touched, count, f->season, SEASONS_BACK, s->profile, s->spread);
+    struct forecast_past past = {s->smooth, count, f->season, SEASONS_BACK, data->used[count] < count};
+    forecast_past_means(&past, touched ? touched + f->season : 0, s->profile, s->spread);
     for (size_t t = from; t < count; t++) {
         double anomaly = data->y[t] - s->profile[t];
         s->anomaly[t + 1] = s->anomaly[t] + (isnan(anomaly) ? 0 : anomaly);
         s->compared[t + 1] = s->compared[t] + (isnan(anomaly) ? 0u : 1u);
     }
+    past.season = f->week;
+    past.seasons = WEEKS_BACK;
     if (f->week)
-        past_means(s->smooth, touched, count, f->week, WEEKS_BACK, s->weekly, NULL);
+        forecast_past_means(&past, touched ? touched + f->week : 0, s->weekly, NULL);
 }
 
 /* The moment that stands for `target`: whole seasons earlier, so that all that is looked up around one season before it

@@ -9,7 +9,7 @@
 
 #include "forecast/forecast_internal.h"
 
-#define FEATURES_MAX 16
+#define FEATURES_MAX 16 /* Both are multiples of LANES. */
 #define SCALES 8
 
 /* What the features are looked up from; index t is the slot. */

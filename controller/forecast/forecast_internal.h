@@ -27,6 +27,22 @@
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
 
+/* A function of loops over arrays that is also there for wider registers, and taken where the processor has them. The
+ * results are the same: nothing is summed in another order, nor multiplied and added at once. The sanitizers are not
+ * ready yet when the choice is made. */
+#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+#define FORECAST_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define FORECAST_WIDE
+#endif
+
+/* Doubles side by side, anywhere in an array of them. */
+#define LANES 4
+typedef double lanes __attribute__((vector_size(LANES * sizeof(double)), aligned(sizeof(double)), may_alias));
+typedef int64_t lane_bits __attribute__((vector_size(LANES * sizeof(double))));
+/* By lane; mask: all bits or none. */
+#define LANES_SELECT(mask, yes, no) ((lanes)(((mask) & (lane_bits)(yes)) | (~(mask) & (lane_bits)(no))))
+
 /* Seasons that show in a history. */
 struct forecast_seasons {
     bool has_day, has_week; /* has_week: it tells more than the day does. */
@@ -67,6 +83,9 @@ struct forecast_model {
      * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
+    /* The same from the first `count` origins of the grid, at knot k. NULL: `said` has it, or point is asked. */
+    void (*say)(const struct forecast_model *model, const struct forecast_data *data, const struct forecast_grid *grid,
+                size_t k, size_t count, struct forecast_said *ret);
     /* The slots of data from `from` on, up to its count, are new, or not what they were: brings the state up to that. A
      * season of two steps or more is the same, and so are all weights. `from` is never before the count at the fit.
      * NULL: nothing is kept by slot. */
@@ -120,6 +139,13 @@ static inline struct forecast_said forecast_model_say(const struct forecast_mode
     said.point = model->point(model, data, forecast_origin(grid, i), grid->knots[k], &said.scale);
     return said;
 }
+/* Defines say for a point that is in the same file and has no scale: what is the same for all origins is found once. */
+#define FORECAST_SAY(name, point_of)                                                                                   \
+    static void name(const struct forecast_model *model, const struct forecast_data *data,                             \
+                     const struct forecast_grid *grid, size_t k, size_t count, struct forecast_said *ret) {            \
+        for (size_t i = 0; i < count; i++)                                                                             \
+            ret[i] = (struct forecast_said){point_of(model, data, forecast_origin(grid, i), grid->knots[k], NULL), 1}; \
+    }
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps);
 
 /* naive.c */
@@ -128,6 +154,15 @@ struct forecast_model forecast_seasonal_naive(size_t season, const char *name);
 /* profile.c: the mean of the past seasons, and back to it from today's deviation. */
 struct forecast_model forecast_profile(const struct forecast_data *data, const struct forecast_grid *grid,
                                        size_t season, const char *name, struct arena *scratch);
+/* Values of the same moment of the past. */
+struct forecast_past {
+    const double *y; /* count elements; NaN: a gap. */
+    size_t count, season, seasons;
+    bool has_gaps;
+};
+/* For each t in [from, count + season) the mean of y[t - season], y[t - 2 season]..., `seasons` of them at most, and,
+ * if spread is not NULL, how far they are from it in the mean. NaN: there is none, and fewer than two. */
+void forecast_past_means(const struct forecast_past *past, size_t from, double *mean, double *spread);
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
@@ -173,6 +208,8 @@ void forecast_tail_fit(struct forecast_mixture *mixture, const struct forecast_d
 void forecast_sort(double *values, size_t count);
 /* Of sorted values, with the finite-sample correction; beyond the sample an exponential tail. count >= 1. */
 double forecast_quantile(const double *sorted, size_t count, double q);
+/* The same of the values of two that are sorted; FORECAST_ORIGINS_MAX together at most. */
+double forecast_quantile_of_two(const double *a, size_t a_count, const double *b, size_t b_count, double q);
 /* The same of values in any order, which are moved about. It need not sort them. */
 double forecast_quantile_of(double *values, size_t count, double q);
 double forecast_nth(double *values, size_t count, size_t rank); /* values[rank], were they sorted; rank < count. */

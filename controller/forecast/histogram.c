@@ -38,6 +38,8 @@ static double histogram_point(const struct forecast_model *model, const struct f
     return data->last[origin] ? h->values[h->median[origin]] : NAN;
 }
 
+FORECAST_SAY(histogram_say, histogram_point)
+
 static void buckets_add(struct buckets *b, size_t at) {
     b->weights[at] += b->weight;
     b->total += b->weight;
@@ -102,7 +104,7 @@ bool forecast_histogram(const struct forecast_data *data, struct arena *scratch,
     h->learned.weight = 1;
     histogram_go_on(h, data, &h->learned);
     h->count = data->count;
-    *ret =
-        (struct forecast_model){.name = "histogram", .point = histogram_point, .extend = histogram_extend, .state = h};
+    *ret = (struct forecast_model){
+        .name = "histogram", .point = histogram_point, .say = histogram_say, .extend = histogram_extend, .state = h};
     return true;
 }

@@ -17,8 +17,8 @@
 #define START_MIN 8192
 #define FACTOR_MIN 0.05
 
-#define GLANCES 3 /* Distances that weights are judged at. */
-#define TRIALS 4  /* Weights that are tried at once. */
+#define GLANCES 3    /* Distances that weights are judged at. */
+#define TRIALS LANES /* Weights that are tried at once. */
 
 struct weights {
     double level, trend, season;
@@ -46,8 +46,8 @@ struct shares {
 /* Filters with different weights, side by side: a filter waits for its own last step, several do not wait for each
  * other. Of the past no more is kept than the season. */
 struct trials {
-    struct shares shares[TRIALS];
-    struct state states[TRIALS];
+    double levels[TRIALS], trends[TRIALS]; /* The states. */
+    double level_shares[TRIALS], trend_shares[TRIALS], season_shares[TRIALS];
     double *seasonal; /* Round: season x TRIALS. Where there is no season, one row of 0. */
     double sums[GLANCES][TRIALS];
     size_t used[GLANCES][TRIALS];
@@ -69,6 +69,8 @@ static double holt_winters_point(const struct forecast_model *model, const struc
     double seasonal = hw->season ? hw->seasonal[i + (step - 1) % hw->season] : 0;
     return holt_winters_value(hw->is_multiplicative, value, seasonal);
 }
+
+FORECAST_SAY(holt_winters_say, holt_winters_point)
 
 /* The first season gives the start: its mean, and how each moment differs from it. */
 static void filter_start(struct holt_winters *hw, const struct forecast_data *data) {
@@ -143,8 +145,9 @@ static void holt_winters_extend(const struct forecast_model *model, const struct
 }
 
 /* What an origin before slot first + i adds to the errors; phase: of that slot in the season. */
-static void trials_judge(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
-                         const size_t *steps, size_t i, size_t phase) {
+static inline __attribute__((always_inline)) void trials_judge(struct trials *t, const struct holt_winters *hw,
+                                                               const struct forecast_data *data, const size_t *steps,
+                                                               size_t i, size_t phase) {
     for (size_t k = 0; k < GLANCES; k++) {
         size_t target = hw->first + i + steps[k] - 1;
         if (target >= data->count)
@@ -152,7 +155,7 @@ static void trials_judge(struct trials *t, const struct holt_winters *hw, const 
         size_t ahead = hw->season ? phase + (steps[k] - 1) % hw->season : 0;
         const double *seasonal = &t->seasonal[TRIALS * (ahead < hw->season ? ahead : ahead - hw->season)];
         for (size_t n = 0; n < TRIALS; n++) {
-            double value = t->states[n].level + hw->damped[steps[k]] * t->states[n].trend;
+            double value = t->levels[n] + hw->damped[steps[k]] * t->trends[n];
             double error = data->y[target] - holt_winters_value(hw->is_multiplicative, value, seasonal[n]);
             t->sums[k][n] += isnan(error) ? 0 : fabs(error);
             t->used[k][n] += isnan(error) ? 0 : 1;
@@ -160,37 +163,67 @@ static void trials_judge(struct trials *t, const struct holt_winters *hw, const 
     }
 }
 
+/* slot_learn for all trials at once: the compiler does not find out that it could. */
+static inline __attribute__((always_inline)) void trials_learn(struct trials *t, const struct holt_winters *hw,
+                                                               const struct forecast_data *data, size_t from, size_t to,
+                                                               size_t *phase, bool is_multiplicative) {
+    const lanes level_shares = *(lanes *)t->level_shares, trend_shares = *(lanes *)t->trend_shares;
+    const lanes season_shares = *(lanes *)t->season_shares;
+    const lanes unit_min = (lanes){0} + FACTOR_MIN * hw->level[0], factor_min = (lanes){0} + FACTOR_MIN;
+    const lane_bits has_season = (lane_bits){0} - (hw->season > 0);
+    lanes level = *(lanes *)t->levels, trend = *(lanes *)t->trends;
+    for (size_t i = from; i < to; i++, *phase = *phase + 1 < hw->season ? *phase + 1 : 0) {
+        double y = data->y[hw->first + i];
+        lanes *seasonal = (lanes *)&t->seasonal[TRIALS * *phase], index = *seasonal;
+        lanes damped = DAMPING * trend, expected = level + damped;
+        lanes error = y - (is_multiplicative ? expected * index : expected + index);
+        bool is_gap = isnan(y);
+        lane_bits is_used = (lane_bits){0} - !is_gap;
+        if (data->saturated[hw->first + i])
+            is_used &= error >= 0;
+        error = (lanes)((lane_bits)error & is_used);
+        lanes of_level = error, of_season = error;
+        if (is_multiplicative) {
+            lane_bits is_more = expected > unit_min, is_factor = index > factor_min;
+            lanes unit = LANES_SELECT(is_more, expected, unit_min);
+            of_level = error / LANES_SELECT(is_factor, index, factor_min);
+            of_season = (lanes)((lane_bits)(error / unit) & (unit > 0));
+        }
+        level = expected + level_shares * of_level;
+        trend = damped + trend_shares * of_level;
+        *seasonal = (lanes)((lane_bits)(index + season_shares * of_season) & has_season);
+    }
+    *(lanes *)t->levels = level;
+    *(lanes *)t->trends = trend;
+}
+
 static inline __attribute__((always_inline)) void trials_slots(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data,
                                                                const struct forecast_grid *grid, const size_t *steps,
                                                                bool is_multiplicative) {
-    double unit_min = FACTOR_MIN * hw->level[0];
-    size_t origin = grid->origin_first, last = forecast_origin(grid, grid->origin_count - 1);
+    size_t origin = grid->origin_first, last = forecast_origin(grid, grid->origin_count - 1), from = 0, phase = 0;
     while (origin < hw->first)
         origin += grid->origin_stride;
-    for (size_t i = 0, phase = 0; hw->first + i <= last; i++, phase = phase + 1 < hw->season ? phase + 1 : 0) {
-        if (hw->first + i == origin) {
-            trials_judge(t, hw, data, steps, i, phase);
-            origin += grid->origin_stride;
-        }
-        double y = data->y[hw->first + i], *seasonal = &t->seasonal[TRIALS * phase];
-        bool is_saturated = data->saturated[hw->first + i];
-        for (size_t n = 0; n < TRIALS; n++) {
-            double next =
-                slot_learn(is_multiplicative, y, is_saturated, unit_min, seasonal[n], &t->shares[n], &t->states[n]);
-            seasonal[n] = hw->season ? next : 0;
-        }
+    for (; origin <= last; origin += grid->origin_stride) {
+        trials_learn(t, hw, data, from, origin - hw->first, &phase, is_multiplicative);
+        from = origin - hw->first;
+        trials_judge(t, hw, data, steps, from, phase);
     }
 }
 
 /* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. The start is that of
  * hw. */
-static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
-                       const struct forecast_grid *grid, const struct weights *weights, double *ret_losses) {
+FORECAST_WIDE static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
+                                     const struct forecast_grid *grid, const struct weights *weights,
+                                     double *ret_losses) {
     const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
     for (size_t n = 0; n < TRIALS; n++) {
-        t->shares[n] = shares_of(weights[n]);
-        t->states[n] = (struct state){hw->level[0], 0};
+        const struct shares shares = shares_of(weights[n]);
+        t->level_shares[n] = shares.level;
+        t->trend_shares[n] = shares.trend;
+        t->season_shares[n] = shares.season;
+        t->levels[n] = hw->level[0];
+        t->trends[n] = 0;
         for (size_t i = 0; i < hw->season; i++)
             t->seasonal[TRIALS * i + n] = hw->seasonal[i];
     }
@@ -262,8 +295,11 @@ static struct forecast_model make(const struct forecast_data *data, const struct
         damped[h] = damped[h - 1] + power;
     }
     hw->damped = damped;
-    struct forecast_model model = {
-        .season = hw->season, .point = holt_winters_point, .extend = holt_winters_extend, .state = hw};
+    struct forecast_model model = {.season = hw->season,
+                                   .point = holt_winters_point,
+                                   .say = holt_winters_say,
+                                   .extend = holt_winters_extend,
+                                   .state = hw};
     fit(hw, data, grid);
     return model;
 }

@@ -15,7 +15,6 @@
 
 #define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
 #define SHARPNESS 10          /* Power of the inverse loss. */
-#define LANES 4               /* Of FORECAST_QUANTILES_MAX, a multiple of it. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
 
 /* What one model said of one distance, at each origin. Where it said nothing, or nobody knows how wrong it was, all
@@ -37,6 +36,8 @@ struct knot_view {
     double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX];
     bool saturated[FORECAST_ORIGINS_MAX];
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
+    const struct forecast_said *said;  /* By the model that is looked at, from each origin; its own or in `room`. */
+    struct forecast_said room[FORECAST_ORIGINS_MAX];
 };
 
 static void knot_open(struct knot_view *view, size_t season) {
@@ -59,24 +60,22 @@ static bool is_censored(const struct knot_view *view, size_t i, double error) {
     return view->saturated[i] && error < 0;
 }
 
-/* Two sorted ones into one. No branch: which one is next cannot be foreseen. Room for one more behind each. */
-static void merge(double *older, size_t older_count, double *newer, size_t newer_count, double *ret) {
-    older[older_count] = newer[newer_count] = INFINITY;
-    for (size_t i = 0, a = 0, b = 0; i < older_count + newer_count; i++) {
-        bool is_older = (older[a] <= newer[b]) & (a < older_count);
-        ret[i] = is_older ? older[a] : newer[b];
-        a += is_older;
-        b += !is_older;
-    }
+static void view_ask(struct knot_view *view, const struct forecast_model *model) {
+    view->said = model->said ? &model->said[view->knot * FORECAST_ORIGINS_MAX] : view->room;
+    if (model->said)
+        return;
+    if (model->say)
+        model->say(model, view->data, view->grid, view->knot, view->count, view->room);
+    for (size_t i = 0; i < view->count && !model->say; i++)
+        view->room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
 }
 
-static void record_fill(struct record *record, const struct forecast_model *model, const struct knot_view *view,
-                        double *offsets) {
-    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX + 1], newer[FORECAST_ORIGINS_MAX + 1];
+static void record_fill(struct record *record, const struct knot_view *view, double *offsets) {
+    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
-        const struct forecast_said said = forecast_model_say(model, view->data, view->grid, view->knot, i);
+        const struct forecast_said said = view->said[i];
         double error = (view->y[i] - said.point) / said.scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? said.point : 0;
@@ -93,12 +92,11 @@ static void record_fill(struct record *record, const struct forecast_model *mode
     memcpy(newer, errors + half, (n - half) * sizeof(*errors));
     forecast_sort(older, half);
     forecast_sort(newer, n - half);
-    merge(older, half, newer, n - half, errors);
     for (size_t j = 0; j < view->f->quantile_count; j++) {
         double q = view->f->quantiles[j];
         record->halves[0][j] = forecast_quantile(older, half, q);
         record->halves[1][j] = forecast_quantile(newer, n - half, q);
-        offsets[j] = forecast_quantile(errors, n, q);
+        offsets[j] = forecast_quantile_of_two(older, half, newer, n - half, q);
     }
 }
 
@@ -117,22 +115,41 @@ static const double *half_next(const struct record *record, const struct knot_vi
     return *i == view->count ? NULL : record->halves[*i < middle];
 }
 
-/* At every quantile, some at a time: a sum waits for its own last term, several do not wait for each other. */
+/* At some quantiles, of the origins [i, end); returns the weight of those that are known. A sum waits for its own last
+ * term, several do not wait for each other. */
+FORECAST_WIDE static double losses_add(const struct record *record, const struct knot_view *view, size_t i, size_t end,
+                                       const double *quantiles, const double *q, double *sums) {
+    double of[LANES], over[LANES], under[LANES], own[LANES], weight = 0;
+    for (size_t n = 0; n < LANES; n++) {
+        of[n] = quantiles[n];
+        over[n] = q[n];
+        under[n] = q[n] - 1;
+        own[n] = sums[n];
+    }
+    for (; i < end; i++) {
+        double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
+        if (record->known[i] == 0)
+            continue;
+        for (size_t n = 0; n < LANES; n++) {
+            double above = y - (point + scale * of[n]), a = over[n] * above, b = under[n] * above;
+            own[n] += age * (a > b ? a : b);
+        }
+        weight += age;
+    }
+    memcpy(sums, own, sizeof(own));
+    return weight;
+}
+
 static void record_losses(const struct record *record, const struct knot_view *view, double *ret) {
     double sums[FORECAST_QUANTILES_MAX] = {0}, q[FORECAST_QUANTILES_MAX] = {0}, weight = 0;
     size_t count = view->f->quantile_count;
     memcpy(q, view->f->quantiles, count * sizeof(*q));
     const double *quantiles;
     for (size_t i, end = 0; record->used >= FORECAST_ERRORS_MIN && (quantiles = half_next(record, view, &i, &end));) {
-        for (; i < end; i++) {
-            double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
-            if (record->known[i] == 0)
-                continue;
-            for (size_t j = 0; j < count; j += LANES)
-                for (size_t n = j; n < j + LANES; n++)
-                    sums[n] += age * pinball(y - (point + scale * quantiles[n]), q[n]);
-            weight += age;
-        }
+        double of_half = 0;
+        for (size_t j = 0; j < count; j += LANES)
+            of_half = losses_add(record, view, i, end, &quantiles[j], &q[j], &sums[j]);
+        weight += of_half;
     }
     for (size_t j = 0; j < count; j++)
         ret[j] = weight > 0 ? sums[j] / weight : NAN;
@@ -161,8 +178,8 @@ static bool weights_make(const double *losses, size_t count, double *ret) {
 }
 
 /* The average at each origin, from the models that said something. NaN: none did. */
-static void mixed(const struct record *records, const struct forecast_mixture *mixture, const struct knot_view *view,
-                  size_t k, size_t j, double *ret) {
+FORECAST_WIDE static void mixed(const struct record *records, const struct forecast_mixture *mixture,
+                                const struct knot_view *view, size_t k, size_t j, double *ret) {
     double weight[FORECAST_ORIGINS_MAX] = {0};
     memset(ret, 0, view->count * sizeof(*ret));
     for (size_t m = 0; m < mixture->count; m++) {
@@ -211,7 +228,7 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     if (!model->has_scale || 2 * record->used < view->count)
         return 0;
     for (size_t i = 0; i < view->count; i++) { /* Also where it cannot be known how wrong it was. */
-        const struct forecast_said said = forecast_model_say(model, view->data, view->grid, view->knot, i);
+        const struct forecast_said said = view->said[i];
         view->unit[i] = isnan(said.point) ? NAN : said.scale;
         if (!isnan(view->unit[i]))
             sorted[count++] = view->unit[i];
@@ -224,14 +241,16 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
 
 static void knot_fit(struct forecast_mixture *mixture, struct record *records, struct knot_view *view, size_t k,
                      double *ret_loss, double *ret_naive) {
-    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}}, own[FORECAST_QUANTILES_MAX];
+    double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}};
+    double own[FORECAST_QUANTILES_MAX] = {0};
     size_t quantiles = view->f->quantile_count;
     double weight = view->grid->weights[k];
     *ret_loss = *ret_naive = 0;
     mixture->is_known[k] = true;
     for (size_t m = 0; m < mixture->count; m++) {
         double offsets[FORECAST_QUANTILES_MAX] = {0};
-        record_fill(&records[m], &mixture->models[m], view, offsets);
+        view_ask(view, &mixture->models[m]);
+        record_fill(&records[m], view, offsets);
         mixture->scales_max[k][m] = records[m].scale_max;
         record_losses(&records[m], view, own);
         for (size_t j = 0; j < quantiles; j++) {
@@ -264,9 +283,10 @@ static void leader_find(struct forecast_mixture *mixture, const struct forecast_
 }
 
 /* All weight on one model, in part. */
-static void weights_move(struct forecast_mixture *mixture, size_t to, double share) {
-    for (size_t k = 0; k < FORECAST_KNOTS_MAX; k++) {
-        for (size_t j = 0; j < FORECAST_QUANTILES_MAX; j++) {
+static void weights_move(struct forecast_mixture *mixture, const struct forecast_grid *grid, size_t quantiles,
+                         size_t to, double share) {
+    for (size_t k = 0; k < grid->knot_count; k++) {
+        for (size_t j = 0; j < quantiles; j++) {
             for (size_t m = 0; m < mixture->count; m++)
                 mixture->weights[k][j][m] = (1 - share) * mixture->weights[k][j][m] + (m == to ? share : 0);
             mixture->shifts[k][j] *= 1 - share;
@@ -296,7 +316,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     mixture->loss = weight > 0 ? loss / weight : NAN;
     mixture->naive_loss = weight > 0 ? naive / weight : NAN;
     if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
-        weights_move(mixture, 0, 1);
+        weights_move(mixture, grid, f->quantile_count, 0, 1);
         mixture->loss = mixture->naive_loss;
         mixture->is_demoted = true;
     }
@@ -305,7 +325,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
 
 void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
                             const struct forecast *f, double shift) {
-    weights_move(mixture, mixture->last_value, shift);
+    weights_move(mixture, grid, f->quantile_count, mixture->last_value, shift);
     leader_find(mixture, grid, f->quantile_count);
 }
 
@@ -346,16 +366,16 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
         size_t k = knot_known(mixture, at[side]);
         double growth =
             mixture->season || k == at[side] ? 1 : sqrt((double)grid->knots[at[side]] / (double)grid->knots[k]);
-        double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1;
+        double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1, spreads[FORECAST_MODELS_MAX];
+        for (size_t m = 0; m < mixture->count; m++) /* Beyond all that errors were measured in, it is a guess. */
+            spreads[m] = growth * fmin(scales[m], mixture->scales_max[k][m]);
         for (size_t j = 0; j < f->quantile_count; j++) {
             double sum = 0, weight = 0;
             for (size_t m = 0; m < mixture->count; m++) {
                 double share = mixture->weights[k][j][m];
                 if (share <= 0 || isnan(points[m]))
                     continue;
-                /* Beyond all that errors were measured in, it is a guess. */
-                double scale = fmin(scales[m], mixture->scales_max[k][m]);
-                sum += share * (points[m] + growth * scale * mixture->offsets[k][j][m]);
+                sum += share * (points[m] + spreads[m] * mixture->offsets[k][j][m]);
                 weight += share;
             }
             double value = weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN;

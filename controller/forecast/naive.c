@@ -18,8 +18,10 @@ static double last_value_point(const struct forecast_model *model, const struct 
     return last ? data->y[last - 1] : NAN;
 }
 
+FORECAST_SAY(last_value_say, last_value_point)
+
 struct forecast_model forecast_last_value(void) {
-    return (struct forecast_model){.name = "last-value", .point = last_value_point};
+    return (struct forecast_model){.name = "last-value", .point = last_value_point, .say = last_value_say};
 }
 
 static double seasonal_naive_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
@@ -35,6 +37,9 @@ static double seasonal_naive_point(const struct forecast_model *model, const str
     return last_value_point(model, data, origin, step, NULL);
 }
 
+FORECAST_SAY(seasonal_naive_say, seasonal_naive_point)
+
 struct forecast_model forecast_seasonal_naive(size_t season, const char *name) {
-    return (struct forecast_model){.name = name, .season = season, .point = seasonal_naive_point};
+    return (struct forecast_model){
+        .name = name, .season = season, .point = seasonal_naive_point, .say = seasonal_naive_say};
 }

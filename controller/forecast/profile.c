@@ -56,26 +56,73 @@ static double profile_point(const struct forecast_model *model, const struct for
     return mean + share_at(profile, step) * deviation(profile, data, origin);
 }
 
-static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t first, size_t mean_count) {
+FORECAST_SAY(profile_say, profile_point)
+
+/* At one moment, from what is there. */
+static void past_mean_at(const struct forecast_past *past, size_t t, double *mean, double *spread) {
+    double sum = 0, difference = 0;
+    size_t used = 0;
+    for (size_t back = past->season; back <= t && back <= past->seasons * past->season; back += past->season) {
+        if (t - back >= past->count || isnan(past->y[t - back]))
+            continue;
+        sum += past->y[t - back];
+        used++;
+    }
+    mean[t] = used ? sum / (double)used : NAN;
+    for (size_t back = past->season; spread && back <= t && back <= past->seasons * past->season; back += past->season)
+        if (t - back < past->count && !isnan(past->y[t - back]))
+            difference += fabs(past->y[t - back] - mean[t]);
+    if (spread)
+        spread[t] = used > 1 ? difference / (double)used : NAN;
+}
+
+/* At the moments [from, to), each with as many values, none of which is a gap. */
+FORECAST_WIDE static void past_means_full(const struct forecast_past *past, size_t from, size_t to, size_t used,
+                                          double *mean, double *spread) {
+    size_t t = from;
+    for (; t + LANES <= to; t += LANES) {
+        const double *y = &past->y[t];
+        lanes sum = {0}, difference = {0};
+        for (size_t back = 1; back <= used; back++)
+            sum += *(const lanes *)(y - back * past->season);
+        sum /= (double)used;
+        *(lanes *)&mean[t] = sum;
+        for (size_t back = 1; spread && back <= used; back++) {
+            lanes off = *(const lanes *)(y - back * past->season) - sum;
+            difference += (lanes)((lane_bits)off & INT64_MAX); /* Without its sign. */
+        }
+        if (spread)
+            *(lanes *)&spread[t] = difference / (double)used;
+    }
+    for (; t < to; t++)
+        past_mean_at(past, t, mean, spread);
+}
+
+void forecast_past_means(const struct forecast_past *past, size_t from, double *mean, double *spread) {
+    size_t end = past->count + past->season;
+    for (size_t t = from, to; t < end; t = to) {
+        size_t used = t / past->season;
+        to = used < past->seasons ? (used + 1) * past->season : end;
+        to = to < end ? to : end;
+        used = used < past->seasons ? used : past->seasons;
+        if (used > 1 && !past->has_gaps)
+            past_means_full(past, t, to, used, mean, spread);
+        for (; t < to && (used <= 1 || past->has_gaps); t++)
+            past_mean_at(past, t, mean, spread);
+    }
+}
+
+static void means_fill(const struct forecast_data *data, size_t season, double *mean, size_t first) {
     /* Short seasons: those of a day, since so many cost nothing and tell more. */
     size_t most = data->day > SEASONS_MEAN * season ? data->day / season : SEASONS_MEAN;
-    for (size_t t = first; t < mean_count; t++) {
-        double sum = 0;
-        size_t used = 0;
-        for (size_t back = season; back <= t && back <= most * season; back += season) {
-            if (t - back < data->count && !isnan(data->y[t - back])) {
-                sum += data->y[t - back];
-                used++;
-            }
-        }
-        mean[t] = used ? sum / (double)used : NAN;
-    }
+    const struct forecast_past past = {data->y, data->count, season, most, data->used[data->count] < data->count};
+    forecast_past_means(&past, first, mean, NULL);
 }
 
 static void profile_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
     struct profile *profile = model->state;
     profile->mean_count = data->count + model->season;
-    means_fill(data, model->season, profile->mean, from + model->season, profile->mean_count);
+    means_fill(data, model->season, profile->mean, from + model->season);
 }
 
 struct forecast_model forecast_profile(const struct forecast_data *data, const struct forecast_grid *grid,
@@ -83,7 +130,7 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
     struct profile *profile = arena_alloc(scratch, sizeof(*profile));
     profile->mean_count = data->count + season;
     profile->mean = arena_alloc_array(scratch, data->count + data->room + season, sizeof(*profile->mean));
-    means_fill(data, season, profile->mean, 0, profile->mean_count);
+    means_fill(data, season, profile->mean, 0);
     profile->knot_count = grid->knot_count;
     for (size_t k = 0; k < grid->knot_count; k++) {
         size_t step = profile->knots[k] = grid->knots[k];
@@ -101,6 +148,10 @@ struct forecast_model forecast_profile(const struct forecast_data *data, const s
         }
         profile->share[k] = square > 0 ? fmin(1, fmax(0, cross / square)) : 0;
     }
-    return (struct forecast_model){
-        .name = name, .season = season, .point = profile_point, .extend = profile_extend, .state = profile};
+    return (struct forecast_model){.name = name,
+                                   .season = season,
+                                   .point = profile_point,
+                                   .say = profile_say,
+                                   .extend = profile_extend,
+                                   .state = profile};
 }

@@ -27,10 +27,12 @@
 #define LAG_FIRST 12        /* In means of a level: from here to the last ones the next level takes over. */
 #define LEVEL_RATIO 4
 #define LAG_LAST (LEVEL_RATIO * LAG_FIRST)
-#define PROMINENCE_MIN 0.15 /* Of a hill above the deepest valley before it. */
-#define SMOOTH_PARTS 8      /* Of a length: what is quicker is smoothed away. */
-#define REPEATS 4           /* By so many a length is told from the ones beside it. */
-#define CLIP 4.0            /* In mean absolute deviations: a spike is no cycle. */
+#define PROMINENCE_MIN 0.15     /* Of a hill above the deepest valley before it. */
+#define SMOOTH_PARTS 8          /* Of a length: what is quicker is smoothed away. */
+#define REPEATS 4               /* By so many a length is told from the ones beside it. */
+#define TRIED_MAX (3 * REPEATS) /* Lags at once: 2 LEVEL_RATIO + 1 lengths, or three of them REPEATS times. */
+#define LAGS_AT_ONCE 4
+#define CLIP 4.0 /* In mean absolute deviations: a spike is no cycle. */
 #define HISTORY_WEEKS 4
 #define HISTORY_MIN 2048
 
@@ -39,7 +41,8 @@ struct rest {
     double *y;   /* NaN: a gap. */
     double *sum; /* As forecast_data's. */
     uint32_t *used;
-    double *z; /* Without what is slower than the length that is looked at. */
+    double *z;     /* Without what is slower than the length that is looked at, */
+    double square; /* and the sum of its squares. */
     size_t count;
 };
 
@@ -122,22 +125,66 @@ static double square_sum(const double *y, size_t count) {
     return sum;
 }
 
-/* The same where gaps are 0, of `square` all in all: too small by the share of the gaps, and several times as fast. The
- * sum is in four parts, since the compiler must not. */
-static double correlation_rough(const double *y, size_t count, size_t lag, double square) {
-    double cross[4] = {0};
-    size_t i = lag;
-    for (; i + 4 <= count; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            cross[k] += y[i + k] * y[i + k - lag];
-    double sum = cross[0] + cross[1] + cross[2] + cross[3];
-    return square > 0 ? sum / square * (double)count / (double)(count - lag) : 0;
+/* The sum of products at each of some lags, from `from` products on that are in `sums` already; returns how many are. A
+ * sum is in LANES parts, since the compiler must not, and several go side by side. */
+static inline __attribute__((always_inline)) size_t products_add(const double *y, size_t count, const size_t *lags,
+                                                                 size_t lag_count, size_t lag_max, size_t from,
+                                                                 lanes *sums) {
+    for (; from + LANES + lag_max <= count; from += LANES)
+        for (size_t n = 0; n < lag_count; n++)
+            sums[n] += *(const lanes *)&y[from + lags[n]] * *(const lanes *)&y[from];
+    return from;
 }
 
-/* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. */
-static void band_pass(struct rest *rest, size_t length) {
-    for (size_t i = 0; i < rest->count; i++)
-        rest->z[i] = isnan(rest->y[i]) ? 0 : rest_around(rest, i, length / SMOOTH_PARTS) - rest_around(rest, i, length);
+FORECAST_WIDE static void correlations_some(const double *y, size_t count, const size_t *lags, double square,
+                                            double *ret) {
+    lanes sums[LAGS_AT_ONCE] = {{0}};
+    size_t lag_max = 0, common;
+    for (size_t n = 0; n < LAGS_AT_ONCE; n++)
+        lag_max = lags[n] > lag_max ? lags[n] : lag_max;
+    common = products_add(y, count, lags, LAGS_AT_ONCE, lag_max, 0, sums);
+    for (size_t n = 0; n < LAGS_AT_ONCE; n++) {
+        products_add(y, count, &lags[n], 1, lags[n], common, &sums[n]);
+        double sum = sums[n][0] + sums[n][1] + sums[n][2] + sums[n][3];
+        ret[n] = square > 0 && lags[n] < count ? sum / square * (double)count / (double)(count - lags[n]) : 0;
+    }
+}
+
+/* The same where gaps are 0, of `square` all in all, at several lags: too small by the share of the gaps, and several
+ * times as fast. 0 where there is no pair. */
+static void correlations_rough(const double *y, size_t count, const size_t *lags, size_t lag_count, double square,
+                               double *ret) {
+    for (size_t i = 0; i < lag_count; i += LAGS_AT_ONCE) {
+        size_t some[LAGS_AT_ONCE];
+        double found[LAGS_AT_ONCE];
+        for (size_t n = 0; n < LAGS_AT_ONCE; n++)
+            some[n] = lags[i + n < lag_count ? i + n : i];
+        correlations_some(y, count, some, square, found);
+        for (size_t n = 0; n < LAGS_AT_ONCE && i + n < lag_count; n++)
+            ret[i + n] = found[n];
+    }
+}
+
+static double passed_at(const struct rest *rest, size_t i, size_t length) {
+    return isnan(rest->y[i]) ? 0 : rest_around(rest, i, length / SMOOTH_PARTS) - rest_around(rest, i, length);
+}
+
+/* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. Where there are no gaps and the
+ * ends are far, all means are of as many. */
+FORECAST_WIDE static void band_pass(struct rest *rest, size_t length) {
+    bool has_gaps = rest->used[rest->count] < rest->count;
+    size_t quick = length / SMOOTH_PARTS / 2, slow = length / 2;
+    size_t to = !has_gaps && rest->count > 2 * slow ? rest->count - slow : 0, from = to ? slow : 0;
+    double quick_size = (double)(2 * quick + 1), slow_size = (double)(2 * slow + 1);
+    const double *restrict sum = rest->sum;
+    double *restrict z = rest->z;
+    for (size_t i = from; i < to; i++)
+        z[i] = (sum[i + quick + 1] - sum[i - quick]) / quick_size - (sum[i + slow + 1] - sum[i - slow]) / slow_size;
+    for (size_t i = 0; i < from; i++)
+        z[i] = passed_at(rest, i, length);
+    for (size_t i = to; i < rest->count; i++)
+        z[i] = passed_at(rest, i, length);
+    rest->square = square_sum(rest->z, rest->count);
 }
 
 /* How sure a length is a season of what is in z: the least of the correlations with one, two and three lengths before.
@@ -149,17 +196,35 @@ static double agreement(const struct rest *rest, size_t length) {
     return least;
 }
 
+/* Leaves in z the mean over `length` around each moment. */
+FORECAST_WIDE static void around_fill(struct rest *rest, size_t length) {
+    size_t half = length / 2, to = rest->count > 2 * half ? rest->count - half : 0, from = to ? half : 0;
+    if (rest->used[rest->count] < rest->count)
+        from = to = 0;
+    const double *restrict sum = rest->sum;
+    double *restrict z = rest->z, size = (double)(2 * half + 1);
+    for (size_t i = from; i < to; i++)
+        z[i] = (sum[i + half + 1] - sum[i - half]) / size;
+    for (size_t i = 0; i < from; i++)
+        z[i] = rest_around(rest, i, length);
+    for (size_t i = to; i < rest->count; i++)
+        z[i] = rest_around(rest, i, length);
+}
+
 /* Takes the mean season off. */
 static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
+    around_fill(rest, length);
     double *sum = arena_alloc_array(scratch, length, sizeof(*sum));
     uint32_t *used = arena_alloc_array(scratch, length, sizeof(*used));
     for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0) {
-        double z = rest->y[i] - rest_around(rest, i, length);
+        double z = rest->y[i] - rest->z[i];
         sum[phase] += isnan(z) ? 0 : z;
         used[phase] += isnan(z) ? 0u : 1u;
     }
+    for (size_t phase = 0; phase < length; phase++)
+        sum[phase] = used[phase] ? sum[phase] / (double)used[phase] : 0;
     for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0)
-        rest->y[i] -= used[phase] ? sum[phase] / (double)used[phase] : 0;
+        rest->y[i] -= sum[phase];
     sums_renew(rest);
 }
 
@@ -172,10 +237,12 @@ static size_t level_look(const struct rest *rest, size_t width, size_t first, si
     }
     double square = square_sum(means, count), r[LAG_LAST + 2] = {0}, hills[LAG_LAST + 1] = {0}, valley = 1,
            highest = PROMINENCE_MIN;
-    size_t from = first > 1 ? first - 1 : 1;
-    for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last + 1; lag++)
-        r[lag] = lag < count ? correlation_rough(means, count, lag, square) : 0;
-    for (size_t lag = from / 2 > 0 ? from / 2 : 1; lag <= last; lag++) {
+    size_t from = first > 3 ? (first - 1) / 2 : 1, lags[LAG_LAST + 2];
+    for (size_t lag = from; lag <= last + 1; lag++)
+        lags[lag] = lag;
+    if (from <= last + 1)
+        correlations_rough(means, count, &lags[from], last + 2 - from, square, &r[from]);
+    for (size_t lag = from; lag <= last; lag++) {
         if (lag >= first && lag > 1 && r[lag] >= r[lag - 1] && r[lag] >= r[lag + 1])
             hills[lag] = r[lag] - valley;
         highest = fmax(highest, hills[lag]);
@@ -191,12 +258,20 @@ static size_t level_look(const struct rest *rest, size_t width, size_t first, si
 static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t stride, size_t lengths) {
     bool has_gaps =
         rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
-    size_t best = low;
-    double highest = -INFINITY, square = has_gaps ? 0 : square_sum(rest->z, rest->count);
+    size_t best = low, lags[TRIED_MAX], tried = 0;
+    double highest = -INFINITY, found[TRIED_MAX] = {0};
+    for (size_t length = low; length <= high; length += stride)
+        for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
+            lags[tried++] = lag;
+    if (!has_gaps)
+        correlations_rough(rest->z, rest->count, lags, tried, rest->square, found);
+    for (size_t i = 0; i < tried && has_gaps; i++)
+        found[i] = correlation(rest, rest->z, lags[i]);
+    const double *next = found;
     for (size_t length = low; length <= high; length += stride) {
         double sum = 0;
         for (size_t lag = length; lag <= lengths * length && lag + length <= rest->count; lag += length)
-            sum += has_gaps ? correlation(rest, rest->z, lag) : correlation_rough(rest->z, rest->count, lag, square);
+            sum += *next++;
         if (sum > highest) {
             highest = sum;
             best = length;

@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -208,6 +209,41 @@ Test(base_str, doubles_are_printed_shortest_and_read_back_the_same) {
         str_from_double(extremes[i], text);
         cr_assert(str_to_double(text, &back), "%s", text);
         cr_assert_eq(back, extremes[i], "%s", text);
+    }
+}
+
+static void expect_as_printf(double value) {
+    char wanted[STR_DOUBLE_MAX], text[STR_DOUBLE_MAX];
+    (void)snprintf(wanted, sizeof(wanted), "%.8g", value + 0.0);
+    *str_put_double8(value, text) = '\0';
+    cr_assert_str_eq(text, wanted, "%a", value);
+}
+
+Test(base_str, eight_digits_are_those_of_printf) {
+    static const double values[] = {0,        -0.0,      1,         0.5,         9.9999999,  99999999.5,  99999999.4,
+                                    1e8,      1e-4,      9.9999e-5, 0.000123456, 12345678.5, 12345679.5,  0.99999999,
+                                    999999.9, 1e300,     -1e-300,   1.00000005,  1.00000015, 0.999999995, 2.5,
+                                    -12.25,   100000000, 10,        0.1};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++)
+        expect_as_printf(values[i]);
+    uint64_t state = 1; /* Halves of the last digit, and what is beside them, at every size. */
+    for (int i = 0; i < 200000; i++) {
+        state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        double digits = (double)(10000000 + (state >> 33) % 90000000), unit = pow(10, (double)(int)(state % 16) - 12);
+        double near = (digits + (double)((state >> 20) % 5) / 4) * unit;
+        expect_as_printf(near);
+        expect_as_printf(-nextafter(near, 0));
+        expect_as_printf(nextafter(near, INFINITY));
+    }
+}
+
+Test(base_str, whole_numbers_are_those_of_printf) {
+    static const size_t values[] = {0, 7, 10, 999, 1000, 4294967296, SIZE_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        char wanted[STR_DOUBLE_MAX], text[STR_DOUBLE_MAX];
+        (void)snprintf(wanted, sizeof(wanted), "%zu", values[i]);
+        *str_put_size(values[i], text) = '\0';
+        cr_assert_str_eq(text, wanted);
     }
 }
 

@@ -220,6 +220,32 @@ static struct forecast_data *bench_all(size_t count) {
     return data;
 }
 
+Test(forecast_models, say_of_all_origins_what_they_say_of_each) {
+    struct chance c = {17};
+    bench_wave(10 * DAY, DAY);
+    for (size_t i = 0; i < 10 * DAY; i++)
+        bench.y[i] = i % 50 == 7 ? NAN : bench.y[i] + chance_next(&c);
+    struct arena arena = {0};
+    struct forecast_data *data = bench_all(10 * DAY);
+    struct forecast_grid grid = {
+        .knots = {1, 20, 2 * DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31, .origin_count = 60};
+    struct forecast_model models[MODELS];
+    models_all(data, &grid, &arena, models);
+    for (size_t m = 0; m < MODELS; m++) {
+        struct forecast_said said[60];
+        cr_assert(models[m].say || models[m].said, "%s", models[m].name);
+        for (size_t k = 0; k < grid.knot_count && models[m].say; k++) {
+            models[m].say(&models[m], data, &grid, k, 60, said);
+            for (size_t i = 0; i < 60; i++) {
+                double point = models[m].point(&models[m], data, forecast_origin(&grid, i), grid.knots[k], NULL);
+                cr_assert(said[i].point == point || (isnan(said[i].point) && isnan(point)), "%s", models[m].name);
+                cr_assert_eq(said[i].scale, 1);
+            }
+        }
+    }
+    arena_release(&arena);
+}
+
 /* Changing what comes at or after an origin must not change the point from it. The grid ends before the change, so that
  * fitting cannot see it either. */
 Test(forecast_models, look_only_at_what_is_before_the_origin) {
