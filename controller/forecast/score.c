@@ -103,6 +103,8 @@ static void partition(double *values, size_t count, size_t *low, size_t *high) {
     *low = *high = split(values, count, pivot);
     if (*low == 0)
         *high = split(values, count, nextafter(pivot, INFINITY));
+    if (*high == 0) /* Nothing is beyond infinity: all are that, or no numbers. */
+        *high = count;
 }
 
 /* gcc sees a minimum only where it need not care which of two zeros it is. */

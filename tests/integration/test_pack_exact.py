@@ -102,7 +102,7 @@ def instance(seed):
 
 def new_solver():
     solver = highspy.Highs()
-    for name, value in (("output_flag", False), ("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-7), ("time_limit", 10.0), ("threads", 1)):
+    for name, value in (("output_flag", False), ("mip_rel_gap", 0.0), ("mip_abs_gap", 1e-7), ("time_limit", 10.0)):
         solver.setOptionValue(name, value)
     return solver
 

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,28 @@ Test(forecast_score, sorting_is_that_of_qsort) {
                 cr_assert_eq(values[i], wanted[i], "%zu values, %zu kinds", count, kinds[k]);
         }
     }
+}
+
+/* Demands near the greatest float have errors that are infinite. */
+Test(forecast_score, what_is_infinite_is_sorted_too, .timeout = 20) {
+    static const size_t infinite[] = {0, 1, 150, 299, 300};
+    double values[300];
+    for (size_t k = 0; k < sizeof(infinite) / sizeof(*infinite); k++) {
+        for (int with_less = 0; with_less < 2; with_less++) {
+            for (size_t i = 0; i < 300; i++)
+                values[i * 7 % 300] = i < infinite[k] ? INFINITY : with_less ? -INFINITY : (double)i;
+            double nth[300];
+            memcpy(nth, values, sizeof(nth));
+            forecast_sort(values, 300);
+            for (size_t i = 1; i < 300; i++)
+                cr_assert(values[i - 1] <= values[i], "%zu of 300", i);
+            cr_assert_eq(isinf(values[299]) && values[299] > 0, infinite[k] > 0);
+            cr_assert(forecast_nth(nth, 300, 150) == values[150]);
+        }
+    }
+    for (size_t i = 0; i < 300; i++)
+        values[i] = NAN;
+    (void)forecast_nth(values, 300, 150); /* Comes to an end. */
 }
 
 Test(forecast_score, a_quantile_of_two_is_that_of_both) {
