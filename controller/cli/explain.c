@@ -84,28 +84,58 @@ static void say_windows(struct sentences *s, const struct policy *policy) {
         opens_ms = next_ms < opens_ms ? next_ms : opens_ms;
     }
     if (is_open && policy->disruption.window_count > 0)
-        say(s, "disruption.windows are for other machines, moves, stops and deletes: one is open now");
+        say(s, "disruption.windows are for requests, other machines, moves, stops and deletes: one is open now");
     if (is_open || opens_ms == INT64_MAX)
         return;
     time_format(opens_ms, time);
-    say(s, arena_printf(arena,
-                        "now: disruption.windows are closed for other machines, moves, stops and deletes; the next "
-                        "opens %s",
-                        time));
+    say(s, arena_printf(
+               arena,
+               "now: disruption.windows are closed for requests, other machines, moves, stops and deletes; the next "
+               "opens %s",
+               time));
+}
+
+/* When what it did, or tried, ended; 0: it does not count for a cooldown. */
+static int64_t finished_ms(const struct explanation *of, const struct json *proposal) {
+    const char *phase = json_string(json_at(proposal, "status.phase"), "");
+    int64_t time_ms;
+    bool counts = is_of(of, proposal) && (str_eq(phase, "Succeeded") || str_eq(phase, "Failed")) &&
+                  time_parse(json_string(json_at(proposal, "status.finishedAt"), ""), &time_ms);
+    return counts ? time_ms : 0;
+}
+
+static bool is_same_target(const struct json *a, const struct json *b) {
+    static const char *const paths[] = {"spec.target.provider", "spec.target.region", "spec.target.kind",
+                                        "spec.target.id"};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        if (!str_eq(json_string(json_at(a, paths[i]), ""), json_string(json_at(b, paths[i]), "")))
+            return false;
+    return true;
+}
+
+static bool is_last_of_target(const struct explanation *of, const struct json *items, size_t index) {
+    const struct json *proposal = json_array_at(items, index);
+    int64_t own_ms = finished_ms(of, proposal);
+    for (size_t i = 0; i < json_array_count(items); i++) {
+        int64_t other_ms = finished_ms(of, json_array_at(items, i));
+        if ((other_ms > own_ms || (other_ms == own_ms && i > index)) &&
+            is_same_target(proposal, json_array_at(items, i)))
+            return false;
+    }
+    return true;
 }
 
 static void say_cooldown(struct sentences *s, const struct policy *policy) {
     const struct json *items = json_get(s->of->proposals, "items");
+    int64_t cooldown_ms = policy->disruption.cooldown_ms;
     char until[TIME_TEXT_MAX], span[32];
+    duration_format(cooldown_ms, span, sizeof(span));
     for (size_t i = 0; i < json_array_count(items); i++) {
         const struct json *proposal = json_array_at(items, i);
-        int64_t finished_ms;
-        if (!is_of(s->of, proposal) || !str_eq(json_string(json_at(proposal, "status.phase"), ""), "Succeeded") ||
-            !time_parse(json_string(json_at(proposal, "status.finishedAt"), ""), &finished_ms) ||
-            finished_ms + policy->disruption.cooldown_ms <= s->of->now_ms)
+        int64_t time_ms = finished_ms(s->of, proposal);
+        if (time_ms == 0 || time_ms + cooldown_ms <= s->of->now_ms || !is_last_of_target(s->of, items, i))
             continue;
-        time_format(finished_ms + policy->disruption.cooldown_ms, until);
-        duration_format(policy->disruption.cooldown_ms, span, sizeof(span));
+        time_format(time_ms + cooldown_ms, until);
         say(s, arena_printf(s->of->arena, "now: %s was changed lately and does not shrink before %s (cooldown %s)",
                             json_string(json_at(proposal, "spec.target.id"), "?"), until, span));
     }
@@ -220,13 +250,25 @@ static enum err_class read_at(struct cli_client *client, enum object_kind kind, 
     return class;
 }
 
+/* The time of an instance that is sped up runs ahead of ours: what it has written tells how far at least. */
+static int64_t now_of(const struct json *proposals) {
+    const struct json *items = json_get(proposals, "items");
+    struct timespec real;
+    clock_gettime(CLOCK_REALTIME, &real);
+    int64_t now_ms = (int64_t)real.tv_sec * 1000, time_ms;
+    for (size_t i = 0; i < json_array_count(items); i++)
+        if (time_parse(json_string(json_at(json_array_at(items, i), "status.finishedAt"), ""), &time_ms) &&
+            time_ms > now_ms)
+            now_ms = time_ms;
+    return now_ms;
+}
+
 static int explain(struct cli_client *client, enum object_kind kind, const char *name, const char *output) {
     struct json *json = NULL, *proposals = NULL, *namespace = NULL;
     struct arena arena = {0};
     struct object *object = NULL;
     struct manifest_faults faults;
     struct error err, ignored;
-    struct timespec now;
     if (read_at(client, kind, name, &json, &err) != ERR_NONE)
         return cli_fail(&err);
     int code = CLI_DONE;
@@ -236,13 +278,12 @@ static int explain(struct cli_client *client, enum object_kind kind, const char 
     (void)read_at(client, OBJECT_NAMESPACE, cli_client_namespace(client), &namespace, &ignored);
     if (object_decode(json, &(struct decode_options){0}, &arena, &object, &faults, &ignored) != ERR_NONE)
         object = NULL;
-    clock_gettime(CLOCK_REALTIME, &now);
     const struct explanation it = {.kind = kind,
                                    .json = json,
                                    .object = object,
                                    .proposals = proposals,
                                    .namespace = namespace,
-                                   .now_ms = (int64_t)now.tv_sec * 1000,
+                                   .now_ms = now_of(proposals),
                                    .arena = &arena};
     struct buf out = {0};
     if (str_eq(output, "json"))

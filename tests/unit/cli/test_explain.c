@@ -113,6 +113,21 @@ Test(explain, only_what_is_open_and_its_own_is_told_as_open_in_order_of_name) {
     cr_expect(tells(&it, "-> it waits for a decision"));
 }
 
+Test(explain, of_a_target_the_last_change_alone_cools_down) {
+    struct explanation it = explanation(
+        OBJECT_POLICY, POLICY(",\"disruption\":{\"cooldown\":\"20m\"}", "", ""),
+        "{\"items\":[" PROPOSAL("a", "web", "\"phase\":\"Succeeded\",\"finishedAt\":\"2026-03-04T11:58:00Z\"") "," PROPOSAL(
+            "b", "web",
+            "\"phase\":\"Failed\",\"finishedAt\":\"2026-03-04T11:59:00Z\"") "," PROPOSAL("c", "web",
+                                                                                         "\"phase\":\"Superseded\","
+                                                                                         "\"finishedAt\":\"2026-03-"
+                                                                                         "04T11:59:30Z\"") "]}",
+        NULL);
+    cr_expect(tells(&it, "now: g1 was changed lately and does not shrink before 2026-03-04T12:19:00Z (cooldown 20m)"));
+    cr_expect_not(tells(&it, "12:18:00"));
+    cr_expect_not(tells(&it, "12:19:30"));
+}
+
 Test(explain, what_holds_back_is_told_as_it_is_now) {
     struct explanation it = explanation(
         OBJECT_POLICY,
