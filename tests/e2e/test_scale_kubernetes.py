@@ -284,20 +284,39 @@ def test_what_a_gitops_tool_owns_is_left_alone(world):
     assert world.recommendations("argo") == [] and world.west.replicas("argo") == 2
 
 
+def cpus_of_resized(world):
+    pods = world.west.cluster.get("pods", "-n", SHOP, "-l", "name=resized")["items"]
+    return [p["spec"]["containers"][0]["resources"]["requests"]["cpu"] for p in pods if "deletionTimestamp" not in p["metadata"]]
+
+
 def test_requests_are_applied_again_to_new_pods(world):
-    def cpus():
-        pods = world.west.cluster.get("pods", "-n", SHOP, "-l", "name=resized")["items"]
-        return [p["spec"]["containers"][0]["resources"]["requests"]["cpu"] for p in pods if "deletionTimestamp" not in p["metadata"]]
+    def have_them():
+        return cpus_of_resized(world) == ["1500m"] * 3
 
     kubectl = world.west.cluster.kubectl
     kubectl("-n", SHOP, "annotate", "deployment", "resized", 'trimtab.dev/requests={"cpu":"1500m"}')
-    estate.apply(world.cluster, NAMESPACE, policy("resized", ["west"], 3, 3, actions=["Rightsize"]))
-    world.process.wait_for("the pods have them", lambda: cpus() == ["1500m"] * 3, 60, 1)
+    kept = policy("resized", ["west"], 3, 3, actions=["Rightsize"], disruption={"minSavingPercent": 100})
+    estate.apply(world.cluster, NAMESPACE, kept)
+    world.process.wait_for("the pods have them", have_them, 60, 1)
     pod = kubectl("-n", SHOP, "get", "pods", "-l", "name=resized", "-o", "name").split()[0]
     kubectl("-n", SHOP, "delete", pod, "--wait=false")
-    world.process.wait_for("the new pod has them too", lambda: cpus() == ["1500m"] * 3, 180, 1)
+    world.process.wait_for("the new pod has them too", have_them, 180, 1)
     assert world.recommendations("resized") == []
     metrics = procs.http_get(world.url + "/metrics")[1]
     assert f'trimtab_upkeep_total{{provider="{NAMESPACE}/west",outcome="Succeeded"}}' in metrics
     events = world.cluster.get("events.v1.events.k8s.io", "-n", NAMESPACE)["items"]
     assert "ReappliedRequests" in {e["reason"] for e in events}
+
+
+def test_requests_come_down_where_replicas_may_not(world):
+    """Of what was kept above: three pods of 1500m are more than the day needs."""
+    estate.apply(world.cluster, NAMESPACE, policy("resized", ["west"], 3, 3, actions=["Rightsize"]))
+
+    def done():
+        return [r for r in world.recommendations("resized") if r["status"].get("phase") == "Succeeded"]
+
+    first = world.process.wait_for("requests are changed", done, 180, 1)[0]["spec"]
+    assert first["action"] == "Rightsize" and first["from"]["requests"] == {"cpu": "1500m"}
+    assert 300 < int(first["to"]["requests"]["cpu"].rstrip("m")) < 1500
+    assert cpus_of_resized(world) == [first["to"]["requests"]["cpu"]] * 3
+    assert world.west.replicas("resized") == 3
