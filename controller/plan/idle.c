@@ -103,7 +103,7 @@ static void copies_find(struct search *search) {
         qsort(search->copies, search->copy_count, sizeof(*search->copies), copy_cmp);
 }
 
-/* The disks of which a part of the world is seen, but not their snapshots, or as they were. */
+/* Whether the snapshots of its region are seen, all of them and as they are. */
 static bool is_copy_seen(const struct plan_work *work, const struct plan_row *row) {
     const struct snapshot *snapshot = work->input->snapshot;
     for (size_t i = 0; i < snapshot->source_count; i++) {

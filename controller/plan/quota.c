@@ -39,7 +39,7 @@ static double use_of_pod(const struct cloud_limit *limit, const struct plan_purc
         return (double)p->vcpu_milli / 1000;
     if (str_eq(resource, "/requests.memory") || str_eq(resource, "/memory"))
         return (double)p->memory_mib;
-    return str_eq(resource, "/pods") ? 1 : 0; /* count/pods too. */
+    return str_eq(resource, "/pods") ? (double)p->pods : 0; /* count/pods too. */
 }
 
 static double use_of(const struct snapshot_limit *limit, const struct plan_purchase *p) {
@@ -60,6 +60,7 @@ struct plan_purchase plan_purchase_of(const struct plan_row *row) {
                                   .type = r->type,
                                   .vcpu_milli = r->vcpu_milli > 0 ? r->vcpu_milli : row->resource->offer.vcpu_milli,
                                   .memory_mib = r->memory_mib,
+                                  .pods = 1,
                                   .is_spot = r->is_spot};
 }
 
@@ -98,7 +99,7 @@ int64_t plan_quota_room(const struct plan_work *work, const struct plan_purchase
     return room;
 }
 
-static void take(struct plan_work *work, const struct plan_purchase *p, int64_t count) {
+void plan_quota_take(struct plan_work *work, const struct plan_purchase *p, int64_t count) {
     for (size_t i = 0; i < work->input->snapshot->limit_count; i++)
         work->quotas[i].free = fmax(0, work->quotas[i].free - use_of(work->quotas[i].limit, p) * (double)count);
 }
@@ -122,7 +123,7 @@ static void grow(struct plan_work *work, struct plan_row *row) {
         row->to = row->now + room;
         work->binding = "quota";
     }
-    take(work, &p, row->to - row->now);
+    plan_quota_take(work, &p, row->to - row->now);
 }
 
 void plan_quotas_grow(struct plan_work *work) {
@@ -151,7 +152,7 @@ void plan_quotas_choose(struct plan_work *work) {
             continue;
         const struct plan_purchase p = plan_purchase_of_option(row, row->chosen);
         if (plan_quota_room(work, &p, &limit) >= row->chosen->count || !limit) {
-            take(work, &p, row->chosen->count);
+            plan_quota_take(work, &p, row->chosen->count);
             continue;
         }
         plan_why_not_add(work, row, "QuotaExceeded",

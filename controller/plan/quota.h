@@ -17,6 +17,7 @@ struct plan_purchase { /* Machines or pods that may come to be. */
     enum cloud_kind kind;
     const char *type;
     int64_t vcpu_milli, memory_mib;
+    int64_t pods; /* Of a workload: 1; 0 for what those that are there request more. */
     bool is_spot;
 };
 struct plan_purchase plan_purchase_of(const struct plan_row *row); /* More of what is there. */
@@ -26,6 +27,7 @@ struct plan_purchase plan_purchase_of_option(const struct plan_row *row, const s
 void plan_quotas_open(struct plan_work *work);
 /* How many there may still be; *ret: the quota that says so, NULL: none does. */
 int64_t plan_quota_room(const struct plan_work *work, const struct plan_purchase *p, const struct cloud_limit **ret);
+void plan_quota_take(struct plan_work *work, const struct plan_purchase *p, int64_t count);
 const char *plan_quota_words(const struct plan_work *work, const struct cloud_limit *limit);
 void plan_quotas_grow(struct plan_work *work);   /* Holds `to` back, and takes. */
 void plan_quotas_choose(struct plan_work *work); /* Takes for what is chosen, or drops it. */

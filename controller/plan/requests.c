@@ -13,7 +13,6 @@
  */
 #include <math.h>
 
-#include "base/str.h"
 #include "plan/plan_internal.h"
 
 #define CPU_MIN_MILLI 10
@@ -73,15 +72,18 @@ static bool is_settled(const struct plan_work *work, const struct plan_row *row)
            row->forecast->basis == FORECAST_BASIS_OWN && !work->input->headroom.shrink_to_minimum;
 }
 
-/* What the pods would request more. */
+/* What the pods would request more; takes it, where there is room. */
 static bool is_beyond_quota(struct plan_work *work, const struct plan_row *row, int64_t more) {
     struct plan_purchase p = plan_purchase_of(row);
     const struct cloud_limit *limit;
     p.vcpu_milli = is_cpu(work) ? more : 0;
     p.memory_mib = is_cpu(work) ? 0 : more;
+    p.pods = 0;
     int64_t room = plan_quota_room(work, &p, &limit);
-    if (!limit || room >= row->now || str_has_suffix(limit->id, "/pods")) /* No pod is added. */
+    if (!limit || room >= row->now) {
+        plan_quota_take(work, &p, row->now);
         return false;
+    }
     plan_why_not_add(work, row, "QuotaExceeded",
                      arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
                                   words(work, more), (long long)row->now, plan_piece(row, row->now),
@@ -98,6 +100,13 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
                          arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
                                       words(work, wanted), words(work, now),
                                       (long long)policy->disruption.min_saving_percent));
+        return;
+    }
+    if (wanted > now && work->input->headroom.freeze_growth) {
+        const char *budget = work->input->headroom.budget;
+        plan_why_not_add(work, row, "BudgetFreeze",
+                         arena_printf(work->arena, "budget %s freezes growth of requests to %s",
+                                      budget ? budget : "(unnamed)", words(work, wanted)));
         return;
     }
     if (wanted > now && is_beyond_quota(work, row, wanted - now))

@@ -160,19 +160,34 @@ Test(plan_quota, pods_count_against_the_quotas_of_their_namespace) {
 }
 
 Test(plan_quota, requests_do_not_go_up_beyond_it) {
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 5; round++) {
         world_init(&w);
         w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
         w.policy.capacity.max = 2;
+        w.headroom.freeze_growth = round == 4;
         workload("shop/Deployment/web"); /* 13 by two pods at 65 %: 8 more each. */
         if (round < 2)
             quota(0, "shop/team/requests.cpu", "", "vCPU", round == 0 ? 20 : 19, 4);
         else
             quota(0, "shop/team/pods", "", "count", 2, 2);
+        if (round == 3) /* That no pod may be added does not hide it. */
+            quota(1, "shop/team/requests.cpu", "", "vCPU", 19, 4);
         struct plan plan = world_plan(&w);
-        cr_expect_eq(plan.action_count, round != 1, "round %d", round);
+        cr_expect_eq(plan.action_count, round == 0 || round == 2, "round %d", round);
         arena_release(&w.arena);
     }
+}
+
+Test(plan_quota, what_one_workload_requests_more_another_does_not_get) {
+    world_init(&w);
+    w.policy.actions = 1U << ACTION_RIGHTSIZE;
+    workload("shop/Deployment/web");
+    workload("shop/Deployment/api");
+    quota(0, "shop/team/requests.cpu", "", "vCPU", 30, 8); /* Each wants 16 more. */
+    cr_expect_eq(world_plan(&w).action_count, 1);
+    limits[0].limit.value = 40;
+    cr_expect_eq(world_plan(&w).action_count, 2);
+    arena_release(&w.arena);
 }
 
 static uint64_t state = 1;
