@@ -14,6 +14,12 @@
 
 #define PACK_CHECK_DEMANDS_MAX 64
 
+/* One number after another, below a bound. */
+static inline uint64_t pack_chance(uint64_t *state, uint64_t below) {
+    *state = *state * UINT64_C(6364136223846793005) + 1;
+    return (*state >> 33) % below;
+}
+
 static inline bool pack_is_alike(const struct pack_purchase *a, const struct pack_purchase *b) {
     return a->offer == b->offer && a->load_count == b->load_count &&
            memcmp(a->loads, b->loads, a->load_count * sizeof(*a->loads)) == 0;

@@ -208,29 +208,24 @@ struct random_case {
     struct pack_problem problem;
 };
 
-static uint64_t chance(uint64_t *state, uint64_t below) {
-    *state = *state * UINT64_C(6364136223846793005) + 1;
-    return (*state >> 33) % below;
-}
-
 static void random_make(uint64_t seed, struct random_case *ret) {
-    size_t demand_count = 1 + chance(&seed, DEMANDS_MAX), offer_count = 1 + chance(&seed, OFFERS_MAX);
+    size_t demand_count = 1 + pack_chance(&seed, DEMANDS_MAX), offer_count = 1 + pack_chance(&seed, OFFERS_MAX);
     for (size_t i = 0; i < demand_count; i++)
-        ret->demands[i] = demand(i, (int64_t)(50 * chance(&seed, 80)), (int64_t)(64 * chance(&seed, 100)),
-                                 (int64_t)chance(&seed, 30));
+        ret->demands[i] = demand(i, (int64_t)(50 * pack_chance(&seed, 80)), (int64_t)(64 * pack_chance(&seed, 100)),
+                                 (int64_t)pack_chance(&seed, 30));
     for (size_t i = 0; i < demand_count; i += 5)
-        ret->demands[i].need[PACK_GPU] = (int64_t)chance(&seed, 2);
+        ret->demands[i].need[PACK_GPU] = (int64_t)pack_chance(&seed, 2);
     for (size_t k = 0; k < offer_count; k++) {
-        uint64_t cpu = 1 + chance(&seed, 16), memory = 1 + chance(&seed, 32);
+        uint64_t cpu = 1 + pack_chance(&seed, 16), memory = 1 + pack_chance(&seed, 32);
         ret->offers[k] = offer(k, (int64_t)(1000 * cpu), (int64_t)(1024 * memory),
-                               0.04 * (double)cpu + 0.005 * (double)memory + 0.0001 * (double)chance(&seed, 100));
-        ret->offers[k].has[PACK_GPU] = chance(&seed, 4) == 0;
+                               0.04 * (double)cpu + 0.005 * (double)memory + 0.0001 * (double)pack_chance(&seed, 100));
+        ret->offers[k].has[PACK_GPU] = pack_chance(&seed, 4) == 0;
     }
     ret->problem = (struct pack_problem){.demands = ret->demands,
                                          .demand_count = demand_count,
                                          .offers = ret->offers,
                                          .offer_count = offer_count,
-                                         .pieces_max = (int64_t)chance(&seed, 3) * 8,
+                                         .pieces_max = (int64_t)pack_chance(&seed, 3) * 8,
                                          .work_max = UINT64_C(300000)};
 }
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "plan/pack.h"
+#include "pack_check.h"
 
 #define DEMANDS 40
 #define OFFERS 12
@@ -18,19 +18,14 @@ static char names[DEMANDS][8], types[OFFERS][8];
 static struct pack_demand demands[DEMANDS];
 static struct pack_offer offers[OFFERS];
 
-static uint64_t chance(uint64_t *state, uint64_t below) {
-    *state = *state * UINT64_C(6364136223846793005) + 1;
-    return (*state >> 33) % below;
-}
-
 static struct pack_problem problem_make(uint64_t seed) {
     static const int64_t vcpus[] = {2, 4, 8, 16}, ratios[] = {2, 4, 8};
     for (size_t i = 0; i < DEMANDS; i++) {
         snprintf(names[i], sizeof(names[i]), "d%zu", i);
         demands[i] = (struct pack_demand){
             .name = names[i],
-            .need = {(int64_t)(50 + 10 * chance(&seed, 300)), (int64_t)(64 + 16 * chance(&seed, 500)), 0},
-            .count = (int64_t)(1 + chance(&seed, 50))};
+            .need = {(int64_t)(50 + 10 * pack_chance(&seed, 300)), (int64_t)(64 + 16 * pack_chance(&seed, 500)), 0},
+            .count = (int64_t)(1 + pack_chance(&seed, 50))};
     }
     for (size_t k = 0; k < OFFERS; k++) {
         int64_t vcpu = vcpus[k % 4], gib = vcpu * ratios[k % 3];
@@ -40,7 +35,7 @@ static struct pack_problem problem_make(uint64_t seed) {
                                         .type = types[k],
                                         .has = {1000 * vcpu, 1024 * gib, 0},
                                         .price_hourly = 35000 * vcpu + 5000 * gib +
-                                                        (int64_t)chance(&seed, (uint64_t)(3000 * vcpu))};
+                                                        (int64_t)pack_chance(&seed, (uint64_t)(3000 * vcpu))};
     }
     return (struct pack_problem){.demands = demands,
                                  .demand_count = DEMANDS,
@@ -61,9 +56,9 @@ static void change(uint64_t seed) {
     for (size_t i = 0; i < DEMANDS; i++)
         total += demands[i].count;
     for (int64_t n = 0; n < total / 200; n++) {
-        size_t less = chance(&seed, DEMANDS);
+        size_t less = pack_chance(&seed, DEMANDS);
         demands[less].count -= demands[less].count > 0;
-        demands[chance(&seed, DEMANDS)].count++;
+        demands[pack_chance(&seed, DEMANDS)].count++;
     }
 }
 

@@ -24,39 +24,35 @@ struct small_case {
     struct pack_problem problem;
 };
 
-static uint64_t chance(uint64_t *state, uint64_t below) {
-    *state = *state * UINT64_C(6364136223846793005) + 1;
-    return (*state >> 33) % below;
-}
-
 static void small_make(uint64_t seed, struct small_case *ret) {
-    size_t demand_count = 1 + chance(&seed, DEMANDS_MAX), offer_count = 1 + chance(&seed, OFFERS_MAX);
+    size_t demand_count = 1 + pack_chance(&seed, DEMANDS_MAX), offer_count = 1 + pack_chance(&seed, OFFERS_MAX);
     int64_t left = PIECES_MAX;
     for (size_t i = 0; i < demand_count; i++) {
-        int64_t count = (int64_t)chance(&seed, 4);
+        int64_t count = (int64_t)pack_chance(&seed, 4);
         count = count < left ? count : left;
         left -= count;
-        ret->demands[i] = (struct pack_demand){
-            names[i],
-            {(int64_t)(100 * chance(&seed, 40)), (int64_t)(128 * chance(&seed, 64)), chance(&seed, 8) == 0},
-            count};
+        ret->demands[i] = (struct pack_demand){names[i],
+                                               {(int64_t)(100 * pack_chance(&seed, 40)),
+                                                (int64_t)(128 * pack_chance(&seed, 64)), pack_chance(&seed, 8) == 0},
+                                               count};
     }
     for (size_t k = 0; k < offer_count; k++) {
-        uint64_t cpu = 1 + chance(&seed, 8), memory = 1 + chance(&seed, 16);
-        ret->offers[k] = (struct pack_offer){"aws",
-                                             "r",
-                                             names[k],
-                                             {(int64_t)(1000 * cpu), (int64_t)(1024 * memory), chance(&seed, 4) == 0},
-                                             (money_micros)(40000 * cpu + 5000 * memory + chance(&seed, 30000))};
+        uint64_t cpu = 1 + pack_chance(&seed, 8), memory = 1 + pack_chance(&seed, 16);
+        ret->offers[k] =
+            (struct pack_offer){"aws",
+                                "r",
+                                names[k],
+                                {(int64_t)(1000 * cpu), (int64_t)(1024 * memory), pack_chance(&seed, 4) == 0},
+                                (money_micros)(40000 * cpu + 5000 * memory + pack_chance(&seed, 30000))};
     }
-    ret->problem =
-        (struct pack_problem){.demands = ret->demands,
-                              .demand_count = demand_count,
-                              .offers = ret->offers,
-                              .offer_count = offer_count,
-                              .overhead = {(int64_t)chance(&seed, 3) * 100, (int64_t)chance(&seed, 3) * 64, 0},
-                              .pieces_max = (int64_t)chance(&seed, 3) * 2,
-                              .work_max = WORK};
+    ret->problem = (struct pack_problem){
+        .demands = ret->demands,
+        .demand_count = demand_count,
+        .offers = ret->offers,
+        .offer_count = offer_count,
+        .overhead = {(int64_t)pack_chance(&seed, 3) * 100, (int64_t)pack_chance(&seed, 3) * 64, 0},
+        .pieces_max = (int64_t)pack_chance(&seed, 3) * 2,
+        .work_max = WORK};
 }
 
 static struct pack_result solved(const struct pack_problem *problem) {
@@ -197,7 +193,7 @@ Test(plan_pack_small, an_earlier_plan_of_other_counts_gives_a_valid_one, .timeou
         const struct pack_previous previous = {before.purchases, before.purchase_count, before.patterns,
                                                before.pattern_count, before.duals};
         uint64_t state = seed;
-        any.demands[chance(&state, any.problem.demand_count)].count = (int64_t)chance(&state, 5);
+        any.demands[pack_chance(&state, any.problem.demand_count)].count = (int64_t)pack_chance(&state, 5);
         any.problem.previous = &previous;
         solved(&any.problem);
         arena_release(&arena);

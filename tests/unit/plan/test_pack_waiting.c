@@ -5,6 +5,7 @@
  */
 #include <criterion/criterion.h>
 
+#include "pack_check.h"
 #include "plan/pack_waiting.h"
 
 #define CLASSES_MAX 70
@@ -16,16 +17,11 @@ struct pieces {
     size_t count;
 };
 
-static uint64_t chance(uint64_t *state, uint64_t below) {
-    *state = *state * UINT64_C(6364136223846793005) + 1;
-    return (*state >> 33) % below;
-}
-
 static void make(uint64_t *state, size_t count, struct pieces *ret) {
     ret->count = count;
     for (size_t i = 0; i < count; i++) {
         for (size_t d = 0; d < PACK_RESOURCES; d++)
-            ret->classes[i].need[d] = (int64_t)chance(state, 20);
+            ret->classes[i].need[d] = (int64_t)pack_chance(state, 20);
         ret->order[i] = (uint32_t)(count - 1 - i);
         ret->gone[i] = false;
     }
@@ -54,8 +50,8 @@ Test(plan_pack_waiting, the_next_that_fits_is_found_while_others_go) {
         for (size_t round = 0; round < 300; round++) {
             int64_t left[PACK_DIMENSIONS];
             for (size_t d = 0; d < PACK_DIMENSIONS; d++)
-                left[d] = (int64_t)chance(&state, 20);
-            size_t from = chance(&state, count + 2), found = pack_waiting_next(&waiting, from, left);
+                left[d] = (int64_t)pack_chance(&state, 20);
+            size_t from = pack_chance(&state, count + 2), found = pack_waiting_next(&waiting, from, left);
             cr_assert_eq(found, walk(&pieces, from, left), "count %zu from %zu", count, from);
             if (found == PACK_NONE_WAITS || round % 4)
                 continue;
