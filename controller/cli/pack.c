@@ -22,6 +22,7 @@
 
 #define EFFORT_DEFAULT 20
 #define EFFORT_MAX 3600
+#define OVERHEAD_COST_MAX (INT64_C(5000) * 1000000) /* As prices are bounded. */
 #define WORK_A_SECOND UINT64_C(120000000)
 
 struct arguments {
@@ -54,8 +55,17 @@ static bool quantity_read(const char *text, size_t size, bool is_cpu, int64_t *r
     return true;
 }
 
-/* "cpu=200m,memory=512Mi" */
-static bool overhead_read(const char *text, int64_t *ret) {
+static bool cost_read(const char *text, size_t size, money_micros *ret) {
+    char copy[MONEY_TEXT_MAX];
+    if (size >= sizeof(copy))
+        return false;
+    memcpy(copy, text, size);
+    copy[size] = '\0';
+    return money_parse(copy, ret) && *ret >= 0 && *ret <= OVERHEAD_COST_MAX;
+}
+
+/* "cpu=200m,memory=512Mi,hourlyCost=0.05" */
+static bool overhead_read(const char *text, int64_t *ret, money_micros *ret_cost) {
     while (*text) {
         size_t size = strcspn(text, ",");
         if (str_has_prefix(text, "cpu=")) {
@@ -63,6 +73,9 @@ static bool overhead_read(const char *text, int64_t *ret) {
                 return false;
         } else if (str_has_prefix(text, "memory=")) {
             if (!quantity_read(text + 7, size - 7, false, &ret[PACK_MEMORY]))
+                return false;
+        } else if (str_has_prefix(text, "hourlyCost=")) {
+            if (!cost_read(text + 11, size - 11, ret_cost))
                 return false;
         } else {
             return false;
@@ -118,7 +131,7 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
         jw_open(&w, '{');
         print_offer(&w, &problem->offers[purchase->offer]);
         jw_put_int(&w, "count", purchase->count);
-        money_format(problem->offers[purchase->offer].price_hourly, 6, money);
+        money_format(pack_price(problem, purchase->offer), 6, money);
         jw_key(&w, "priceHourly");
         jw_raw(&w, money);
         print_loads(&w, problem, purchase); /* On each of these nodes. */
@@ -188,10 +201,10 @@ static void print_text(const struct pack_problem *problem, const struct pack_res
     while (i < result->purchase_count) { /* Sorted by offer. */
         const struct pack_offer *offer = &problem->offers[result->purchases[i].offer];
         int64_t count = 0;
+        money_format(pack_price(problem, result->purchases[i].offer), 6, price);
         for (size_t first = i;
              i < result->purchase_count && result->purchases[i].offer == result->purchases[first].offer; i++)
             count += result->purchases[i].count;
-        money_format(offer->price_hourly, 6, price);
         buf_printf(out, "%8" PRId64 "  %-10s %-20s %-28s %12s\n", count, offer->provider, offer->region, offer->type,
                    price);
     }
@@ -245,7 +258,8 @@ int cli_pack(int argc, char **argv) {
          &args.prices, NULL, 0, 0},
         {"max-per-node", 0, "N", "pieces on one node at most", CLI_OPTION_INT, &args.pieces_max, NULL, 1,
          PACK_COUNT_MAX},
-        {"overhead", 0, "LIST", "what each node keeps for itself: cpu=200m,memory=512Mi", CLI_OPTION_TEXT,
+        {"overhead", 0, "LIST",
+         "what each node keeps, and costs besides its price: cpu=200m,memory=512Mi,hourlyCost=0.05", CLI_OPTION_TEXT,
          &args.overhead, NULL, 0, 0},
         {"effort", 0, "N", "work at most, about seconds of CPU; 0: the first plan only (default 20)", CLI_OPTION_INT,
          &args.effort, NULL, 0, EFFORT_MAX},
@@ -268,8 +282,9 @@ int cli_pack(int argc, char **argv) {
     struct pack_problem problem = {.pieces_max = args.pieces_max, .work_max = (uint64_t)args.effort * WORK_A_SECOND};
     if (!args.workloads || !args.prices)
         return cli_usage_error(&syntax, "--workloads and --prices are both needed");
-    if (!overhead_read(args.overhead, problem.overhead))
-        return cli_usage_error(&syntax, "--overhead %s: a list like cpu=200m,memory=512Mi expected", args.overhead);
+    if (!overhead_read(args.overhead, problem.overhead, &problem.overhead_hourly))
+        return cli_usage_error(&syntax, "--overhead %s: a list like cpu=200m,memory=512Mi,hourlyCost=0.05 expected",
+                               args.overhead);
     struct arena arena = {0};
     struct error err = {0};
     struct pack_result result;

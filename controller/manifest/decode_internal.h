@@ -93,6 +93,11 @@ uint32_t decode_enum_set(struct decoder *d, const struct place *up, const char *
 /* The value of a word, or -1. */
 int enum_find(const char *text, enum_name_fn *name, int count);
 
+/* Amounts of a resource as Kubernetes writes them, whole: "cpu" in milli-vCPU, "memory" in MiB, rounded down. 0 if
+ * absent or wrong. */
+int64_t decode_cpu(struct decoder *d, const struct place *up);
+int64_t decode_memory(struct decoder *d, const struct place *up);
+
 /* ---- Composites ---- */
 
 /* A set of strings: an element that stands twice is a fault. */

@@ -1,5 +1,5 @@
 /*
- * The composites that several kinds share: sets of strings, tags, references, windows.
+ * What several kinds share: amounts, sets of strings, tags, references, windows.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,6 +9,32 @@
 #include "base/error.h"
 #include "base/str.h"
 #include "manifest/decode_internal.h"
+
+/* Of a valid quantity: digits and a suffix, in units of 1/scale of its own unit. */
+static int64_t quantity_in(const char *text, const char *const *suffixes, const int64_t *numerators,
+                           int64_t denominator) {
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    size_t i = 0;
+    while (suffixes[i] && !str_eq(end, suffixes[i]))
+        i++;
+    __int128 scaled = suffixes[i] ? (__int128)value * numerators[i] / denominator : 0;
+    return scaled > INT64_MAX ? INT64_MAX : (int64_t)scaled;
+}
+
+int64_t decode_cpu(struct decoder *d, const struct place *up) {
+    static const char *const suffixes[] = {"", "m", NULL};
+    static const int64_t scales[] = {1000, 1};
+    const char *text = decode_text_borrowed(d, up, "cpu", &text_cpu, false);
+    return text ? quantity_in(text, suffixes, scales, 1) : 0;
+}
+
+int64_t decode_memory(struct decoder *d, const struct place *up) {
+    static const char *const suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", NULL};
+    static const int64_t scales[] = {1, INT64_C(1) << 10, INT64_C(1) << 20, INT64_C(1) << 30, INT64_C(1) << 40};
+    const char *text = decode_text_borrowed(d, up, "memory", &text_memory, false);
+    return text ? quantity_in(text, suffixes, scales, INT64_C(1) << 20) : 0;
+}
 
 const char *const *decode_texts(struct decoder *d, const struct place *up, const char *key,
                                 const struct text_rule *rule, size_t count_min, size_t count_max, size_t *ret_count) {

@@ -268,8 +268,18 @@ static void decode_data(struct decoder *d, const struct place *placement, struct
     ret->placement.data_count = count;
 }
 
+static void decode_overhead(struct decoder *d, const struct place *placement, struct policy *ret) {
+    static const char *const keys[] = {"cpu", "memory", "hourlyCost", NULL};
+    struct place at = decode_object(d, placement, "overhead", keys), cost_at = place_key(&at, "hourlyCost");
+    ret->placement.overhead.vcpu_milli = decode_cpu(d, &at);
+    ret->placement.overhead.memory_mib = decode_memory(d, &at);
+    const char *cost = decode_text_borrowed(d, &at, "hourlyCost", &text_decimal, false);
+    if (cost && !money_parse(cost, &ret->placement.overhead.hourly_cost))
+        decode_fault(d, &cost_at, "\"%.40s\" must be a decimal like \"0.02\"", cost);
+}
+
 static void decode_placement(struct decoder *d, const struct place *spec, struct policy *ret) {
-    static const char *const keys[] = {"targets", "instanceTypes", "data", NULL};
+    static const char *const keys[] = {"targets", "instanceTypes", "overhead", "data", NULL};
     static const char *const type_keys[] = {"architectures", "vcpu", "exclude", NULL};
     struct place at = decode_object(d, spec, "placement", keys);
     decode_targets(d, &at, ret);
@@ -286,6 +296,7 @@ static void decode_placement(struct decoder *d, const struct place *spec, struct
     decode_vcpu(d, &types, ret);
     ret->placement.exclude =
         decode_texts(d, &types, "exclude", &text_glob, 0, EXCLUDE_MAX, &ret->placement.exclude_count);
+    decode_overhead(d, &at, ret);
     decode_data(d, &at, ret);
 }
 

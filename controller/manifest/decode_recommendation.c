@@ -5,7 +5,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdlib.h>
 
 #include "base/error.h"
 #include "base/str.h"
@@ -47,29 +46,11 @@ static void decode_target(struct decoder *d, const struct place *spec, struct re
     ret->target.id = decode_text(d, &at, "id", &text_id, true);
 }
 
-/* Of a valid quantity: digits and a suffix, in units of 1/scale of its own unit. */
-static int64_t quantity_in(const char *text, const char *const *suffixes, const int64_t *numerators,
-                           int64_t denominator) {
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    size_t i = 0;
-    while (suffixes[i] && !str_eq(end, suffixes[i]))
-        i++;
-    __int128 scaled = suffixes[i] ? (__int128)value * numerators[i] / denominator : 0;
-    return scaled > INT64_MAX ? INT64_MAX : (int64_t)scaled;
-}
-
 static void decode_requests(struct decoder *d, const struct place *state, struct target_state *ret) {
     static const char *const keys[] = {"cpu", "memory", NULL};
-    static const char *const cpu_suffixes[] = {"", "m", NULL};
-    static const int64_t cpu_scales[] = {1000, 1};
-    static const char *const memory_suffixes[] = {"", "Ki", "Mi", "Gi", "Ti", NULL};
-    static const int64_t memory_scales[] = {1, INT64_C(1) << 10, INT64_C(1) << 20, INT64_C(1) << 30, INT64_C(1) << 40};
     struct place at = decode_object(d, state, "requests", keys);
-    const char *cpu = decode_text_borrowed(d, &at, "cpu", &text_cpu, false);
-    const char *memory = decode_text_borrowed(d, &at, "memory", &text_memory, false);
-    ret->vcpu_milli = cpu ? quantity_in(cpu, cpu_suffixes, cpu_scales, 1) : 0;
-    ret->memory_mib = memory ? quantity_in(memory, memory_suffixes, memory_scales, INT64_C(1) << 20) : 0;
+    ret->vcpu_milli = decode_cpu(d, &at);
+    ret->memory_mib = decode_memory(d, &at);
 }
 
 struct sizes { /* -1: not given. */

@@ -156,6 +156,10 @@ struct policy {
         int64_t vcpu_min, vcpu_max; /* 0: not given */
         const char *const *exclude; /* Globs over instance types. */
         size_t exclude_count;
+        struct {
+            int64_t vcpu_milli, memory_mib;
+            money_micros hourly_cost; /* USD */
+        } overhead;                   /* What each machine keeps for agents, and costs for licences. */
         const struct policy_data *data;
         size_t data_count;
     } placement;

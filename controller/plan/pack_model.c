@@ -81,7 +81,8 @@ static void take_machines(const struct pack_problem *problem, int64_t pieces, st
     for (size_t i = 0; i < problem->offer_count; i++) {
         const struct pack_offer *offer = &problem->offers[rows[i].index];
         ASSERT(offer->price_hourly > 0);
-        struct pack_machine machine = {.price = (double)offer->price_hourly * 1e-6, .offer = rows[i].index};
+        struct pack_machine machine = {.price = (double)pack_price(problem, rows[i].index) * 1e-6,
+                                       .offer = rows[i].index};
         bool is_enough = true;
         for (size_t d = 0; d < PACK_RESOURCES; d++) {
             machine.has[d] = offer->has[d] - problem->overhead[d];

@@ -158,8 +158,8 @@ void pack_result_make(const struct pack_problem *problem, const struct pack_mode
     ret->purchase_count = w.count;
     for (size_t i = 0; i < w.count; i++) {
         ret->machine_count += w.purchases[i].count;
-        ret->cost_hourly = money_add(
-            ret->cost_hourly, money_mul(problem->offers[w.purchases[i].offer].price_hourly, w.purchases[i].count));
+        ret->cost_hourly =
+            money_add(ret->cost_hourly, money_mul(pack_price(problem, w.purchases[i].offer), w.purchases[i].count));
     }
 }
 

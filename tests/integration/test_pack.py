@@ -198,7 +198,19 @@ def test_a_file_that_is_no_table(runner, tmp_path):
         assert done.returncode == 1 and message in done.stderr, done.stderr
 
 
-@pytest.mark.parametrize("overhead", ["cpu", "cpu=", "cpu=x", "disk=1", "cpu=1m,", "memory=5Xi", "memory=512"])
+def test_what_each_machine_costs_besides_its_price(runner, tmp_path):
+    """A licence a machine makes few large ones cheaper than many small ones."""
+    offers = [("aws", "r", "small", 2, 8, 0.1), ("aws", "r", "large", 8, 32, 0.5)]
+    plan = json.loads(pack(runner, tmp_path, [("web", 1000, 1024, 8)], offers).stdout)
+    assert [(p["instanceType"], p["count"]) for p in plan["purchases"]] == [("small", 4)] and plan["hourlyCost"] == 0.4
+    done = runner.call("pack", "--workloads", tmp_path / "w.csv", "--prices", tmp_path / "p.csv", "--overhead", "hourlyCost=0.05", "-o", "json")
+    plan = json.loads(done.stdout)
+    assert [(p["instanceType"], p["count"], p["priceHourly"]) for p in plan["purchases"]] == [("large", 1, 0.55)]
+    assert plan["hourlyCost"] == 0.55 and plan["lowerBound"] == pytest.approx(0.55)
+
+
+@pytest.mark.parametrize("overhead", ["cpu", "cpu=", "cpu=x", "disk=1", "cpu=1m,", "memory=5Xi", "memory=512",
+                                      "hourlyCost=", "hourlyCost=-1", "hourlyCost=x", "hourlyCost=5001", "hourlyCost=0.00000001"])
 def test_an_overhead_that_is_none(runner, tmp_path, overhead):
     done = runner.call("pack", "--workloads", "w", "--prices", "p", "--overhead", overhead)
     assert done.returncode == 64 and f"--overhead {overhead}" in done.stderr

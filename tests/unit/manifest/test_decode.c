@@ -88,6 +88,7 @@ static const char full_policy[] = "  selector:\n"
                                   "    - {provider: lab, region: us-central1}\n"
                                   "    - {provider: lab, region: us-west1, purchase: [Spot]}\n"
                                   "    instanceTypes: {architectures: [arm64], vcpu: 2-16, exclude: [t*, '*.metal']}\n"
+                                  "    overhead: {cpu: '2', memory: 1Gi, hourlyCost: '0.025'}\n"
                                   "    data: [{from: 's3://web-assets', sizeHint: 200Gi, sync: Continuous},"
                                   " {from: 'gs://b', sizeHint: 5M}]\n"
                                   "  disruption:\n"
@@ -152,6 +153,9 @@ Test(decode, policy_placement_and_disruption) {
     cr_expect_eq(policy->placement.vcpu_max, 16);
     cr_assert_eq(policy->placement.exclude_count, 2u);
     cr_expect_str_eq(policy->placement.exclude[1], "*.metal");
+    cr_expect_eq(policy->placement.overhead.vcpu_milli, 2000);
+    cr_expect_eq(policy->placement.overhead.memory_mib, 1024);
+    cr_expect_eq(policy->placement.overhead.hourly_cost, 25000);
     cr_assert_eq(policy->placement.data_count, 2u);
     cr_expect_str_eq(policy->placement.data[0].from, "s3://web-assets");
     cr_expect_eq(policy->placement.data[0].size_hint_bytes, INT64_C(200) << 30);
