@@ -88,6 +88,8 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
     if (plan_row_is_storage(&row))
         row.actual = 0; /* Of what is summed it is no part. */
     bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
+    if (!plan_row_is_workload(&row))
+        row.price = plan_overhead_price(work, row.price);
     if (plan_row_is_storage(&row) || is_stopped)
         row.price = 0;                             /* A machine that is stopped costs what its disks do. */
     if (!plan_row_is_storage(&row) && !is_stopped) /* They serve no demand that would need another place. */
@@ -164,6 +166,8 @@ static void action_option(const struct plan_row *row, struct plan_action *action
 static void action_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
     bool is_priced = row->idle->type != ACTION_SNAPSHOT && row->resource->resource.state != CLOUD_STOPPED;
     money_micros price = is_priced ? price_of(row->resource) : -1;
+    if (!plan_row_is_storage(row))
+        price = plan_overhead_price(work, price);
     action->type = row->idle->type;
     action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
     action->to = (struct target_state){.state = row->idle->state};

@@ -112,7 +112,8 @@ static bool is_type(const struct policy *policy, const struct cloud_offer *offer
            (vcpu_max == 0 || offer->vcpu_milli <= vcpu_max * 1000);
 }
 
-/* Only one dimension is known of demand: of the other there is no less for each unit of it. */
+/* Only one dimension is known of demand: of the other there is no less for each unit of it, without what agents keep.
+ */
 static bool is_wide(const struct policy *policy, const struct plan_row *row, const struct cloud_offer *offer,
                     int64_t capacity) {
     const struct cloud_resource *r = &row->resource->resource;
@@ -120,8 +121,10 @@ static bool is_wide(const struct policy *policy, const struct plan_row *row, con
     if (before <= 0)
         before = other_dimension(policy, row->resource->offer.vcpu_milli, row->resource->offer.memory_mib);
     int64_t after = other_dimension(policy, offer->vcpu_milli, offer->memory_mib);
+    int64_t kept =
+        other_dimension(policy, policy->placement.overhead.vcpu_milli, policy->placement.overhead.memory_mib);
     return before > 0 && offer->gpu == row->resource->offer.gpu &&
-           (__int128)after * row->resource->capacity_per_machine >= (__int128)before * capacity;
+           (__int128)(after - kept) * row->resource->capacity_per_machine >= (__int128)(before - kept) * capacity;
 }
 
 static const struct headroom_closure *closure_of(const struct search *search, const struct snapshot_offer *offer) {
@@ -309,6 +312,8 @@ static struct plan_option option_of(const struct search *search, const struct sh
                                     const struct snapshot_offer *offer) {
     int64_t capacity = search->work->input->policy->forecast.metric == CLOUD_METRIC_CPU ? offer->offer.vcpu_milli
                                                                                         : offer->offer.memory_mib;
+    money_micros price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly;
+    capacity = plan_overhead_capacity(search->work, search->row, capacity);
     if (shelf->is_spot && shelf->type == ACTION_MIGRATE)
         capacity = capacity / 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) +
                    capacity % 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) / 1000;
@@ -317,7 +322,7 @@ static struct plan_option option_of(const struct search *search, const struct sh
                                 .target = shelf->target,
                                 .is_spot = shelf->is_spot,
                                 .capacity = capacity,
-                                .price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly};
+                                .price = plan_overhead_price(search->work, price)};
 }
 
 static const char *refusal_words(const struct search *search, enum refusal_kind kind,
@@ -472,6 +477,12 @@ static void row_search(struct plan_work *work, struct plan_row *row, bool is_mov
     const struct policy *policy = work->input->policy;
     const struct cloud_resource *r = &row->resource->resource;
     struct search search = {.work = work, .row = row, .is_movable = is_movable};
+    if (!plan_overhead_fits(work, row)) {
+        note(&search, "TooSmall",
+             arena_printf(work->arena, "placement.overhead is all that a %s can spare at %lld %%: nothing is compared",
+                          r->type, (long long)policy->sla.target_utilization_percent));
+        return;
+    }
     require(&search);
     shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
     for (size_t i = 0; i < policy->placement.target_count; i++) {

@@ -71,12 +71,12 @@ struct pack_problem {
     const struct pack_offer *offers;
     size_t offer_count;
     int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
-    money_micros overhead_hourly;     /* What each costs besides its price, licences; 0 or more. */
     int64_t pieces_max;               /* On one machine; 0: any number. */
     uint64_t work_max;                /* Elementary steps, of about 8 ns; 0: only the first plan, and its bound. */
     /* To start from, NULL: nothing. Little work is done then, and few machines become other ones, unless what comes of
      * it is far from the bound. */
     const struct pack_previous *previous;
+    money_micros overhead_hourly; /* What each machine costs besides its price, licences; 0 or more. */
 };
 
 static inline money_micros pack_price(const struct pack_problem *problem, size_t offer) { /* With that. */

@@ -122,6 +122,13 @@ void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min 
 void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
 int64_t plan_risk(const struct plan_work *work, const struct plan_row *row); /* Once it is carried out. */
 
+/* overhead.c */
+/* False: it is more than one of today's machines can spare. */
+bool plan_overhead_fits(const struct plan_work *work, const struct plan_row *row);
+/* What a machine of this capacity is to a demand measured on the row's own; 0: nothing. */
+int64_t plan_overhead_capacity(const struct plan_work *work, const struct plan_row *row, int64_t capacity);
+money_micros plan_overhead_price(const struct plan_work *work, money_micros price);
+
 /* options.c */
 void plan_options(struct plan_work *work);
 /* Of a row that leaves; none where it may not be moved. */

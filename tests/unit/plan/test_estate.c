@@ -462,3 +462,58 @@ Test(plan_estate, a_plan_that_was_carried_out_is_followed_by_none) {
     }
     cr_expect_gt(changed, 500);
 }
+
+/* Ten machines of 1.3 carry 13, of which 2 is what their agents use (0.2 each). One of 11.7 has 11.5 for the other 11.
+ */
+Test(plan_estate, agents_are_fewer_on_fewer_machines) {
+    estate_init(&w, 10);
+    sell(offer_of("us-east-1", "m6a.large-x9", 18, 84, 800000));
+    cr_assert_eq(world_plan(&w).action_count, 0);
+    w.policy.placement.overhead.vcpu_milli = 200;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 1);
+    cr_expect_str_eq(plan.actions[0].to.type, "m6a.large-x9");
+    cr_expect_eq(plan.actions[0].to.count, 1);
+    cr_expect_eq(plan.lower_bound_hourly, 800000);
+    w.policy.placement.overhead.vcpu_milli = 400; /* 1.3 - 0.4 each: 9 of work. */
+    offers[1].offer.vcpu_milli = 15000;           /* 9.75 - 0.4 */
+    offers[1].offer.memory_mib = 84 * 1024;
+    cr_assert_eq(world_plan(&w).actions[0].to.count, 1);
+    arena_release(&w.arena);
+}
+
+Test(plan_estate, agents_keep_memory_too) {
+    estate_init(&w, 10);
+    sell(offer_of("us-east-1", "narrow", 4, 15, 150000)); /* 7.5 GiB for two vCPUs. */
+    cr_assert_eq(world_plan(&w).action_count, 0);
+    w.policy.placement.overhead.memory_mib = 1024; /* 14 on two cores' worth of 7 each. */
+    cr_assert_eq(world_plan(&w).action_count, 1);
+    arena_release(&w.arena);
+}
+
+Test(plan_estate, licences_are_paid_for_each_machine) {
+    estate_init(&w, 10);
+    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 192000)); /* As dear for each core. */
+    cr_assert_eq(world_plan(&w).action_count, 0);
+    w.policy.placement.overhead.hourly_cost = 50000;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 1);
+    cr_expect_eq(plan.actions[0].to.count, 5);
+    cr_expect_eq(plan.cost_hourly, 10 * (96000 + 50000));
+    cr_expect_eq(plan.actions[0].cost_hourly, 5 * (192000 + 50000));
+    cr_expect_eq(plan.actions[0].saving_hourly, 5 * 50000);
+    cr_expect_eq(plan.lower_bound_hourly, 5 * (192000 + 50000));
+    arena_release(&w.arena);
+}
+
+Test(plan_estate, an_overhead_that_leaves_nothing_is_told) {
+    estate_init(&w, 10);
+    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+    w.policy.placement.overhead.vcpu_milli = 1300;
+    struct plan plan = world_plan(&w);
+    cr_expect(is_without_action(&plan, "TooSmall", "placement.overhead is all that a m5.large can spare at 65 %"));
+    w.policy.placement.overhead.vcpu_milli = INT64_MAX;
+    plan = world_plan(&w);
+    cr_expect(is_without_action(&plan, "TooSmall", "placement.overhead"));
+    arena_release(&w.arena);
+}

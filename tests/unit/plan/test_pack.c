@@ -43,7 +43,7 @@ static struct pack_result solved(const struct pack_problem *problem) {
 }
 
 #define PROBLEM(demands, offers)                                                                                       \
-    { demands, sizeof(demands) / sizeof(*(demands)), offers, sizeof(offers) / sizeof(*(offers)), {0}, 0, WORK, NULL }
+    { demands, sizeof(demands) / sizeof(*(demands)), offers, sizeof(offers) / sizeof(*(offers)), {0}, 0, WORK, NULL, 0 }
 
 Test(plan_pack, nothing_is_wanted) {
     const struct pack_demand demands[] = {demand(0, 1000, 1024, 0)};
