@@ -39,7 +39,7 @@ static bool is_free(const struct plan_row *row) {
 
 /* Of staying, k 0, and of each option. False: it does not serve, or is not for sale. */
 static bool machines_of(const struct plan_work *work, const struct plan_row *row, size_t k, struct machines *ret) {
-    const struct plan_option *refuge = row->closure ? row->chosen : NULL;
+    const struct plan_option *refuge = row->closure || row->is_short ? row->chosen : NULL; /* Staying does not serve. */
     double planned = refuge ? plan_serves(work->input->policy, refuge->capacity, refuge->count)
                             : plan_capacity_of(work, row, row->desired);
     double covered = fmin(row->hold_demand, planned);

@@ -188,7 +188,7 @@ static void choice_make(const struct plan_work *work, struct choice *choice) {
         struct plan_row *row = &work->rows[i];
         struct entry entry = {.row = row};
         entry.most = entry_best(&entry);
-        if (entry.most > 0 && !row->closure) {
+        if (entry.most > 0 && !row->closure && !row->is_single) {
             choice->entries[choice->count++] = entry;
             continue;
         }

@@ -114,8 +114,9 @@ static bool is_type(const struct policy *policy, const struct cloud_offer *offer
 
 /* Only one dimension is known of demand: of the other there is no less for each unit of it, without what agents keep.
  */
-static bool is_wide(const struct policy *policy, const struct plan_row *row, const struct cloud_offer *offer,
-                    int64_t capacity) {
+static bool is_wide(const struct search *search, const struct cloud_offer *offer, int64_t capacity) {
+    const struct policy *policy = search->work->input->policy;
+    const struct plan_row *row = search->row;
     const struct cloud_resource *r = &row->resource->resource;
     int64_t before = other_dimension(policy, r->vcpu_milli, r->memory_mib);
     if (before <= 0)
@@ -123,6 +124,9 @@ static bool is_wide(const struct policy *policy, const struct plan_row *row, con
     int64_t after = other_dimension(policy, offer->vcpu_milli, offer->memory_mib);
     int64_t kept =
         other_dimension(policy, policy->placement.overhead.vcpu_milli, policy->placement.overhead.memory_mib);
+    if (row->is_single)
+        return before > 0 && offer->gpu == row->resource->offer.gpu &&
+               after >= plan_instance_other(search->work, row, search->peak_required, before);
     return before > 0 && offer->gpu == row->resource->offer.gpu &&
            (__int128)(after - kept) * row->resource->capacity_per_machine >= (__int128)(before - kept) * capacity;
 }
@@ -140,7 +144,7 @@ static int64_t machines(const struct search *search, int64_t capacity, double de
 /* As much as today's machines could, if not all. */
 static bool is_enough(const struct search *search, int64_t capacity) {
     const struct plan_row *row = search->row;
-    double most = plan_capacity_of(search->work, row, row->high);
+    double most = row->is_single ? INFINITY : plan_capacity_of(search->work, row, row->high);
     return plan_machines_for(search->work->input->policy, capacity, fmin(most, search->peak_required)) <= row->high;
 }
 
@@ -168,7 +172,7 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
         faults++;
     }
     bool is_lasting = !is_part_time(offer->type) || is_part_time(search->row->resource->resource.type);
-    if (!is_lasting || !is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
+    if (!is_lasting || !is_enough(search, option->capacity) || !is_wide(search, offer, option->capacity)) {
         kind = REFUSED_SIZE;
         faults++;
     }
@@ -215,6 +219,8 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     option->once =
         money_add(price_of_span(row->price, row->now, lead_ms),
                   money_add(price_of_span(option->price, option->count, lead_ms), egress(search, shelf, false)));
+    if (row->is_single)
+        option->once = money_add(option->once, plan_instance_outage(search->work, row));
 }
 
 /* ---- what may be taken ---- */
@@ -246,6 +252,13 @@ static void judge_quota(const struct search *search, struct plan_option *option)
                      plan_option_words(search->work, option), (long long)room, plan_quota_words(search->work, limit));
 }
 
+static void judge_freeze(const struct search *search, struct plan_option *option) {
+    const char *budget = search->work->input->headroom.budget;
+    option->reason = "BudgetFreeze";
+    option->detail = arena_printf(search->work->arena, "%s would cost more: budget %s freezes growth",
+                                  plan_option_words(search->work, option), budget ? budget : "(unnamed)");
+}
+
 static void judge(const struct search *search, struct plan_option *option) {
     const struct policy *policy = search->work->input->policy;
     money_micros stay = search->row->stay_run, saving = stay - option->run;
@@ -255,8 +268,11 @@ static void judge(const struct search *search, struct plan_option *option) {
     }
     const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
-    if (search->row->closure && policy_may(policy, option->type)) {
-        judge_quota(search, option); /* It must leave, whatever that costs. */
+    if ((search->row->closure || search->row->is_short) && policy_may(policy, option->type)) {
+        if (search->row->is_short && search->work->input->headroom.freeze_growth && saving < 0)
+            judge_freeze(search, option);
+        else
+            judge_quota(search, option); /* It must leave, or does not serve: whatever that costs. */
         return;
     }
     if (search->row->closure) {
@@ -313,7 +329,8 @@ static struct plan_option option_of(const struct search *search, const struct sh
     int64_t capacity = search->work->input->policy->forecast.metric == CLOUD_METRIC_CPU ? offer->offer.vcpu_milli
                                                                                         : offer->offer.memory_mib;
     money_micros price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly;
-    capacity = plan_overhead_capacity(search->work, search->row, capacity);
+    if (!search->row->is_single) /* Its agents are one before and one after. */
+        capacity = plan_overhead_capacity(search->work, search->row, capacity);
     if (shelf->is_spot && shelf->type == ACTION_MIGRATE)
         capacity = capacity / 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) +
                    capacity % 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) / 1000;
@@ -452,6 +469,8 @@ static void require(struct search *search) {
         sum = machine_steps(search, capacity);
     else
         search->change_required = search->peak_required;
+    row->is_short =
+        row->is_single && plan_machines_for(search->work->input->policy, capacity, search->peak_required) > 1;
     row->stay_run = price_of_span(row->price, sum, row->forecast->step_ms);
     search->stay_hourly = money_mul(row->price, policy_may(search->work->input->policy, ACTION_SCALE)
                                                     ? machines(search, capacity, search->change_required)
@@ -460,8 +479,8 @@ static void require(struct search *search) {
 
 /* Something is known to compare with. */
 static bool is_comparable(const struct plan_row *row) {
-    return row->resource->resource.kind == CLOUD_INSTANCE_GROUP && !row->hold && !row->is_bounds && row->price >= 0 &&
-           row->raw >= 0 && row->resource->has_offer;
+    return (row->is_single || row->resource->resource.kind == CLOUD_INSTANCE_GROUP) && !row->hold && !row->is_bounds &&
+           row->price >= 0 && row->raw >= 0 && row->resource->has_offer;
 }
 
 /* Another machine is chosen only from a fresh view, by a forecast of its own, and never beside a change of size: that
@@ -485,7 +504,7 @@ static void row_search(struct plan_work *work, struct plan_row *row, bool is_mov
     }
     require(&search);
     shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
-    for (size_t i = 0; i < policy->placement.target_count; i++) {
+    for (size_t i = 0; !row->is_single && i < policy->placement.target_count; i++) {
         const struct policy_target *target = &policy->placement.targets[i];
         const char *provider = arena_printf(work->arena, "%s/%s", target->provider.namespace, target->provider.name);
         bool is_here = str_eq(provider, row->resource->provider) && str_eq(target->region, r->region);

@@ -145,6 +145,10 @@ static void text_requests(struct buf *out, const struct plan_action *a) {
 }
 
 static void text_option(struct buf *out, const struct plan_action *a) {
+    if (a->kind == CLOUD_INSTANCE) {
+        buf_printf(out, "%s -> %s", a->from.type, a->to.type);
+        return;
+    }
     buf_printf(out, "%lld x %s -> %lld x %s", (long long)a->from.count, a->from.type, (long long)a->to.count,
                a->to.type);
     if (a->to.provider)

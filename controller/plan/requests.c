@@ -27,14 +27,6 @@ static const char *words(const struct plan_work *work, int64_t requests) {
     return arena_printf(work->arena, is_cpu(work) ? "%lldm" : "%lldMi", (long long)requests);
 }
 
-/* The greatest demand of the horizon. */
-static double demand_peak(struct plan_work *work, const struct plan_row *row) {
-    double peak = fmax(row->demand, row->hold_demand);
-    for (size_t s = row->first_step; s < row->forecast->steps; s++)
-        peak = fmax(peak, plan_demand_at(work, row, s));
-    return peak;
-}
-
 static int64_t rounded_up(double value, int64_t least) {
     if (!(value < (double)PLAN_COUNT_MAX))
         return PLAN_COUNT_MAX;
@@ -121,7 +113,7 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
 
 static void row_requests(struct plan_work *work, struct plan_row *row) {
     int64_t now = row->resource->capacity_per_machine;
-    double peak = demand_peak(work, row);
+    double peak = plan_demand_peak(work, row);
     int64_t wanted = requests_for(work, row, peak);
     bool is_less = wanted<now, is_more = wanted> now && row->raw > row->now;
     if (!is_less && !is_more)
@@ -157,7 +149,7 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
     why[count++] = plan_demand_sentence(work, row);
     why[count++] = arena_printf(
         work->arena, "of the whole horizon it stays under %.2f %s; %lld %s of %s at %lld %% serve %.2f, of %s %.2f",
-        demand_peak(work, row), unit, (long long)row->now, plan_piece(row, row->now), words(work, now),
+        plan_demand_peak(work, row), unit, (long long)row->now, plan_piece(row, row->now), words(work, now),
         (long long)policy->sla.target_utilization_percent, plan_serves(policy, now, row->now),
         words(work, row->requests), plan_serves(policy, row->requests, row->now));
     why[count++] = row->requests < now ? "their number stays: fewer are not allowed, or not ours to set"

@@ -167,6 +167,13 @@ double plan_demand_at(struct plan_work *work, const struct plan_row *row, size_t
     return row->raise ? fmax(demand, row->raise->demand) : demand;
 }
 
+double plan_demand_peak(struct plan_work *work, const struct plan_row *row) {
+    double peak = fmax(row->demand, row->hold_demand);
+    for (size_t s = row->first_step; s < row->forecast->steps; s++)
+        peak = fmax(peak, plan_demand_at(work, row, s));
+    return peak;
+}
+
 /* A shrink below what serves this would have to be taken back within the hold window. */
 static double hold_demand(struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
@@ -372,9 +379,9 @@ void plan_scale_sum(struct plan_work *work) {
         struct plan_row *row = &work->rows[i];
         row->desired = row->need;
         sum += row->need;
-        may_grow |= !row->hold && !row->closure;
+        may_grow |= !row->hold && !row->closure && !row->is_single;
         held += row->hold && !row->closure ? row->actual : 0;
-        if (!row->hold && !row->closure && row->raw > row->high)
+        if (!row->hold && !row->closure && !row->is_single && row->raw > row->high)
             bind(work, "group.max");
     }
     if (sum > policy->capacity.max) {

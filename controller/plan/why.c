@@ -110,6 +110,10 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
     if (row->desired < row->need)
         return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for",
                             (long long)policy->capacity.max, (long long)row->desired, (long long)row->need);
+    if (row->is_single && row->raw > row->high)
+        return arena_printf(arena, "it is one machine; demand asks for %lld of its type", (long long)row->raw);
+    if (row->is_single)
+        return NULL;
     if (row->raw >= 0 && row->raw > row->high)
         return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld", owner_word(row),
                             (long long)row->high, (long long)row->raw);
@@ -188,7 +192,7 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
     ret->reason = "InTrim";
     if (row->desired < row->need || row->raw > row->high)
         ret->reason = "AtMaximum";
-    else if (row->desired > row->need || (row->raw >= 0 && row->raw < row->low))
+    else if (row->desired > row->need || (!row->is_single && row->raw >= 0 && row->raw < row->low))
         ret->reason = "AtMinimum";
     const char *serving = serving_sentence(work, row, row->now);
     ret->message =
