@@ -194,7 +194,7 @@ static void put_conditions(const struct explanation *it, struct json_writer *w) 
 }
 
 static void put_why_not(const struct explanation *it, struct json_writer *w) {
-    static const char *const keys[] = {"target", "reason", "message", NULL};
+    static const char *const keys[] = {"target", "action", "reason", "message", NULL};
     const struct json *items = json_at(it->json, "status.whyNot");
     jw_key(w, "whyNot");
     jw_open(w, '[');

@@ -152,7 +152,8 @@ static int by_saving(const void *a, const void *b) {
 
 static void tell(struct plan_work *work, const struct plan_row *row, const struct plan_option *option,
                  const char *reason, const char *message) {
-    plan_why_not_add(work, row, reason, arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
+    plan_why_not_about(work, row, option->type, reason,
+                       arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
 }
 
 /* The first option that would have saved more than what is taken, and the first that saves less. */

@@ -92,9 +92,9 @@ static void choose(struct plan_work *work, struct plan_row *row) {
             row->chosen = option;
             continue;
         }
-        plan_why_not_add(work, row, "DearerThanChosen",
-                         arena_printf(work->arena, "%s %s than what is proposed", plan_option_words(work, option),
-                                      row->is_short ? "serves too, and costs more" : "saves less"));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "DearerThanChosen",
+                           arena_printf(work->arena, "%s %s than what is proposed", plan_option_words(work, option),
+                                        row->is_short ? "serves too, and costs more" : "saves less"));
         return;
     }
 }
@@ -108,9 +108,9 @@ void plan_instances_choose(struct plan_work *work) {
         choose(work, row);
         if (!row->is_short || row->chosen || !(detail = obstacle(work, row, &reason)))
             continue;
-        plan_why_not_add(work, row, reason,
-                         arena_printf(work->arena, "a larger type is needed: %.1f %s of demand, %.1f served; %s",
-                                      plan_demand_peak(work, row), plan_metric_unit(work->input->policy),
-                                      plan_capacity_of(work, row, 1), detail));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, reason,
+                           arena_printf(work->arena, "a larger type is needed: %.1f %s of demand, %.1f served; %s",
+                                        plan_demand_peak(work, row), plan_metric_unit(work->input->policy),
+                                        plan_capacity_of(work, row, 1), detail));
     }
 }

@@ -46,6 +46,7 @@ static const char *unmet(const struct plan_work *work, const struct plan_row *ro
 }
 
 static void strand(const struct plan_work *work, struct plan_row *row, const char *why) {
+    row->about = NULL;
     row->reason = PLAN_UNMET;
     row->detail = unmet(work, row, fmax(row->demand, row->hold_demand), why);
     row->hold = true;

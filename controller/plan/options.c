@@ -50,8 +50,9 @@ enum refusal_kind {
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
                                                           "UnknownPrice", "PlaceClosed"};
 
-struct search {      /* Of one row. */
-    bool is_movable; /* Else the options count for the bound alone. */
+struct search {              /* Of one row. */
+    bool is_movable;         /* Else the options count for the bound alone. */
+    enum action_type action; /* Of the place that is looked at. */
     struct plan_work *work;
     struct plan_row *row;
     double *required; /* Of each step from first_step on. */
@@ -73,7 +74,7 @@ static money_micros price_of_span(money_micros price, int64_t machines, int64_t 
 
 static void note(const struct search *search, const char *reason, const char *message) {
     if (search->is_movable)
-        plan_why_not_add(search->work, search->row, reason, message);
+        plan_why_not_about(search->work, search->row, search->action, reason, message);
 }
 
 /* ---- what fits ---- */
@@ -420,6 +421,7 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
     const struct snapshot *snapshot = search->work->input->snapshot;
     struct arena *arena = search->work->arena;
     struct refusal refused[REFUSED_TOLD] = {0};
+    search->action = shelf->type;
     size_t first = offers_begin(snapshot, shelf), end = first, count = 0;
     while (end < snapshot->offer_count && str_eq(snapshot->offers[end].provider, shelf->provider) &&
            str_eq(snapshot->offers[end].offer.region, shelf->region))

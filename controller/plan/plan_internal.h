@@ -43,6 +43,7 @@ struct plan_row {
     const struct plan_option *refuge;       /* Of what leaves: where to; NULL: nowhere. */
     const char *reason;                     /* Why it is held, may not shrink, or in the end is not acted on. */
     const char *detail;
+    const char *about; /* The action that the reason is about, by its name; NULL: none in particular. */
     int64_t actual, now, low, high;
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
     int64_t need; /* The same inside low..high. */
@@ -168,6 +169,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
 /* One more candidate of the row that is not taken. */
 void plan_why_not_add(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message);
+void plan_why_not_about(struct plan_work *work, const struct plan_row *row, enum action_type action, const char *reason,
+                        const char *message);
 
 /* why_option.c */
 const char *plan_option_words(const struct plan_work *work,

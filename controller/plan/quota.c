@@ -119,6 +119,7 @@ static void grow(struct plan_work *work, struct plan_row *row) {
     const struct cloud_limit *limit;
     int64_t more = row->to - row->now, room = plan_quota_room(work, &p, &limit);
     if (limit && room < more) {
+        row->about = action_type_name(ACTION_SCALE);
         row->reason = "QuotaExceeded";
         row->detail = row->quota =
             arena_printf(work->arena, "%s has room for %lld of %lld more %s; have it raised",
@@ -160,9 +161,9 @@ void plan_quotas_choose(struct plan_work *work) {
             plan_quota_take(work, &p, row->chosen->count);
             continue;
         }
-        plan_why_not_add(work, row, "QuotaExceeded",
-                         arena_printf(work->arena, "%s is more than others leave of %s",
-                                      plan_option_words(work, row->chosen), plan_quota_words(work, limit)));
+        plan_why_not_about(work, row, row->chosen->type, "QuotaExceeded",
+                           arena_printf(work->arena, "%s is more than others leave of %s",
+                                        plan_option_words(work, row->chosen), plan_quota_words(work, limit)));
         row->chosen = NULL;
     }
 }

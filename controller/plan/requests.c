@@ -76,10 +76,10 @@ static bool is_beyond_quota(struct plan_work *work, const struct plan_row *row, 
         plan_quota_take(work, &p, row->now);
         return false;
     }
-    plan_why_not_add(work, row, "QuotaExceeded",
-                     arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
-                                  words(work, more), (long long)row->now, plan_piece(row, row->now),
-                                  plan_quota_words(work, limit)));
+    plan_why_not_about(work, row, ACTION_RIGHTSIZE, "QuotaExceeded",
+                       arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
+                                    words(work, more), (long long)row->now, plan_piece(row, row->now),
+                                    plan_quota_words(work, limit)));
     return true;
 }
 
@@ -88,17 +88,17 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
     int64_t now = row->resource->capacity_per_machine;
     int64_t change_max = (now * policy->disruption.max_change_percent + 99) / 100;
     if (wanted < now && (now - wanted) * 100 < now * policy->disruption.min_saving_percent) {
-        plan_why_not_add(work, row, "BelowMinSaving",
-                         arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
-                                      words(work, wanted), words(work, now),
-                                      (long long)policy->disruption.min_saving_percent));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "BelowMinSaving",
+                           arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
+                                        words(work, wanted), words(work, now),
+                                        (long long)policy->disruption.min_saving_percent));
         return;
     }
     if (wanted > now && work->input->headroom.freeze_growth) {
         const char *budget = work->input->headroom.budget;
-        plan_why_not_add(work, row, "BudgetFreeze",
-                         arena_printf(work->arena, "budget %s freezes growth of requests to %s",
-                                      budget ? budget : "(unnamed)", words(work, wanted)));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "BudgetFreeze",
+                           arena_printf(work->arena, "budget %s freezes growth of requests to %s",
+                                        budget ? budget : "(unnamed)", words(work, wanted)));
         return;
     }
     if (wanted > now && is_beyond_quota(work, row, wanted - now))
@@ -124,9 +124,9 @@ static void row_requests(struct plan_work *work, struct plan_row *row) {
     if (!policy_may(work->input->policy, ACTION_RIGHTSIZE))
         return;
     if (manager)
-        plan_why_not_add(work, row, "ManagedElsewhere",
-                         arena_printf(work->arena, "%s sets its requests; the plan would want %s (now %s)", manager,
-                                      words(work, wanted), words(work, now)));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "ManagedElsewhere",
+                           arena_printf(work->arena, "%s sets its requests; the plan would want %s (now %s)", manager,
+                                        words(work, wanted), words(work, now)));
     else
         decide(work, row, wanted);
 }

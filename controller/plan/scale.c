@@ -135,6 +135,7 @@ static void forbid_shrink(struct plan_row *row, const char *reason, const char *
     if (!row->may_shrink)
         return;
     row->may_shrink = false;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = reason;
     row->detail = detail;
 }
@@ -255,6 +256,7 @@ static void advise(struct plan_work *work, struct plan_row *row) {
                      : arena_printf(work->arena, "the plan would want %lld %s (now %lld)", (long long)row->raw,
                                     plan_piece(row, row->raw), (long long)row->actual);
     row->hold = true;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = "ManagedElsewhere";
     row->detail = arena_printf(work->arena, "%s sets its size; %s%s", manager, wish, what_to_do);
     row->need = row->actual;
@@ -395,6 +397,7 @@ void plan_scale_sum(struct plan_work *work) {
 
 static void leave(struct plan_row *row, const char *reason, const char *detail) {
     row->to = row->now;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = reason;
     row->detail = detail;
 }
