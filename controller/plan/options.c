@@ -208,7 +208,6 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     const struct plan_row *row = search->row;
     int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
-    option->count = machines(search, option->capacity, search->change_required);
     int64_t sum = policy_may(search->work->input->policy, ACTION_SCALE) ? machine_steps(search, option->capacity)
                                                                         : option->count * (int64_t)search->step_count;
     option->run = price_of_span(option->price, sum, step_ms);
@@ -241,11 +240,16 @@ static const char *money_words(const struct search *search, money_micros value) 
 }
 
 /* Both are there while one is replaced by the other. */
-static void judge_quota(const struct search *search, struct plan_option *option) {
+static int64_t quota_room(const struct search *search, const struct plan_option *option,
+                          const struct cloud_limit **ret) {
     const struct plan_purchase p = plan_purchase_of_option(search->row, option);
+    return plan_quota_room(search->work, &p, ret);
+}
+
+static void judge_quota(const struct search *search, struct plan_option *option) {
     const struct cloud_limit *limit;
-    int64_t room = plan_quota_room(search->work, &p, &limit);
-    if (!limit || room >= option->count)
+    int64_t room = quota_room(search, option, &limit);
+    if (!option->is_blocked)
         return;
     option->reason = "QuotaExceeded";
     option->detail =
@@ -385,11 +389,17 @@ static void note_refused(const struct search *search, const struct plan_option *
 
 static size_t undominated(struct plan_option *options, size_t count) {
     size_t kept = 0;
+    int64_t most_free = 0, most = 0; /* Capacity that what is kept has. */
     if (count > 0)
         qsort(options, count, sizeof(*options), by_price);
-    for (size_t i = 0; i < count; i++)
-        if (kept == 0 || options[i].capacity > options[kept - 1].capacity)
-            options[kept++] = options[i];
+    for (size_t i = 0; i < count; i++) {
+        struct plan_option option = options[i];
+        if (option.capacity <= (option.is_blocked ? most : most_free))
+            continue;
+        options[kept++] = option;
+        most = option.capacity > most ? option.capacity : most;
+        most_free = option.is_blocked ? most_free : option.capacity;
+    }
     return kept;
 }
 
@@ -417,6 +427,14 @@ static size_t offers_begin(const struct snapshot *snapshot, const struct shelf *
     return low;
 }
 
+/* How many of them, and whether there is room for so many. */
+static struct plan_option counted(const struct search *search, struct plan_option option) {
+    const struct cloud_limit *limit;
+    option.count = machines(search, option.capacity, search->change_required);
+    option.is_blocked = quota_room(search, &option, &limit) < option.count && limit;
+    return option;
+}
+
 static void shelf_search(struct search *search, const struct shelf *shelf) {
     const struct snapshot *snapshot = search->work->input->snapshot;
     struct arena *arena = search->work->arena;
@@ -435,7 +453,7 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
         struct plan_option option = option_of(search, shelf, &snapshot->offers[i]);
         enum refusal_kind kind = fits(search, shelf, &option);
         if (kind == REFUSED_NOT)
-            options[count++] = option;
+            options[count++] = counted(search, option);
         else if (kind != REFUSED_SILENTLY)
             note_refused(search, &option, &refused[kind]);
     }

@@ -7,7 +7,8 @@
  *          --counts and costs over the horizon--> run, once --saving, payback, ping-pong--> reason
  *
  * An offer dominates another of its place when it is no dearer and serves no less: whatever the demand, it costs no
- * more, so that none but the undominated can be the cheapest.
+ * more, so that none but the undominated can be the cheapest. What a quota keeps out dominates nothing but its like: a
+ * dearer offer of another family may have room.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,6 +26,7 @@ struct plan_option {
     int64_t capacity;   /* Of a machine in the policy's metric (milli-vCPU, MiB); spot: less what is interrupted. */
     money_micros price; /* Of a machine and hour. */
     int64_t count;      /* Machines when it is done. */
+    bool is_blocked;    /* A quota has no room for them. */
     money_micros run;   /* Over the horizon. */
     money_micros once;  /* What changing costs: dual running, cold start, egress. */
     const char *reason; /* Why it may not be taken; NULL: it may. */
