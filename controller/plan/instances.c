@@ -38,11 +38,13 @@ void plan_instance_open(const struct plan_work *work, struct plan_row *row) {
     const char *mark = node_mark(r);
     row->low = row->high = 1;
     row->is_single = true;
-    if (!mark)
+    row->hold = mark || r->is_spot;
+    if (!row->hold)
         return;
-    row->hold = true;
-    row->reason = "ManagedElsewhere";
-    row->detail = arena_printf(work->arena, "it is a node of a cluster (tag %s)", mark);
+    row->about = action_type_name(ACTION_RIGHTSIZE);
+    row->reason = mark ? "ManagedElsewhere" : "NotScalable";
+    row->detail = mark ? arena_printf(work->arena, "it is a node of a cluster (tag %s)", mark)
+                       : "a spot machine cannot be given another type";
 }
 
 /* What outgrows its machine in one dimension is given as much more of the other. */

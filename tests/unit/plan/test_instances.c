@@ -265,7 +265,7 @@ Test(plan_instances, a_machine_that_nobody_uses_is_stopped_and_not_made_smaller)
 
 Test(plan_instances, what_is_not_a_single_running_machine_of_ours_keeps_its_type) {
     static const struct cloud_tag node = {"kubernetes.io/cluster/shop", "owned"};
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 7; i++) {
         struct snapshot_resource *r = start(1.2);
         sell("r5.large", 2, 16, 126000);
         if (i == 0)
@@ -278,11 +278,14 @@ Test(plan_instances, what_is_not_a_single_running_machine_of_ours_keeps_its_type
             r->capacity_per_machine = 0;
         else if (i == 4)
             w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_MIGRATE;
-        else
+        else if (i == 5)
             r->resource.tags = &node, r->resource.tag_count = 1;
+        else
+            r->resource.is_spot = true;
         struct plan plan = world_plan(&w);
         static const char *const reasons[] = {"ManagedElsewhere", "TooYoung",    "SelectedTwice",
-                                              "UnknownCapacity",  "NotScalable", "ManagedElsewhere"};
+                                              "UnknownCapacity",  "NotScalable", "ManagedElsewhere",
+                                              "NotScalable"};
         cr_expect_eq(plan.action_count, 0, "case %d", i);
         cr_expect_str_eq(world_why_not(&plan, "g0"), reasons[i], "case %d", i);
         cr_expect_eq(plan.why_not_count, 1, "case %d", i);
