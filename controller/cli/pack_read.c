@@ -166,7 +166,8 @@ static bool offer_take_zones(struct csv_table *table, const struct csv_stream *c
     for (bool is_last = false; !is_last; zones += is_last ? 0 : 1) {
         size_t size = strcspn(zones, ";");
         if (size == 0 || size >= sizeof(zone))
-            return csv_table_fault(csv, err, "zone: \"%.80s\": names of up to 63 bytes with ; between them are expected",
+            return csv_table_fault(csv, err,
+                                   "zone: \"%.80s\": names of up to 63 bytes with ; between them are expected",
                                    csv_table_field(table, csv, OFFER_ZONE));
         memcpy(zone, zones, size);
         zone[size] = '\0';
@@ -209,8 +210,8 @@ static enum err_class check_zones(const struct offers *all, const char *path, st
     const struct pack_problem *problem = all->problem;
     const struct pack_offer *first = problem->offers;
     for (size_t k = 0; k < problem->offer_count; k++)
-        if (!str_eq(first->provider, problem->offers[k].provider) || !str_eq(first->region, problem->offers[k].region) ||
-            !str_eq(first->zone, problem->offers[k].zone))
+        if (!str_eq(first->provider, problem->offers[k].provider) ||
+            !str_eq(first->region, problem->offers[k].region) || !str_eq(first->zone, problem->offers[k].zone))
             return ERR_NONE;
     if (!all->spread || problem->offer_count == 0)
         return ERR_NONE;

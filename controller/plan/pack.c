@@ -140,8 +140,8 @@ static void split_anew(const struct pack_columns *columns, struct pack_model *mo
 }
 
 /* The bound, and the plans that come of it. */
-static void plan_by_columns(struct pack_work *work, struct pack_model *model, struct pack_columns *columns, double share,
-                            struct pack_plan *best, struct pack_result *ret) {
+static void plan_by_columns(struct pack_work *work, struct pack_model *model, struct pack_columns *columns,
+                            double share, struct pack_plan *best, struct pack_result *ret) {
     for (size_t i = 0; i < best->count; i++)
         pack_columns_add(work, columns, &best->bought[i].filling);
     pack_columns_generate(work, columns, pack_work_until(work, share));

@@ -116,8 +116,8 @@ struct pack_result {
     double bound_hourly;      /* No purchase for what is placed costs less. */
     bool is_proven;           /* The cost is the least: the bound. By branching, if the duals do not prove it. */
     double dual_bound_hourly; /* What the duals prove alone; <= bound_hourly. */
-    const double *duals; /* Of each demand: what a piece costs at least in that bound; of one that is unplaced, 0. Of one
-                            that is spread, the mean: least(y_i) / count_i. */
+    const double *duals; /* Of each demand: what a piece costs at least in that bound; of one that is unplaced, 0. Of
+                            one that is spread, the mean: least(y_i) / count_i. */
     const struct pack_zone_dual *zone_duals; /* Those behind the means, of each zone where a piece fits a machine. */
     size_t zone_dual_count;
     const struct pack_purchase *patterns; /* What the programme of the bound would buy, in fractions; count: 0. */

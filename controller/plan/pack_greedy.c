@@ -42,7 +42,7 @@ struct greedy {
     int64_t *limit;
     struct pack_waiting *waiting; /* Of each group of machines that differ only in size: what may be on them. */
     size_t group_count;
-    size_t *groups; /* Of each machine. */
+    size_t *groups;                /* Of each machine. */
     struct candidate **candidates; /* The greatest rate first, nearly. */
     size_t candidate_count;
 };

@@ -156,13 +156,13 @@ struct pack_columns {
     struct exact_lp *lp;
     struct pack_filling *fillings;
     size_t count, rounds;
-    size_t row_count;    /* Of the programme: the classes, and what chooses the counts of those that are spread; */
-    size_t first;        /* its columns are before those of the fillings. */
-    double *duals;       /* Of the present programme. */
-    double *center;      /* The best feasible duals: they prove the bound. */
-    double bound;        /* pack_worth_of_all(center) */
-    double objective;    /* Of the programme with the present columns. */
-    const double *parts; /* Its solution; */
+    size_t row_count;     /* Of the programme: the classes, and what chooses the counts of those that are spread; */
+    size_t first;         /* its columns are before those of the fillings. */
+    double *duals;        /* Of the present programme. */
+    double *center;       /* The best feasible duals: they prove the bound. */
+    double bound;         /* pack_worth_of_all(center) */
+    double objective;     /* Of the programme with the present columns. */
+    const double *parts;  /* Its solution; */
     const double *splits; /* and for what is spread. */
 };
 

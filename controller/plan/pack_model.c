@@ -70,7 +70,8 @@ static struct sorting *sorted(const struct pack_problem *problem, size_t count, 
     return rows;
 }
 
-static bool holds(const struct pack_machine *machine, const struct pack_demand *demand, const struct pack_class *class) {
+static bool holds(const struct pack_machine *machine, const struct pack_demand *demand,
+                  const struct pack_class *class) {
     if (!pack_may(class, machine))
         return false;
     for (size_t d = 0; d < PACK_RESOURCES; d++)

@@ -127,8 +127,8 @@ bool pack_spread_make(const struct pack_places *places, const struct pack_model 
     ret->is_capped = ret->zone_count < domain_count;
     int64_t room = (int64_t)ret->zone_count * pack_spread_most(ret);
     if (ret->is_capped && room < ret->count)
-        *ret_why = arena_printf(arena,
-                                "a piece fits no machine in %s, so max_skew %lld leaves room for %lld of %lld elsewhere",
-                                places->zone_names[closed], (long long)ret->skew, (long long)room, (long long)d->count);
+        *ret_why = arena_printf(
+            arena, "a piece fits no machine in %s, so max_skew %lld leaves room for %lld of %lld elsewhere",
+            places->zone_names[closed], (long long)ret->skew, (long long)room, (long long)d->count);
     return domain_count > 1;
 }

@@ -31,7 +31,7 @@ static size_t class_on(const struct pack_model *model, const size_t *classes, si
         return class;
     const size_t *members = model->classes[class].members;
     uint32_t zone = offer == PACK_NO_OFFER ? 0 : model->zones[offer];
-    for (; class < model->class_count && model->classes[class].members == members; class++)
+    for (; class < model->class_count && model->classes[class].members == members; class ++)
         if (model->classes[class].asks[PACK_ZONE] == zone)
             return class;
     return NO_CLASS;

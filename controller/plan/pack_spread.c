@@ -126,8 +126,8 @@ static size_t farthest(const struct pack_spread *spread, const double *wanted, c
     size_t found = spread->zone_count;
     for (size_t z = 0; z < spread->zone_count; z++) {
         int64_t room = sign > 0 ? m + spread->skew - counts[z] : counts[z] - m;
-        if (room <= 0 || (found < spread->zone_count && sign * (wanted[z] - (double)counts[z]) <=
-                                                            sign * (wanted[found] - (double)counts[found])))
+        if (room <= 0 || (found < spread->zone_count &&
+                          sign * (wanted[z] - (double)counts[z]) <= sign * (wanted[found] - (double)counts[found])))
             continue;
         found = z;
         *ret_room = room;

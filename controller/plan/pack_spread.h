@@ -22,7 +22,7 @@ void pack_spread_near(struct pack_model *model, const double *wanted);
 size_t pack_spread_rows(const struct pack_model *model);
 /* is_free: they are chosen; else the rows of classes say what is wanted in each zone, and these ask for nothing. */
 void pack_spread_lower(const struct pack_model *model, bool is_free, double *lower);
-size_t pack_spread_columns(const struct pack_model *model, struct exact_lp *lp); /* How many it has added. */
+size_t pack_spread_columns(const struct pack_model *model, struct exact_lp *lp);           /* How many it has added. */
 void pack_spread_wanted(const struct pack_model *model, const double *parts, double *ret); /* By class. */
 
 /* pack_prove, for each choice of counts; leaves some other one in the model. Where they are too many nothing is

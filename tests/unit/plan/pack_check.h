@@ -48,7 +48,8 @@ static inline bool pack_is_same(const char *a, const char *b) {
 }
 
 static inline bool pack_is_one_zone(const struct pack_offer *a, const struct pack_offer *b) {
-    return pack_is_same(a->provider, b->provider) && pack_is_same(a->region, b->region) && pack_is_same(a->zone, b->zone);
+    return pack_is_same(a->provider, b->provider) && pack_is_same(a->region, b->region) &&
+           pack_is_same(a->zone, b->zone);
 }
 
 /* It is a node that the demand may be on, so its zone is one of those that are compared. */
@@ -72,7 +73,8 @@ static inline int64_t pack_in_zone(const struct pack_problem *problem, const str
     return count;
 }
 
-static inline void pack_check_skew(const struct pack_problem *problem, const struct pack_result *result, size_t demand) {
+static inline void pack_check_skew(const struct pack_problem *problem, const struct pack_result *result,
+                                   size_t demand) {
     int64_t least = INT64_MAX, most = 0;
     for (size_t k = 0; k < problem->offer_count; k++) {
         if (!pack_is_domain(problem, demand, k))

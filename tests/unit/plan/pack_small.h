@@ -20,7 +20,8 @@ struct small_case {
 
 static inline void small_make(uint64_t *chance, int64_t pieces_max, uint64_t work, struct small_case *ret) {
     static const char *const names[] = {"a", "b", "c", "d", "e"};
-    size_t demand_count = 1 + pack_chance(chance, SMALL_DEMANDS_MAX), offer_count = 1 + pack_chance(chance, SMALL_OFFERS_MAX);
+    size_t demand_count = 1 + pack_chance(chance, SMALL_DEMANDS_MAX),
+           offer_count = 1 + pack_chance(chance, SMALL_OFFERS_MAX);
     int64_t left = pieces_max;
     for (size_t i = 0; i < demand_count; i++) {
         int64_t count = (int64_t)pack_chance(chance, 4);
@@ -92,8 +93,8 @@ static inline bool share_out_keeps_skew(const struct share_out *s, size_t demand
         if (!pack_is_domain(s->problem, demand, k))
             continue;
         for (size_t t = 0; t < s->piece_count; t++)
-            count += s->piece[t] == demand && pack_is_one_zone(&s->problem->offers[k],
-                                                               &s->problem->offers[s->offer[s->machine[t]]]);
+            count += s->piece[t] == demand &&
+                     pack_is_one_zone(&s->problem->offers[k], &s->problem->offers[s->offer[s->machine[t]]]);
         least = count < least ? count : least;
         most = count > most ? count : most;
     }

@@ -11,12 +11,8 @@
 static struct arena arena; /* One test, one process. */
 
 static struct pack_offer offer(const char *type, const char *zone, int64_t cpu, money_micros price) {
-    return (struct pack_offer){.provider = "aws",
-                               .region = "r",
-                               .type = type,
-                               .zone = zone,
-                               .has = {cpu, 65536, 0},
-                               .price_hourly = price};
+    return (struct pack_offer){
+        .provider = "aws", .region = "r", .type = type, .zone = zone, .has = {cpu, 65536, 0}, .price_hourly = price};
 }
 
 static struct pack_result solved(const struct pack_problem *problem) {
