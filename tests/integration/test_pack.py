@@ -91,6 +91,13 @@ def least_worth(count, skew, duals, can_take):
     return solver.getObjectiveValue()
 
 
+def most_in_zone(count, skew, can_take):
+    """The others have that less the skew at least."""
+    if count <= skew or not all(can_take.values()):
+        return min(count, skew)
+    return (count + (len(can_take) - 1) * skew) // len(can_take)
+
+
 @pytest.mark.parametrize("seed", range(50))
 def test_the_duals_of_zones_prove_the_bound_of_what_is_spread(runner, tmp_path, seed):
     demands, offers, most, overhead = instance(1000 + seed)
@@ -107,8 +114,8 @@ def test_the_duals_of_zones_prove_the_bound_of_what_is_spread(runner, tmp_path, 
     for one in plan["zoneDuals"]:
         zone_duals[one["workload"]][one["zone"]] = one["dual"]
     rooms = [(offer, free_of(offer, overhead)) for offer in offers]
-    total = 0
-    for name, cpu, memory, count, _, skew in demands:
+    total, placed = 0, []
+    for name, cpu, memory, count, per_node, skew in demands:
         can_take = {zone: any(cpu <= room[0] and memory <= room[1] for offer, room in rooms if zone in offer[6].split(";")) for zone in zones}
         if name in unplaced:
             assert not any(can_take.values()) or (skew and sum(can_take.values()) * skew < count and not all(can_take.values())), name
@@ -116,11 +123,12 @@ def test_the_duals_of_zones_prove_the_bound_of_what_is_spread(runner, tmp_path, 
             worth = least_worth(count, skew, zone_duals[name], can_take)
             assert worth == pytest.approx(plan["duals"][name] * count, rel=1e-6, abs=1e-9)
             total += worth
+            placed.append((name, cpu, memory, min(per_node or count, most_in_zone(count, skew, can_take))))
         else:
             total += plan["duals"][name] * count
+            placed.append((name, cpu, memory, min(count, per_node or count)))
     assert plan["dualBound"] == pytest.approx(total, rel=1e-6)
     assert plan["dualBound"] <= plan["lowerBound"] * (1 + 1e-9) and plan["lowerBound"] <= plan["hourlyCost"] * (1 + 1e-9)
-    placed = [(name, cpu, memory, min(count, per_node or count)) for name, cpu, memory, count, per_node, _ in demands if name not in unplaced]
     for offer, room in rooms:
         for zone in offer[6].split(";"):
             duals = {one[0]: zone_duals[one[0]].get(zone, 0) if one[0] in zone_duals else plan["duals"][one[0]] for one in placed}
