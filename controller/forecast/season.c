@@ -109,39 +109,26 @@ static double lanes_sum(lanes sum) {
     return sum[0] + sum[1] + sum[2] + sum[3];
 }
 
-FORECAST_WIDE static void squares_full(const double *values, size_t count, size_t lag, double *cross, double *left,
-                                       double *right) {
+/* Of `values`, one for each slot, over the pairs that are both there. */
+FORECAST_WIDE static double correlation(const struct rest *rest, const double *values, size_t lag) {
     lanes sums[3] = {{0}};
     size_t i = 0;
-    for (; i + lag + LANES <= count; i += LANES) {
-        lanes before = *(const lanes *)&values[i], after = *(const lanes *)&values[i + lag];
+    for (; i + lag + LANES <= rest->count; i += LANES) {
+        const lanes y = *(const lanes *)&rest->y[i], y_after = *(const lanes *)&rest->y[i + lag];
+        lane_bits both = (y == y) & (y_after == y_after);
+        lanes before = (lanes)((lane_bits) * (const lanes *)&values[i] & both);
+        lanes after = (lanes)((lane_bits) * (const lanes *)&values[i + lag] & both);
         sums[0] += after * before;
         sums[1] += after * after;
         sums[2] += before * before;
     }
-    *cross = lanes_sum(sums[0]);
-    *left = lanes_sum(sums[1]);
-    *right = lanes_sum(sums[2]);
-    for (; i + lag < count; i++) {
-        *cross += values[i + lag] * values[i];
-        *left += values[i + lag] * values[i + lag];
-        *right += values[i] * values[i];
-    }
-}
-
-/* Of `values`, one for each slot, over the pairs that are both there. */
-static double correlation(const struct rest *rest, const double *values, size_t lag) {
-    double cross = 0, left = 0, right = 0;
-    if (rest->used[rest->count] == rest->count) {
-        squares_full(values, rest->count, lag, &cross, &left, &right);
-        return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
-    }
-    for (size_t i = lag; i < rest->count; i++) {
-        if (isnan(rest->y[i]) || isnan(rest->y[i - lag]))
+    double cross = lanes_sum(sums[0]), left = lanes_sum(sums[1]), right = lanes_sum(sums[2]);
+    for (; i + lag < rest->count; i++) {
+        if (isnan(rest->y[i]) || isnan(rest->y[i + lag]))
             continue;
-        cross += values[i] * values[i - lag];
-        left += values[i] * values[i];
-        right += values[i - lag] * values[i - lag];
+        cross += values[i + lag] * values[i];
+        left += values[i + lag] * values[i + lag];
+        right += values[i] * values[i];
     }
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
