@@ -15,7 +15,7 @@
 
 #define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
 #define SHARPNESS 10          /* Power of the inverse loss. */
-#define FAR 2.0        /* What is off by so many times as much as the best model gets no weight. */
+#define FAR 2.0               /* What is off by so many times as much as the best model gets no weight. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
 
 /* What one model said of one distance, at each origin. Where it said nothing, or nobody knows how wrong it was, all

@@ -9,8 +9,8 @@
 #include "forecast/forecast_internal.h"
 
 #define KNOT_RATIO 4.0
-#define KNOT_GAP 0.4   /* Of the last one, from one to the next at most; */
-#define KNOT_APART 0.1 /* and from it at least. */
+#define KNOT_GAP 0.4    /* Of the last one, from one to the next at most; */
+#define KNOT_APART 0.1  /* and from it at least. */
 #define SPAN_SEASONS 42 /* How far back the origins go. */
 #define SORT_SMALL 12
 #define SORT_WINDOW 16
@@ -26,10 +26,11 @@ static size_t knot_last(const struct forecast_data *data, size_t steps) {
 
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {
     struct forecast_grid grid = {.horizon = steps};
-    double last = (double)knot_last(data, steps);
-    for (double h = 1; grid.knot_count < FORECAST_KNOTS_MAX - 1 && h + KNOT_APART * last < last;
-         h = fmax(h + 1, fmin(h * KNOT_RATIO, h + KNOT_GAP * last)))
+    double last = (double)knot_last(data, steps), h = 1;
+    while (grid.knot_count < FORECAST_KNOTS_MAX - 1 && h + KNOT_APART * last < last) {
         grid.knots[grid.knot_count++] = (size_t)h;
+        h = fmax(h + 1, fmin(h * KNOT_RATIO, h + KNOT_GAP * last));
+    }
     grid.knots[grid.knot_count++] = (size_t)last;
     for (size_t k = 0; k < grid.knot_count; k++) {
         double left = k ? (double)(grid.knots[k] - grid.knots[k - 1]) / 2 : 0.5;

@@ -115,7 +115,7 @@ FORECAST_WIDE static double correlation(const struct rest *rest, const double *v
     size_t i = 0;
     for (; i + lag + LANES <= rest->count; i += LANES) {
         const lanes y = *(const lanes *)&rest->y[i], y_after = *(const lanes *)&rest->y[i + lag];
-        lane_bits both = (y == y) & (y_after == y_after);
+        lane_bits both = (y <= INFINITY) & (y_after <= INFINITY); /* Neither is a gap. */
         lanes before = (lanes)((lane_bits) * (const lanes *)&values[i] & both);
         lanes after = (lanes)((lane_bits) * (const lanes *)&values[i + lag] & both);
         sums[0] += after * before;
