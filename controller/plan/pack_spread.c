@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "plan/pack_spread.h"
 
 #define SPLITS_MAX 256
@@ -27,14 +28,19 @@ static int64_t max64(int64_t a, int64_t b) {
     return a > b ? a : b;
 }
 
+static int64_t zones_of(const struct pack_spread *spread) {
+    ASSERT(spread->zone_count > 0); /* A piece fits somewhere. */
+    return (int64_t)spread->zone_count;
+}
+
 /* Of m. */
 static int64_t highest(const struct pack_spread *spread) {
-    return spread->is_capped ? 0 : spread->count / (int64_t)spread->zone_count;
+    return spread->is_capped ? 0 : spread->count / zones_of(spread);
 }
 
 static int64_t lowest(const struct pack_spread *spread) {
-    int64_t zones = (int64_t)spread->zone_count, high = highest(spread);
-    bool has_rest = spread->count % zones > 0; /* high - skew + 1 leaves skew x zones - (zones - rest) to e. */
+    int64_t high = highest(spread);
+    bool has_rest = spread->count % zones_of(spread) > 0; /* Else high - skew leaves all of e full. */
     return spread->is_capped ? 0 : max64(0, high - spread->skew + (has_rest ? 1 : 0));
 }
 
