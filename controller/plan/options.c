@@ -57,6 +57,8 @@ struct search {      /* Of one row. */
     double *required; /* Of each step from first_step on. */
     size_t step_count;
     double change_required, peak_required;
+    struct plan_cover stay_cover;
+    money_micros stay_list;   /* What row->stay_run would be without commitments. */
     money_micros stay_hourly; /* When nothing is changed but the size. */
     struct plan_option *options;
     size_t option_count;
@@ -177,10 +179,26 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
 
 /* ---- what it costs ---- */
 
-static int64_t machine_steps(const struct search *search, int64_t capacity) {
+static int64_t count_at(const struct search *search, int64_t capacity, int64_t fixed, size_t step) {
+    return fixed >= 0 ? fixed : machines(search, capacity, search->required[step]);
+}
+
+/* Machines x steps of the horizon; fixed: so many in each step, -1: what demand asks for. */
+static int64_t machine_steps(const struct search *search, int64_t capacity, int64_t fixed) {
     int64_t sum = 0;
     for (size_t s = 0; s < search->step_count; s++)
-        sum += machines(search, capacity, search->required[s]);
+        sum += count_at(search, capacity, fixed, s);
+    return sum;
+}
+
+/* Those of them that are paid for: without what commitments cover to the end of the step. */
+static int64_t paid_steps(const struct search *search, int64_t capacity, int64_t fixed,
+                          const struct plan_cover *cover) {
+    const struct forecast *f = search->row->forecast;
+    int64_t sum = machine_steps(search, capacity, fixed);
+    for (size_t s = 0; cover->count > 0 && s < search->step_count; s++)
+        sum -= plan_cover_machines(cover, count_at(search, capacity, fixed, s),
+                                   f->start_ms + (int64_t)(search->row->first_step + s + 1) * f->step_ms);
     return sum;
 }
 
@@ -204,17 +222,18 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
     option->count = machines(search, option->capacity, search->change_required);
-    int64_t sum = policy_may(search->work->input->policy, ACTION_SCALE) ? machine_steps(search, option->capacity)
-                                                                        : option->count * (int64_t)search->step_count;
-    option->run = price_of_span(option->price, sum, step_ms);
+    int64_t fixed = policy_may(policy, ACTION_SCALE) ? -1 : option->count;
+    option->run = price_of_span(option->price, paid_steps(search, option->capacity, fixed, &option->cover), step_ms);
     if (option->is_spot)
         option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
                                  ((__int128)1000 * MONTH_HOURS * HOUR_MS));
     option->run = money_add(
         option->run, saturated((__int128)egress(search, shelf, true) * horizon_ms / ((__int128)MONTH_HOURS * HOUR_MS)));
-    option->once =
-        money_add(price_of_span(row->price, row->now, lead_ms),
-                  money_add(price_of_span(option->price, option->count, lead_ms), egress(search, shelf, false)));
+    const struct plan_purchase p = plan_purchase_of_option(row, option);
+    const struct plan_cover beside = plan_cover_for(search->work, row, &p, true);
+    int64_t paid = option->count - plan_cover_machines(&beside, option->count, INT64_MIN);
+    option->once = money_add(price_of_span(row->price, plan_paid_machines(row, row->now), lead_ms),
+                             money_add(price_of_span(option->price, paid, lead_ms), egress(search, shelf, false)));
 }
 
 /* ---- what may be taken ---- */
@@ -263,6 +282,10 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = "ActionNotAllowed";
         option->detail = arena_printf(arena, "%s would serve it; the policy's actions lack %s", words,
                                       action_type_name(option->type));
+    } else if (saving <= 0 && search->stay_list - option->run > 0) {
+        option->reason = "Committed";
+        option->detail = arena_printf(arena, "%s would save nothing: what it has runs on %s", words,
+                                      plan_commitment_words(search->work, search->stay_cover.parts[0].commitment));
     } else if (saving <= 0) {
         option->reason = "DearerThanNow";
         option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
@@ -365,13 +388,17 @@ static void note_refused(const struct search *search, const struct plan_option *
         *refused = (struct refusal){option->offer, hourly};
 }
 
+/* What a commitment may cover costs less than its price says: it stays in. */
 static size_t undominated(struct plan_option *options, size_t count) {
     size_t kept = 0;
+    int64_t most = 0;
     if (count > 0)
         qsort(options, count, sizeof(*options), by_price);
     for (size_t i = 0; i < count; i++)
-        if (kept == 0 || options[i].capacity > options[kept - 1].capacity)
+        if (options[i].capacity > most || options[i].cover.count > 0) {
+            most = options[i].capacity > most ? options[i].capacity : most;
             options[kept++] = options[i];
+        }
     return kept;
 }
 
@@ -415,9 +442,11 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
     for (size_t i = first; i < end; i++) {
         struct plan_option option = option_of(search, shelf, &snapshot->offers[i]);
         enum refusal_kind kind = fits(search, shelf, &option);
-        if (kind == REFUSED_NOT)
+        if (kind == REFUSED_NOT) {
+            const struct plan_purchase p = plan_purchase_of_option(search->row, &option);
+            option.cover = plan_cover_for(search->work, search->row, &p, false);
             options[count++] = option;
-        else if (kind != REFUSED_SILENTLY)
+        } else if (kind != REFUSED_SILENTLY)
             note_refused(search, &option, &refused[kind]);
     }
     tell_refused(search, refused, count > 0);
@@ -447,15 +476,18 @@ static void require(struct search *search) {
         search->required[s] = plan_demand_at(search->work, row, row->first_step + s);
         search->peak_required = fmax(search->peak_required, search->required[s]);
     }
-    int64_t capacity = row->resource->capacity_per_machine, sum = row->now * (int64_t)search->step_count;
-    if (policy_may(search->work->input->policy, ACTION_SCALE))
-        sum = machine_steps(search, capacity);
-    else
+    int64_t capacity = row->resource->capacity_per_machine, fixed = -1;
+    if (!policy_may(search->work->input->policy, ACTION_SCALE)) {
         search->change_required = search->peak_required;
-    row->stay_run = price_of_span(row->price, sum, row->forecast->step_ms);
-    search->stay_hourly = money_mul(row->price, policy_may(search->work->input->policy, ACTION_SCALE)
-                                                    ? machines(search, capacity, search->change_required)
-                                                    : row->now);
+        fixed = row->now;
+    }
+    const struct plan_purchase p = plan_purchase_of(row);
+    search->stay_cover = plan_cover_for(search->work, row, &p, false);
+    row->stay_run =
+        price_of_span(row->price, paid_steps(search, capacity, fixed, &search->stay_cover), row->forecast->step_ms);
+    search->stay_list = price_of_span(row->price, machine_steps(search, capacity, fixed), row->forecast->step_ms);
+    int64_t count = fixed >= 0 ? fixed : machines(search, capacity, search->change_required);
+    search->stay_hourly = money_mul(row->price, plan_paid_machines(row, count));
 }
 
 /* Something is known to compare with. */
@@ -471,6 +503,28 @@ static bool is_movable(const struct plan_work *work, const struct plan_row *row)
     return row->may_shrink && !r->count_manager && !r->size_manager && row->now > 0 && row->to == row->now &&
            row->need <= row->now && row->forecast->basis == FORECAST_BASIS_OWN &&
            !work->input->headroom.shrink_to_minimum;
+}
+
+/* What of commitments the row counts on is its own from here on; its other options have only that. */
+static void settle_covers(struct search *search) {
+    struct plan_option *best = NULL;
+    for (size_t k = 0; k < search->option_count && !best; k++)
+        if (!search->options[k].reason)
+            best = &search->options[k];
+    int64_t capacity = best ? best->capacity : search->row->resource->capacity_per_machine;
+    plan_commitments_allot(search->work, search->row, best ? &best->cover : &search->stay_cover,
+                           machines(search, capacity, search->peak_required));
+    for (size_t k = 0; best && k < search->option_count; k++) {
+        struct plan_option *option = &search->options[k];
+        if (option == best || option->reason || option->cover.count == 0)
+            continue;
+        const struct plan_purchase p = plan_purchase_of_option(search->row, option);
+        const struct policy_target *target = option->target;
+        option->cover = plan_cover_held(search->work, search->row, &p);
+        price_option(search, &(struct shelf){option->type, target, option->offer->provider, p.region, option->is_spot},
+                     option);
+        judge(search, option);
+    }
 }
 
 static void row_search(struct plan_work *work, struct plan_row *row, bool is_movable) {
@@ -496,6 +550,11 @@ static void row_search(struct plan_work *work, struct plan_row *row, bool is_mov
     }
     if (search.option_count > 0)
         qsort(search.options, search.option_count, sizeof(*search.options), by_cost);
+    if (is_movable) {
+        settle_covers(&search);
+        if (search.option_count > 0)
+            qsort(search.options, search.option_count, sizeof(*search.options), by_cost);
+    }
     row->options = search.options;
     row->option_count = search.option_count;
 }

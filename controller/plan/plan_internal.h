@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "plan/commitment.h"
 #include "plan/compute.h"
 #include "plan/options.h"
 #include "plan/quota.h"
@@ -52,6 +53,8 @@ struct plan_row {
     int64_t weight;                    /* The greatest of sla.slots in the steps that are read. */
     size_t first_step, last_step;      /* The steps of the forecast that are read, [first, last). */
     money_micros price;                /* Of one machine; -1 unknown. */
+    int64_t *held;                     /* Of each commitment what is the row's, in thousandths; NULL: nothing. */
+    int64_t covered;                   /* Machines of it, as it stands and grows, that commitments cover. */
     money_micros stay_run;             /* What it costs over the horizon as it is, scaled to demand. */
     const struct plan_option *options; /* Cheapest over the horizon first. */
     size_t option_count;
@@ -82,6 +85,8 @@ struct plan_work {
     struct plan_why_not *why_not; /* Candidates that were not taken. */
     size_t why_not_count;
     struct plan_quota *quotas; /* One for each limit of the snapshot. */
+    /* Of each commitment of the snapshot, in thousandths: what others do not use, and what of it no row holds. */
+    int64_t *commitments_free, *commitments_left;
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {

@@ -404,8 +404,15 @@ static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
     const struct policy *policy = work->input->policy;
     bool must =
         work->actual_sum > policy->capacity.max || row->now > row->high || work->input->headroom.shrink_to_minimum;
-    int64_t less = row->now - row->desired;
-    if (!must && less * 100 < policy->disruption.min_saving_percent * row->now) {
+    if (!must && row->covered > row->desired) { /* To end what is owed either way saves nothing. */
+        row->to = min64(row->now, row->covered);
+        if (row->to == row->now) {
+            leave(row, "Committed", plan_committed_sentence(work, row));
+            return;
+        }
+    }
+    int64_t less = row->now - row->to;
+    if (!must && less * 100 < policy->disruption.min_saving_percent * (row->now - row->covered)) {
         leave(row, "BelowMinSaving",
               arena_printf(work->arena, "%lld of %lld %s fewer would save less than %lld %%", (long long)less,
                            (long long)row->now, plan_piece(row, row->now),

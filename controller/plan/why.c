@@ -9,7 +9,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 8
+#define SENTENCES_MAX 9
 #define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
@@ -124,6 +124,9 @@ static const char *step_sentence(const struct plan_work *work, const struct plan
         return NULL;
     if (row->quota)
         return row->quota;
+    if (row->to < row->now && row->to == row->covered)
+        return arena_printf(work->arena, "keeps %lld, on the way to %lld: to end what is owed either way saves nothing",
+                            (long long)row->to, (long long)row->desired);
     if (row->to > row->now)
         return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld %s that are there",
                             (long long)row->to, (long long)policy->capacity.max, (long long)work->ceiling_sum,
@@ -174,6 +177,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     if ((sentence = bound_sentence(work, row)))
         why[count++] = sentence;
     if ((sentence = step_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = plan_committed_sentence(work, row)))
         why[count++] = sentence;
     if (action->is_bounds)
         why[count++] = autoscaler_sentence(work, row, action);
