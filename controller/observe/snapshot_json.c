@@ -562,6 +562,22 @@ static void print_commitments(const struct snapshot *snapshot, struct json_write
     jw_close(w, ']');
 }
 
+static void print_outages(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "outages");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->outage_count; i++) {
+        const struct snapshot_outage *outage = &snapshot->outages[i];
+        jw_open(w, '{');
+        put_text(w, "provider", outage->provider);
+        put_text(w, "region", outage->region);
+        put_text(w, "instanceType", outage->type);
+        jw_put_bool(w, "spot", outage->is_spot);
+        put_time(w, "until", outage->until_ms);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w) {
     jw_open(w, '{');
     put_time(w, "asOf", snapshot->as_of_ms);
@@ -581,6 +597,8 @@ void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w)
         print_limits(snapshot, w);
     if (snapshot->commitment_count > 0)
         print_commitments(snapshot, w);
+    if (snapshot->outage_count > 0)
+        print_outages(snapshot, w);
     jw_close(w, '}');
 }
 
@@ -670,6 +688,27 @@ static void read_commitments(struct reader *r, const struct json *json, struct s
     ret->commitment_count = count;
 }
 
+static void read_outages(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "outages")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "outages", SNAPSHOT_OUTAGES_MAX, &array);
+    struct snapshot_outage *outages = arena_alloc_array(r->arena, count, sizeof(*outages));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        const struct json *one = json_array_at(array, i);
+        snprintf(r->at, sizeof(r->at), "outages[%zu]", i);
+        outages[i] = (struct snapshot_outage){.provider = take_text(r, one, "provider"),
+                                              .region = take_text(r, one, "region"),
+                                              .type = take_text(r, one, "instanceType"),
+                                              .is_spot = take_bool(r, one, "spot"),
+                                              .until_ms = take_time(r, one, "until")};
+        if (!r->failed && i > 0 && snapshot_outage_cmp(&outages[i - 1], &outages[i]) >= 0)
+            fault(r, "", "outages are sorted by provider, region, type and spot, each once");
+    }
+    ret->outages = outages;
+    ret->outage_count = count;
+}
+
 enum err_class snapshot_read_json(const struct json *json, struct arena *arena, struct snapshot *ret,
                                   struct error *err) {
     struct reader r = {.arena = arena, .err = err};
@@ -704,6 +743,9 @@ enum err_class snapshot_read_json(const struct json *json, struct arena *arena, 
     r.at[0] = '\0';
     if (!r.failed)
         read_commitments(&r, json, &snapshot);
+    r.at[0] = '\0';
+    if (!r.failed)
+        read_outages(&r, json, &snapshot);
     if (r.failed)
         return err->class;
     *ret = snapshot;

@@ -34,6 +34,7 @@ struct shelf {
 
 struct refusal {
     const struct snapshot_offer *offer; /* The cheapest; NULL: none. */
+    bool is_spot;
     money_micros hourly;
 };
 
@@ -43,12 +44,13 @@ enum refusal_kind {
     REFUSED_SIZE,
     REFUSED_PRICE,
     REFUSED_CLOSED,
+    REFUSED_STOCK,
     REFUSED_SILENTLY,
     REFUSED_NOT
 };
-#define REFUSED_TOLD 5 /* Of them: those that a person can do something about. */
+#define REFUSED_TOLD 6 /* Of them: those that a person can do something about. */
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
-                                                          "UnknownPrice", "PlaceClosed"};
+                                                          "UnknownPrice",      "PlaceClosed",  "OutOfStock"};
 
 struct search {      /* Of one row. */
     bool is_movable; /* Else the options count for the bound alone. */
@@ -133,6 +135,12 @@ static const struct headroom_closure *closure_of(const struct search *search, co
     return headroom_closure_of(&search->work->input->headroom, offer->provider, offer->offer.region, offer->offer.type);
 }
 
+static const struct snapshot_outage *outage_of(const struct search *search, const struct snapshot_offer *offer,
+                                               bool is_spot) {
+    return snapshot_outage_of(search->work->input->snapshot, offer->provider, offer->offer.region, offer->offer.type,
+                              is_spot);
+}
+
 static int64_t machines(const struct search *search, int64_t capacity, double demand) {
     int64_t count = plan_machines_for(search->work->input->policy, capacity, demand);
     count = count > search->row->low ? count : search->row->low;
@@ -159,6 +167,10 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
     size_t faults = 0;
     if (closure_of(search, option->offer)) {
         kind = REFUSED_CLOSED;
+        faults++;
+    }
+    if (outage_of(search, option->offer, option->is_spot)) {
+        kind = REFUSED_STOCK;
         faults++;
     }
     if (!is_architecture(policy, search->row, offer->architecture)) {
@@ -348,8 +360,8 @@ static struct plan_option option_of(const struct search *search, const struct sh
                                 .price = plan_overhead_price(search->work, price)};
 }
 
-static const char *refusal_words(const struct search *search, enum refusal_kind kind,
-                                 const struct snapshot_offer *offer) {
+static const char *refusal_words(const struct search *search, enum refusal_kind kind, const struct refusal *refusal) {
+    const struct snapshot_offer *offer = refusal->offer;
     switch (kind) {
     case REFUSED_ARCHITECTURE:
         return ": its architecture is not one of the policy's, or today's";
@@ -361,6 +373,9 @@ static const char *refusal_words(const struct search *search, enum refusal_kind 
         return " and others have no price that is known";
     case REFUSED_CLOSED:
         return arena_printf(search->work->arena, " is not for sale: %s is closed", closure_of(search, offer)->text);
+    case REFUSED_STOCK:
+        return arena_printf(search->work->arena, " would save; %s",
+                            plan_outage_words(search->work, outage_of(search, offer, refusal->is_spot)));
     case REFUSED_SILENTLY:
     case REFUSED_NOT:
         break;
@@ -377,7 +392,7 @@ static void tell_refused(const struct search *search, const struct refusal *refu
             continue;
         note(search, refusal_reasons[i],
              arena_printf(search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
-                          refusal_words(search, (enum refusal_kind)i, offer)));
+                          refusal_words(search, (enum refusal_kind)i, &refused[i])));
     }
 }
 
@@ -385,7 +400,7 @@ static void note_refused(const struct search *search, const struct plan_option *
     money_micros hourly =
         option->price < 0 ? 0 : money_mul(option->price, machines(search, option->capacity, search->change_required));
     if (!refused->offer || hourly < refused->hourly)
-        *refused = (struct refusal){option->offer, hourly};
+        *refused = (struct refusal){option->offer, option->is_spot, hourly};
 }
 
 /* What a commitment may cover costs less than its price says: it stays in. */

@@ -146,6 +146,12 @@ void plan_choose(struct plan_work *work);
 /* bound.c: what the hour planned for costs at least; -1: a price is not known. */
 money_micros plan_bound(const struct plan_work *work);
 
+/* outage.c */
+bool plan_is_out_of_stock(const struct plan_work *work, const struct plan_row *row);
+const char *plan_outage_words(const struct plan_work *work, const struct snapshot_outage *outage);
+/* Of what grows all the same; NULL: nothing is known to be out of stock. */
+const char *plan_outage_sentence(const struct plan_work *work, const struct plan_row *row);
+
 /* requests.c */
 void plan_requests(struct plan_work *work);
 void plan_why_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action);

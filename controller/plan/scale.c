@@ -338,12 +338,15 @@ static void sum_cut(struct plan_work *work, int64_t total) {
 }
 
 struct priced {
+    bool is_out;        /* Of stock: it comes last. */
     money_micros price; /* INT64_MAX: unknown, dearest. */
     size_t index;
 };
 
 static int priced_cmp(const void *a, const void *b) {
     const struct priced *left = a, *right = b;
+    if (left->is_out != right->is_out)
+        return left->is_out ? 1 : -1;
     if (left->price != right->price)
         return left->price < right->price ? -1 : 1;
     return (left->index > right->index) - (left->index < right->index);
@@ -352,7 +355,9 @@ static int priced_cmp(const void *a, const void *b) {
 static void sum_raise(struct plan_work *work, int64_t missing) {
     struct priced *order = arena_alloc_array(work->arena, work->count + 1, sizeof(*order));
     for (size_t i = 0; i < work->count; i++)
-        order[i] = (struct priced){work->rows[i].price < 0 ? INT64_MAX : work->rows[i].price, i};
+        order[i] = (struct priced){.is_out = plan_is_out_of_stock(work, &work->rows[i]),
+                                   .price = work->rows[i].price < 0 ? INT64_MAX : work->rows[i].price,
+                                   .index = i};
     qsort(order, work->count, sizeof(*order), priced_cmp);
     for (size_t i = 0; i < work->count && missing > 0; i++) {
         struct plan_row *row = &work->rows[order[i].index];

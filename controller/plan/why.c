@@ -9,7 +9,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 9
+#define SENTENCES_MAX 10
 #define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
@@ -177,6 +177,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     if ((sentence = bound_sentence(work, row)))
         why[count++] = sentence;
     if ((sentence = step_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = plan_outage_sentence(work, row)))
         why[count++] = sentence;
     if ((sentence = plan_committed_sentence(work, row)))
         why[count++] = sentence;

@@ -51,7 +51,7 @@ def paid(it):
 
 def test_what_stands_on_a_commitment_stays(runner, tmp_path):
     free = plan(runner, write_manifests(tmp_path, []))
-    assert [it["type"] for it in free["actions"]] == ["Rightsize"]
+    assert [it["action"] for it in free["actions"]] == ["Rightsize"]
     assert "desiredCommittedHourly" not in free
     record = tmp_path / "record.json"
     held = plan(runner, write_manifests(tmp_path, [commitment(["m5.*"], vcpu=52, hourlyPrice="1.20")]), "--record", record)
@@ -75,7 +75,7 @@ def test_unused_ones_are_moved_on_to(runner, tmp_path):
 
 def test_shrinking_stops_where_it_saves_nothing(runner, tmp_path):
     one = plan(runner, write_manifests(tmp_path, [commitment(["m5.xlarge"], machines=9)], count=20))
-    assert one["actions"][0]["type"] == "Scale"
+    assert one["actions"][0]["action"] == "Scale"
     assert one["actions"][0]["to"]["count"] == 10  # Demand's ten; six of the nine are its own.
     two = plan(runner, write_manifests(tmp_path, [commitment(["m5.xlarge"], machines=16)], count=20))
     assert two["actions"][0]["to"]["count"] == 13
