@@ -63,8 +63,10 @@ static struct plan_purchase purchase_of(const struct plan_row *row, size_t k) {
 /* Of staying, k 0, and of each option. False: it does not serve, or is not for sale. */
 static bool machines_of(const struct plan_work *work, const struct plan_row *row, size_t k, struct machines *ret) {
     const struct plan_option *refuge = row->closure ? row->chosen : NULL;
-    double planned = refuge ? plan_serves(work->input->policy, refuge->capacity, refuge->count)
-                            : plan_capacity_of(work, row, row->desired);
+    const struct plan_option *chosen = row->chosen;
+    double planned = plan_capacity_of(work, row, row->desired);
+    if (chosen && (refuge || chosen->unmet > 0)) /* What is not worth serving is in no bound. */
+        planned = plan_serves(work->input->policy, chosen->capacity, chosen->count);
     double covered = fmin(row->hold_demand, planned);
     int64_t capacity = k == 0 ? row->resource->capacity_per_machine : row->options[k - 1].capacity;
     int64_t count = plan_machines_for(work->input->policy, capacity, covered);

@@ -147,9 +147,12 @@ static int64_t machines(const struct search *search, int64_t capacity, double de
     return count < search->row->high ? count : search->row->high;
 }
 
-/* As much as today's machines could, if not all. */
+/* As much as today's machines could, if not all. Where unmet demand has a price it is paid instead; but not that of
+ * memory after an OOM kill, nor of what must leave. */
 static bool is_enough(const struct search *search, int64_t capacity) {
     const struct plan_row *row = search->row;
+    if (search->work->input->policy->sla.violation_cost && row->forecast->level > 0 && !row->raise && !row->closure)
+        return row->high > 0;
     double most = plan_capacity_of(search->work, row, row->high);
     return plan_machines_for(search->work->input->policy, capacity, fmin(most, search->peak_required)) <= row->high;
 }
@@ -203,6 +206,17 @@ static int64_t machine_steps(const struct search *search, int64_t capacity, int6
     return sum;
 }
 
+/* What is worth serving and these machines do not. */
+static money_micros unmet_of(const struct search *search, int64_t capacity, int64_t fixed) {
+    const struct policy *policy = search->work->input->policy;
+    money_micros sum = 0;
+    for (size_t s = 0; policy->sla.violation_cost && s < search->step_count; s++)
+        sum =
+            money_add(sum, plan_unmet_cost(search->work, search->row, search->row->first_step + s, search->required[s],
+                                           plan_serves(policy, capacity, count_at(search, capacity, fixed, s))));
+    return sum;
+}
+
 /* Those of them that are paid for: without what commitments cover to the end of the step. */
 static int64_t paid_steps(const struct search *search, int64_t capacity, int64_t fixed,
                           const struct plan_cover *cover) {
@@ -236,6 +250,7 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     option->count = machines(search, option->capacity, search->change_required);
     int64_t fixed = policy_may(policy, ACTION_SCALE) ? -1 : option->count;
     option->run = price_of_span(option->price, paid_steps(search, option->capacity, fixed, &option->cover), step_ms);
+    option->unmet = unmet_of(search, option->capacity, fixed);
     if (option->is_spot)
         option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
                                  ((__int128)1000 * MONTH_HOURS * HOUR_MS));
@@ -279,7 +294,8 @@ static void judge_quota(const struct search *search, struct plan_option *option)
 
 static void judge(const struct search *search, struct plan_option *option) {
     const struct policy *policy = search->work->input->policy;
-    money_micros stay = search->row->stay_run, saving = stay - option->run;
+    money_micros stay = search->row->stay_run + search->row->stay_unmet;
+    money_micros run = option->run + option->unmet, saving = stay - run;
     if (!search->is_movable) {
         option->reason = option->detail = "NotNow";
         return;
@@ -294,10 +310,14 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = "ActionNotAllowed";
         option->detail = arena_printf(arena, "%s would serve it; the policy's actions lack %s", words,
                                       action_type_name(option->type));
-    } else if (saving <= 0 && search->stay_list - option->run > 0) {
+    } else if (saving <= 0 && search->stay_list + search->row->stay_unmet - run > 0) {
         option->reason = "Committed";
         option->detail = arena_printf(arena, "%s would save nothing: what it has runs on %s", words,
                                       plan_commitment_words(search->work, search->stay_cover.parts[0].commitment));
+    } else if (saving <= 0 && stay - option->run > 0) {
+        option->reason = "TooSmall";
+        option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, but not serve all: that counts %s",
+                                      words, money_words(search, option->run), money_words(search, option->unmet));
     } else if (saving <= 0) {
         option->reason = "DearerThanNow";
         option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
@@ -500,6 +520,7 @@ static void require(struct search *search) {
     search->stay_cover = plan_cover_for(search->work, row, &p, false);
     row->stay_run =
         price_of_span(row->price, paid_steps(search, capacity, fixed, &search->stay_cover), row->forecast->step_ms);
+    row->stay_unmet = unmet_of(search, capacity, fixed);
     search->stay_list = price_of_span(row->price, machine_steps(search, capacity, fixed), row->forecast->step_ms);
     int64_t count = fixed >= 0 ? fixed : machines(search, capacity, search->change_required);
     search->stay_hourly = money_mul(row->price, plan_paid_machines(row, count));

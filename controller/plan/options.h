@@ -28,13 +28,14 @@ struct plan_option {
     struct plan_cover cover; /* What of it commitments may cover: that costs nothing more. */
     int64_t count;           /* Machines when it is done. */
     money_micros run;        /* Over the horizon. */
+    money_micros unmet;      /* What demand that it cannot serve is worth: sla.violationCost. */
     money_micros once;       /* What changing costs: dual running, cold start, egress. */
     const char *reason;      /* Why it may not be taken; NULL: it may. */
     const char *detail;
 };
 
 static inline money_micros plan_option_cost(const struct plan_option *option) {
-    return option->run + option->once;
+    return option->run + option->unmet + option->once;
 }
 
 #endif

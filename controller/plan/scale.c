@@ -151,11 +151,15 @@ static void weights_fill(struct plan_work *work, const struct forecast *f) {
     }
 }
 
+int64_t plan_step_weight(struct plan_work *work, const struct forecast *f, size_t step) {
+    weights_fill(work, f);
+    return work->weights.values[step];
+}
+
 /* One step is served by the quantile that its own weight asks for, or that is worth the price of its violation. */
 static double wanted_demand(struct plan_work *work, const struct forecast *f, size_t step) {
     const struct policy *policy = work->input->policy;
-    weights_fill(work, f);
-    int64_t weight = work->weights.values[step];
+    int64_t weight = plan_step_weight(work, f, step);
     if (policy->sla.violation_cost)
         return forecast_priced(f, step, (double)policy->sla.violation_cost * (double)weight * f->level);
     double q = plan_policy_quantile(policy, weight);
@@ -384,7 +388,8 @@ void plan_scale_sum(struct plan_work *work) {
     }
     if (sum > policy->capacity.max) {
         work->binding = "capacity.max";
-        sum_cut(work, max64(0, policy->capacity.max - held));
+        if (!plan_cut_priced(work, max64(0, policy->capacity.max - held)))
+            sum_cut(work, max64(0, policy->capacity.max - held));
     } else if (sum < policy->capacity.min && may_grow) {
         bind(work, "capacity.min");
         sum_raise(work, policy->capacity.min - sum);
@@ -487,8 +492,7 @@ void plan_scale_steps(struct plan_work *work) {
     steps_cut(work, -1, work->floor_sum - policy->capacity.min);
 }
 
-/* The chance that demand at step s is above `capacity`, from the quantiles; straight between them. */
-static double chance_above(const struct forecast *f, size_t s, double capacity) {
+double plan_chance_above(const struct forecast *f, size_t s, double capacity) {
     double below_value = 0, below_q = 0;
     if (capacity < 0)
         return 1;
@@ -511,6 +515,6 @@ int64_t plan_risk(const struct plan_work *work, const struct plan_row *row) {
                                   : plan_capacity_of(work, row, row->to);
     double worst = 0;
     for (size_t s = row->first_step; s < row->last_step; s++)
-        worst = fmax(worst, chance_above(row->forecast, s, capacity));
+        worst = fmax(worst, plan_chance_above(row->forecast, s, capacity));
     return (int64_t)ceil(worst * 1000 - ROUNDING * 1000);
 }

@@ -108,11 +108,12 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
         return arena_printf(arena, "capacity.min %lld asks for %lld more than demand", (long long)policy->capacity.min,
                             (long long)(row->desired - row->need));
     if (row->desired < row->need)
-        return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for",
-                            (long long)policy->capacity.max, (long long)row->desired, (long long)row->need);
+        return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for%s",
+                            (long long)policy->capacity.max, (long long)row->desired, (long long)row->need,
+                            plan_short_words(work, row, row->desired));
     if (row->raw >= 0 && row->raw > row->high)
-        return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld", owner_word(row),
-                            (long long)row->high, (long long)row->raw);
+        return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld%s", owner_word(row),
+                            (long long)row->high, (long long)row->raw, plan_short_words(work, row, row->high));
     if (row->need == row->low && row->raw < row->low)
         return arena_printf(arena, "the %s's own minimum is %lld", owner_word(row), (long long)row->low);
     return NULL;

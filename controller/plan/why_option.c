@@ -7,7 +7,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 7
+#define SENTENCES_MAX 8
 
 const char *plan_option_words(const struct plan_work *work, const struct plan_option *option) {
     const struct snapshot_offer *offer = option->offer;
@@ -64,6 +64,8 @@ void plan_why_option(const struct plan_work *work, const struct plan_row *row, s
     why[count++] = plan_demand_sentence(work, row);
     why[count++] = serving_sentence(work, row);
     why[count++] = money_sentence(work, row);
+    if ((sentence = plan_unmet_sentence(work, row)))
+        why[count++] = sentence;
     if ((sentence = covered_sentence(work, row)))
         why[count++] = sentence;
     if (row->chosen->is_spot)
