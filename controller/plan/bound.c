@@ -38,7 +38,7 @@ struct coverable { /* Machines that commitments may cover. */
     bool is_fixed; /* Of a row that nothing is chosen for; these come first. */
     size_t row, k;
     int64_t count;
-    money_micros price;
+    money_micros price; /* What is not paid of one of them then. */
     struct plan_cover cover;
 };
 
@@ -78,7 +78,8 @@ static bool machines_of(const struct plan_work *work, const struct plan_row *row
     if (work->input->snapshot->commitment_count > 0 && !row->closure) {
         const struct plan_purchase p = purchase_of(row, k);
         const struct plan_cover cover = plan_cover_of(work, &p);
-        ret->cost = money_mul(ret->price, ret->count - plan_cover_machines(&cover, ret->count, INT64_MIN));
+        ret->cost -=
+            money_mul(plan_committed_price(work, ret->price), plan_cover_machines(&cover, ret->count, INT64_MIN));
     }
     return k == 0 ? !refuge : ret->count <= row->high;
 }
@@ -124,7 +125,8 @@ static void add_coverable(struct relaxation *r, size_t row, size_t k, int64_t co
     if (cover.count == 0)
         return;
     r->coverables = arena_push(r->work->arena, r->coverables, r->coverable_count, sizeof(*r->coverables));
-    r->coverables[r->coverable_count++] = (struct coverable){false, row, k, count, price, cover};
+    r->coverables[r->coverable_count++] =
+        (struct coverable){false, row, k, count, plan_committed_price(r->work, price), cover};
 }
 
 static int row_of_commitment(const struct relaxation *r, size_t commitment) {

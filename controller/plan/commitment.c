@@ -149,8 +149,14 @@ void plan_commitments_hold(struct plan_work *work) {
         hold(work, &work->rows[i], work->rows[i].actual - work->rows[i].desired);
 }
 
-int64_t plan_paid_machines(const struct plan_row *row, int64_t count) {
-    return count > row->covered ? count - row->covered : 0;
+money_micros plan_committed_price(const struct plan_work *work, money_micros price) {
+    money_micros own = price - work->input->policy->placement.overhead.hourly_cost;
+    return own > 0 ? own : 0;
+}
+
+money_micros plan_paid_cost(const struct plan_work *work, const struct plan_row *row, int64_t count) {
+    money_micros covered = money_mul(plan_committed_price(work, row->price), lesser(count, row->covered));
+    return money_mul(row->price, count) - covered;
 }
 
 /* ---- what is owed either way ---- */
@@ -160,10 +166,11 @@ static money_micros committed_of(const struct plan_work *work, const struct plan
     const struct plan_option *option = is_desired ? row->chosen : NULL;
     if (!option)
         return row->covered == 0 ? 0
-                                 : money_mul(row->price, lesser(is_desired ? row->desired : row->actual, row->covered));
+                                 : money_mul(plan_committed_price(work, row->price),
+                                             lesser(is_desired ? row->desired : row->actual, row->covered));
     const struct plan_purchase p = plan_purchase_of_option(row, option);
     const struct plan_cover cover = plan_cover_held(work, row, &p);
-    return money_mul(option->price, plan_cover_machines(&cover, option->count, INT64_MIN));
+    return money_mul(plan_committed_price(work, option->price), plan_cover_machines(&cover, option->count, INT64_MIN));
 }
 
 money_micros plan_committed_cost(const struct plan_work *work, bool is_desired) {

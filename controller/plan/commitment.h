@@ -38,8 +38,10 @@ int64_t plan_cover_machines(const struct plan_cover *cover, int64_t count, int64
 /* The row may come to use it for so many machines: from now on that is no other row's. */
 void plan_commitments_allot(struct plan_work *work, struct plan_row *row, const struct plan_cover *cover,
                             int64_t count);
-/* Of so many machines of the row, those that are paid for by the hour. */
-int64_t plan_paid_machines(const struct plan_row *row, int64_t count);
+/* What of a machine's price is not paid where it runs on a commitment: all but what it costs besides its own price. */
+money_micros plan_committed_price(const struct plan_work *work, money_micros price);
+/* What so many machines of the row cost an hour, without what is owed either way; its price is known. */
+money_micros plan_paid_cost(const struct plan_work *work, const struct plan_row *row, int64_t count);
 /* What of the costs (now, or as desired) is owed either way. */
 money_micros plan_committed_cost(const struct plan_work *work, bool is_desired);
 /* "commitment ri-1, owed either way until 2027-03-01T00:00:00Z" */

@@ -172,9 +172,8 @@ static void action_idle(const struct plan_work *work, const struct plan_row *row
     action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
     action->to = (struct target_state){.state = row->idle->state};
     action->cost_hourly = price < 0 ? -1 : 0;
-    action->saving_hourly = action->cost_hourly < 0
-                                ? 0
-                                : money_mul(price, plan_row_is_storage(row) ? 1 : plan_paid_machines(row, row->actual));
+    if (action->cost_hourly == 0)
+        action->saving_hourly = plan_row_is_storage(row) ? price : plan_paid_cost(work, row, row->actual);
     action->risk_per_mille = row->idle->risk_per_mille;
     action->confidence_per_mille =
         row->idle->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
@@ -203,10 +202,9 @@ static struct plan_action action_make(struct plan_work *work, const struct plan_
         .from.count = row->now,
         .to.count = row->to,
         .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, plan_size_after(row, row->to)),
-        .saving_hourly = row->price < 0
-                             ? 0
-                             : money_mul(row->price, plan_paid_machines(row, row->actual) -
-                                                         plan_paid_machines(row, plan_size_after(row, row->to))),
+        .saving_hourly = row->price < 0 ? 0
+                                        : plan_paid_cost(work, row, row->actual) -
+                                              plan_paid_cost(work, row, plan_size_after(row, row->to)),
         .risk_per_mille = plan_risk(work, row),
         .confidence_per_mille = confidence_of(row),
     };

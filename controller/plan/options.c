@@ -217,15 +217,16 @@ static money_micros unmet_of(const struct search *search, int64_t capacity, int6
     return sum;
 }
 
-/* Those of them that are paid for: without what commitments cover to the end of the step. */
-static int64_t paid_steps(const struct search *search, int64_t capacity, int64_t fixed,
-                          const struct plan_cover *cover) {
+/* What they cost, without what commitments cover to the end of the step. */
+static money_micros run_of(const struct search *search, money_micros price, int64_t capacity, int64_t fixed,
+                           const struct plan_cover *cover) {
     const struct forecast *f = search->row->forecast;
-    int64_t sum = machine_steps(search, capacity, fixed);
+    int64_t covered = 0;
     for (size_t s = 0; cover->count > 0 && s < search->step_count; s++)
-        sum -= plan_cover_machines(cover, count_at(search, capacity, fixed, s),
-                                   f->start_ms + (int64_t)(search->row->first_step + s + 1) * f->step_ms);
-    return sum;
+        covered += plan_cover_machines(cover, count_at(search, capacity, fixed, s),
+                                       f->start_ms + (int64_t)(search->row->first_step + s + 1) * f->step_ms);
+    return price_of_span(price, machine_steps(search, capacity, fixed), f->step_ms) -
+           price_of_span(plan_committed_price(search->work, price), covered, f->step_ms);
 }
 
 static money_micros egress(const struct search *search, const struct shelf *shelf, bool is_continuous) {
@@ -249,7 +250,7 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
     option->count = machines(search, option->capacity, search->change_required);
     int64_t fixed = policy_may(policy, ACTION_SCALE) ? -1 : option->count;
-    option->run = price_of_span(option->price, paid_steps(search, option->capacity, fixed, &option->cover), step_ms);
+    option->run = run_of(search, option->price, option->capacity, fixed, &option->cover);
     option->unmet = unmet_of(search, option->capacity, fixed);
     if (option->is_spot)
         option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
@@ -258,9 +259,11 @@ static void price_option(const struct search *search, const struct shelf *shelf,
         option->run, saturated((__int128)egress(search, shelf, true) * horizon_ms / ((__int128)MONTH_HOURS * HOUR_MS)));
     const struct plan_purchase p = plan_purchase_of_option(row, option);
     const struct plan_cover beside = plan_cover_for(search->work, row, &p, true);
-    int64_t paid = option->count - plan_cover_machines(&beside, option->count, INT64_MIN);
-    option->once = money_add(price_of_span(row->price, plan_paid_machines(row, row->now), lead_ms),
-                             money_add(price_of_span(option->price, paid, lead_ms), egress(search, shelf, false)));
+    int64_t covered = plan_cover_machines(&beside, option->count, INT64_MIN);
+    money_micros paid =
+        money_mul(option->price, option->count) - money_mul(plan_committed_price(search->work, option->price), covered);
+    option->once = money_add(price_of_span(plan_paid_cost(search->work, row, row->now), 1, lead_ms),
+                             money_add(price_of_span(paid, 1, lead_ms), egress(search, shelf, false)));
 }
 
 /* ---- what may be taken ---- */
@@ -518,12 +521,11 @@ static void require(struct search *search) {
     }
     const struct plan_purchase p = plan_purchase_of(row);
     search->stay_cover = plan_cover_for(search->work, row, &p, false);
-    row->stay_run =
-        price_of_span(row->price, paid_steps(search, capacity, fixed, &search->stay_cover), row->forecast->step_ms);
+    row->stay_run = run_of(search, row->price, capacity, fixed, &search->stay_cover);
     row->stay_unmet = unmet_of(search, capacity, fixed);
     search->stay_list = price_of_span(row->price, machine_steps(search, capacity, fixed), row->forecast->step_ms);
     int64_t count = fixed >= 0 ? fixed : machines(search, capacity, search->change_required);
-    search->stay_hourly = money_mul(row->price, plan_paid_machines(row, count));
+    search->stay_hourly = plan_paid_cost(search->work, row, count);
 }
 
 /* Something is known to compare with. */

@@ -410,11 +410,21 @@ static void step_of_growth(struct plan_work *work, struct plan_row *row) {
     work->binding = "budget";
 }
 
+/* By what is paid, where commitments cover some of it. */
+static bool saves_little(const struct plan_work *work, const struct plan_row *row) {
+    int64_t percent = work->input->policy->disruption.min_saving_percent;
+    if (row->covered == 0)
+        return (row->now - row->to) * 100 < percent * row->now;
+    money_micros stay = plan_paid_cost(work, row, row->now), saving = stay - plan_paid_cost(work, row, row->to);
+    return (__int128)saving * 100 < (__int128)stay * percent;
+}
+
 static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
     const struct policy *policy = work->input->policy;
     bool must =
         work->actual_sum > policy->capacity.max || row->now > row->high || work->input->headroom.shrink_to_minimum;
-    if (!must && row->covered > row->desired) { /* To end what is owed either way saves nothing. */
+    bool is_owed = row->covered > row->desired && plan_committed_price(work, row->price) == row->price;
+    if (!must && is_owed) { /* To end what is owed either way saves nothing. */
         row->to = min64(row->now, row->covered);
         if (row->to == row->now) {
             leave(row, "Committed", plan_committed_sentence(work, row));
@@ -422,7 +432,7 @@ static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
         }
     }
     int64_t less = row->now - row->to;
-    if (!must && less * 100 < policy->disruption.min_saving_percent * (row->now - row->covered)) {
+    if (!must && saves_little(work, row)) {
         leave(row, "BelowMinSaving",
               arena_printf(work->arena, "%lld of %lld %s fewer would save less than %lld %%", (long long)less,
                            (long long)row->now, plan_piece(row, row->now),

@@ -240,6 +240,30 @@ Test(plan_commitments, another_size_under_the_same_commitment_has_its_share) {
     arena_release(&w.arena);
 }
 
+/* Licences are paid for what is covered too. */
+Test(plan_commitments, what_a_machine_costs_besides_its_price_is_no_commitments) {
+    begin();
+    group(10, 4);
+    commit("m5.*", false, 10);
+    w.policy.placement.overhead.hourly_cost = 10000;
+    struct plan plan = world_plan(&w);
+    cr_assert_eq(plan.action_count, 1);
+    cr_expect_eq(plan.actions[0].to.count, 4);
+    cr_expect_eq(plan.actions[0].saving_hourly, 6 * 10000);
+    cr_expect_eq(plan.desired_cost_hourly - plan.desired_committed_hourly, 4 * 10000);
+    cr_expect_leq(plan.gap_per_mille, 1);
+    w.policy.disruption.min_saving_percent = 61; /* Of what is paid, not of what is owed: it is 60. */
+    cr_expect_eq(world_plan(&w).action_count, 0);
+    w.policy.disruption.min_saving_percent = 60;
+    cr_expect_eq(world_plan(&w).action_count, 1);
+    world_demand(&w, 0, 13); /* Ten: five of m6a.xlarge have half of the licences, 0.05; they would cost 0.5 more. */
+    sell("m6a.xlarge", 4, 100000);
+    plan = world_plan(&w);
+    cr_expect_eq(plan.action_count, 0);
+    cr_expect(strstr(message_of(&plan, "Committed"), "m6a.xlarge"));
+    arena_release(&w.arena);
+}
+
 static uint64_t state = 1;
 static int64_t draw(int64_t low, int64_t high) {
     state = state * 6364136223846793005U + 1442695040888963407U;
@@ -257,6 +281,7 @@ static void draw_world(void) {
     begin();
     w.policy.sla.lead_time_ms = 0; /* What it costs to change is another matter. */
     w.policy.disruption.min_saving_percent = 0;
+    w.policy.placement.overhead.hourly_cost = draw(0, 1) * draw(0, 30000);
     for (int64_t i = draw(1, 5); i > 0; i--) {
         int64_t count = draw(1, 12);
         group(count, (double)(draw(0, 2) ? count : draw(1, 14)))->resource.is_spot = draw(0, 9) == 0;
