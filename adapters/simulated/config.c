@@ -74,17 +74,28 @@ static const struct sim_field demand_fields[] = {
     {"offset", SIM_FIELD_DURATION, false, offsetof(struct raw_demand, offset_ms), 0, 0},
 };
 
-/* Groups that name one file share one trace. */
+/* What names one file shares one trace. */
 static const struct sim_trace *trace_known(const struct sim *sim, const char *path) {
     for (size_t i = 0; i < sim->group_count; i++) {
-        if (sim->groups[i].trace && str_eq(sim->groups[i].trace->path, path)) {
-            return sim->groups[i].trace;
+        if (sim->groups[i].load.trace && str_eq(sim->groups[i].load.trace->path, path)) {
+            return sim->groups[i].load.trace;
+        }
+    }
+    for (size_t i = 0; i < sim->item_count; i++) {
+        if (sim->items[i].load.trace && str_eq(sim->items[i].load.trace->path, path)) {
+            return sim->items[i].load.trace;
         }
     }
     return NULL;
 }
 
-static enum err_class read_demand(struct sim *sim, struct sim_group *group, const struct json *node, const char *path,
+struct loaded { /* What has demand, as far as reading it needs that. */
+    struct sim_load *load;
+    const char *type;
+    int64_t vcpu_milli;
+};
+
+static enum err_class read_demand(struct sim *sim, struct loaded of, const struct json *node, const char *path,
                                   const char *base_dir, struct error *err) {
     struct raw_demand raw = {0};
     char at[SIM_PATH_SIZE];
@@ -96,22 +107,22 @@ static enum err_class read_demand(struct sim *sim, struct sim_group *group, cons
     if (!base_dir || raw.trace[0] == '/') {
         return sim_field_refuse(err, at, base_dir ? "must be relative to its manifest" : "files cannot be named here");
     }
-    if (group->vcpu_milli == 0) {
-        return sim_field_refuse(err, path, "the vCPU of `%s` are not known, so there can be no demand", group->type);
+    if (of.vcpu_milli == 0) {
+        return sim_field_refuse(err, path, "the vCPU of `%s` are not known, so there can be no demand", of.type);
     }
     char *file = mem_printf("%s/%s", base_dir, raw.trace);
-    group->trace = trace_known(sim, file);
-    if (!group->trace) {
+    of.load->trace = trace_known(sim, file);
+    if (!of.load->trace) {
         struct sim_trace *trace = arena_alloc(&sim->arena, sizeof(*trace));
         class = sim_trace_load(trace, &sim->arena, file, raw.trace, err);
-        group->trace = trace;
+        of.load->trace = trace;
     }
     mem_free(file);
     if (class != ERR_NONE) {
         return error_wrap(err, "spec.simulated.%s", at);
     }
-    group->vcpu_per_unit = raw.vcpu_peak / group->trace->value_max;
-    group->offset_ms = raw.offset_ms;
+    of.load->vcpu_per_unit = raw.vcpu_peak / of.load->trace->value_max;
+    of.load->offset_ms = raw.offset_ms;
     return ERR_NONE;
 }
 
@@ -170,7 +181,8 @@ static enum err_class read_group(struct sim *sim, const struct json *node, const
     }
     if (class == ERR_NONE && raw.demand) {
         sim_path_join(at, path, "demand");
-        class = read_demand(sim, group, raw.demand, at, base_dir, err);
+        class = read_demand(sim, (struct loaded){&group->load, group->type, group->vcpu_milli}, raw.demand, at,
+                            base_dir, err);
     }
     sim->group_count += class == ERR_NONE;
     return class;
@@ -179,7 +191,7 @@ static enum err_class read_group(struct sim *sim, const struct json *node, const
 struct raw_instance {
     const char *name, *region, *type, *state;
     int64_t boot_delay_ms, age_ms;
-    const struct json *tags;
+    const struct json *tags, *demand;
 };
 
 static const struct sim_field instance_fields[] = {
@@ -190,6 +202,7 @@ static const struct sim_field instance_fields[] = {
     {"bootDelay", SIM_FIELD_DURATION, false, offsetof(struct raw_instance, boot_delay_ms), 0, 0},
     {"age", SIM_FIELD_DURATION, false, offsetof(struct raw_instance, age_ms), 0, 0},
     {"tags", SIM_FIELD_OBJECT, false, offsetof(struct raw_instance, tags), 0, 0},
+    {"demand", SIM_FIELD_OBJECT, false, offsetof(struct raw_instance, demand), 0, 0},
 };
 
 /* The id is a function of region and name, and NULL if that name is taken. */
@@ -209,7 +222,8 @@ static int64_t born_at_ms(const struct sim *sim, int64_t age_ms) {
     return age_ms > 0 ? runtime_wall_ms(sim->runtime) - age_ms : 0;
 }
 
-static enum err_class read_instance(struct sim *sim, const struct json *node, const char *path, struct error *err) {
+static enum err_class read_instance(struct sim *sim, const struct json *node, const char *path, const char *base_dir,
+                                    struct error *err) {
     struct raw_instance raw = {.state = "running"};
     char at[SIM_PATH_SIZE];
     enum err_class class = sim_fields_read(node, path, instance_fields, ARRAY_LEN(instance_fields), &raw, err);
@@ -245,6 +259,11 @@ static enum err_class read_instance(struct sim *sim, const struct json *node, co
     if (class == ERR_NONE) {
         sim_path_join(at, path, "tags");
         class = read_tags(sim, raw.tags, at, &item->tags, &item->tag_count, err);
+    }
+    if (class == ERR_NONE && raw.demand) {
+        sim_path_join(at, path, "demand");
+        class =
+            read_demand(sim, (struct loaded){&item->load, item->type, item->vcpu_milli}, raw.demand, at, base_dir, err);
     }
     return class;
 }
@@ -392,7 +411,7 @@ static enum err_class read_machines(struct sim *sim, const struct raw_root *raw,
     }
     for (size_t i = 0; class == ERR_NONE && i < instance_count; i++) {
         (void)snprintf(at, sizeof(at), "instances[%zu]", i);
-        class = read_instance(sim, json_array_at(raw->instances, i), at, err);
+        class = read_instance(sim, json_array_at(raw->instances, i), at, base_dir, err);
     }
     for (size_t i = 0; class == ERR_NONE && i < volume_count; i++) {
         (void)snprintf(at, sizeof(at), "volumes[%zu]", i);

@@ -160,3 +160,7 @@ double sim_trace_at(const struct sim_trace *trace, int64_t wall_ms) {
     double share = (double)(place_ms - trace->times_ms[low]) / (double)(next_ms - trace->times_ms[low]);
     return from + (to - from) * share;
 }
+
+double sim_load_at(const struct sim_load *load, int64_t wall_ms) {
+    return load->trace ? sim_trace_at(load->trace, wall_ms - load->offset_ms) * load->vcpu_per_unit : 0;
+}

@@ -44,6 +44,8 @@ static void record(struct sim *sim, struct sim_item *item, int64_t ago_ms) {
 
 static void turn(struct sim *sim, struct sim_item *item, const struct sim_turn *turn, int64_t ago_ms) {
     if (turn->type != NULL) {
+        item->resized_at_ms = runtime_wall_ms(sim->runtime) - ago_ms;
+        item->vcpu_milli_before = item->vcpu_milli;
         item->type = turn->type;
         (void)sim_item_fill(sim, item);
     }

@@ -172,27 +172,55 @@ static int64_t first_sample_ms(int64_t from_ms, int64_t step_ms) {
     return rest == 0 ? from_ms : from_ms + (rest < 0 ? -rest : step_ms - rest);
 }
 
-static struct cloud_series group_series(struct sim *sim, struct sim_group *group, const struct cloud_query *query,
-                                        struct arena *arena) {
-    sim_group_advance(sim, group);
+/* What has demand, and the machines that serve it. */
+struct served {
+    const char *id;
+    const struct sim_load *load;
+    const struct sim_changes *changes;
+    int64_t vcpu_milli;
+    bool tells_serving;
+    int64_t resized_at_ms, vcpu_milli_before; /* Of each machine. */
+};
+
+static struct cloud_series series_of(const struct sim *sim, const struct served *of, const struct cloud_query *query,
+                                     struct arena *arena) {
     int64_t now_ms = runtime_wall_ms(sim->runtime);
     int64_t end_ms = query->to_ms <= now_ms ? query->to_ms : now_ms + 1;
     int64_t first_ms = first_sample_ms(query->from_ms, query->step_ms);
     size_t room = first_ms < end_ms ? (size_t)((end_ms - first_ms - 1) / query->step_ms + 1) : 0;
     struct cloud_sample *utilization = arena_alloc_array(arena, room, sizeof(*utilization));
     struct cloud_sample *serving = arena_alloc_array(arena, room, sizeof(*serving));
-    struct cloud_series series = {
-        .id = arena_strdup(arena, group->name), .utilization = utilization, .serving = serving};
+    struct cloud_series series = {.id = arena_strdup(arena, of->id), .utilization = utilization, .serving = serving};
     for (int64_t t = first_ms; t < end_ms; t += query->step_ms) {
-        int64_t machines = sim_changes_at(&group->changes, t).serving;
-        serving[series.serving_count++] = (struct cloud_sample){t, (double)machines};
+        int64_t machines = sim_changes_at(of->changes, t).serving;
+        if (of->tells_serving)
+            serving[series.serving_count++] = (struct cloud_sample){t, (double)machines};
         if (machines > 0) { /* No machine, no utilisation: a gap, not a zero. */
-            double vcpu = (double)machines * (double)group->vcpu_milli / 1000.0;
-            double percent = sim_group_demand(group, t) / vcpu * 100.0;
+            int64_t milli = t < of->resized_at_ms ? of->vcpu_milli_before : of->vcpu_milli;
+            double vcpu = (double)machines * (double)milli / 1000.0;
+            double percent = sim_load_at(of->load, t) / vcpu * 100.0;
             utilization[series.utilization_count++] = (struct cloud_sample){t, fmin(percent, 100.0)};
         }
     }
     return series;
+}
+
+/* Of what is one machine nobody records how many serve. False: nothing is told of it. */
+static bool served_find(struct sim *sim, const struct cloud_query *query, const char *id, struct served *ret) {
+    struct sim_group *group = query->kind == CLOUD_INSTANCE_GROUP ? sim_group_find(sim, query->region, id) : NULL;
+    struct sim_item *item =
+        query->kind == CLOUD_INSTANCE ? sim_item_find(sim, query->region, CLOUD_INSTANCE, id) : NULL;
+    if (group && group->load.trace) {
+        sim_group_advance(sim, group);
+        *ret = (struct served){group->name, &group->load, &group->changes, group->vcpu_milli, true, 0, 0};
+        return true;
+    }
+    if (!item || !item->load.trace)
+        return false;
+    sim_item_advance(sim, item);
+    *ret = (struct served){item->id, &item->load,         &item->changes,         item->vcpu_milli,
+                           false,    item->resized_at_ms, item->vcpu_milli_before};
+    return true;
 }
 
 enum err_class sim_reply_usage(struct sim *sim, const struct cloud_query *query, struct arena *arena,
@@ -209,14 +237,14 @@ enum err_class sim_reply_usage(struct sim *sim, const struct cloud_query *query,
         return error_set(&reply->error, ERR_PERMANENT, "%s: usage: more than %d samples", sim->name, SIM_SAMPLES_MAX);
     }
     struct cloud_series *series = arena_alloc_array(arena, query->id_count, sizeof(*series));
-    bool any = query->kind == CLOUD_INSTANCE_GROUP && query->metric == CLOUD_METRIC_CPU;
+    bool any = query->metric == CLOUD_METRIC_CPU;
     for (size_t i = 0; any && i < query->id_count; i++) {
-        struct sim_group *group = sim_group_find(sim, query->region, query->ids[i]);
-        if (!group || !group->trace) {
+        struct served of;
+        if (!served_find(sim, query, query->ids[i], &of)) {
             continue;
         }
-        series[reply->count] = group_series(sim, group, query, arena);
-        reply->count += series[reply->count].serving_count > 0;
+        series[reply->count] = series_of(sim, &of, query, arena);
+        reply->count += series[reply->count].serving_count > 0 || series[reply->count].utilization_count > 0;
     }
     reply->as.series = series;
     return ERR_NONE;

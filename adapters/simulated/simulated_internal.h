@@ -45,6 +45,13 @@ MUST_CHECK enum err_class sim_trace_load(struct sim_trace *trace, struct arena *
                                          const char *name, struct error *err);
 double sim_trace_at(const struct sim_trace *trace, int64_t wall_ms);
 
+struct sim_load {
+    const struct sim_trace *trace; /* NULL: no demand, and no usage is reported. */
+    double vcpu_per_unit;          /* Of the trace's values. */
+    int64_t offset_ms;             /* The trace is this much later. */
+};
+double sim_load_at(const struct sim_load *load, int64_t wall_ms); /* Demand in vCPU; 0 without a trace. */
+
 /* ---- world.c ---- */
 
 struct sim_change {
@@ -65,9 +72,7 @@ struct sim_group {
     size_t tag_count;
     int64_t count_min, count_max;
     int64_t boot_delay_ms;
-    const struct sim_trace *trace; /* NULL: no demand, and no usage is reported. */
-    double vcpu_per_unit;          /* Of the trace's values. */
-    int64_t offset_ms;             /* The trace is this much later. */
+    struct sim_load load;
 
     int64_t serving;
     uint64_t *boots_ns; /* When each booting machine will serve, monotonic, latest first. */
@@ -97,6 +102,9 @@ struct sim_item { /* An instance, a volume or a snapshot. */
     struct sim_turn turns[SIM_TURNS_MAX]; /* In order of time. */
     size_t turn_count;
     struct sim_changes changes; /* serving 1 while it runs. */
+    struct sim_load load;       /* Of an instance. */
+    int64_t resized_at_ms;      /* When it came to have its type; 0: since before the start. */
+    int64_t vcpu_milli_before;
     bool is_gone;
 };
 
@@ -159,8 +167,6 @@ int64_t sim_group_desired(const struct sim_group *group);
 void sim_group_advance(struct sim *sim, struct sim_group *group);
 void sim_group_release(struct sim_group *group);
 struct sim_change sim_changes_at(const struct sim_changes *changes, int64_t time_ms);
-/* Demand in vCPU; 0 without a trace. */
-double sim_group_demand(const struct sim_group *group, int64_t wall_ms);
 void sim_changes_push(struct sim_changes *changes, struct sim_change change);
 /* What the record says held from begin to end, in machine-milliseconds of those ordered. */
 int64_t sim_changes_machine_ms(const struct sim_changes *changes, int64_t begin_ms, int64_t end_ms);

@@ -137,10 +137,6 @@ void sim_group_release(struct sim_group *group) {
     mem_free(group->changes.items);
 }
 
-double sim_group_demand(const struct sim_group *group, int64_t wall_ms) {
-    return group->trace ? sim_trace_at(group->trace, wall_ms - group->offset_ms) * group->vcpu_per_unit : 0;
-}
-
 static int latest_first(const void *a, const void *b) {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x < y) - (x > y);

@@ -135,6 +135,8 @@ static void put_why_not(struct json_writer *w, const struct plan *plan) {
     jw_open(w, '[');
     for (size_t i = 0; i < plan->why_not_count && i < WHY_NOT_MAX; i++) {
         jw_open(w, '{');
+        if (plan->why_not[i].action)
+            jw_put_string(w, "action", plan->why_not[i].action);
         jw_put_string(w, "message", plan->why_not[i].message);
         jw_put_string(w, "reason", plan->why_not[i].reason);
         jw_put_string(w, "target", plan->why_not[i].target);

@@ -17,6 +17,8 @@
 #define VERIFY_GRACE_MS (INT64_C(15) * 60 * 1000)
 /* How long a listing may lag behind a change that the cloud has confirmed. */
 #define VISIBLE_MAX_MS (INT64_C(2) * 60 * 1000)
+/* How long a machine that was stopped for another type is asked about until it runs again. */
+#define DOWN_MAX_MS (INT64_C(24) * 60 * 60 * 1000)
 #define FENCE_WAIT_MS 200
 #define WINDOW_WAIT_MS (INT64_C(60) * 1000)
 #define RETRY_BASE_MS 2000
@@ -40,31 +42,36 @@ static struct act_step record(enum recommendation_phase phase, const char *reaso
     return step;
 }
 
-/* What the action changes, as it is seen or as it should be: the size and 0, the bounds, or of the requests (CPU,
- * memory) those that are asked for. */
+/* What the action changes, as it is seen or as it should be: the size and 0, the bounds, of the requests (CPU, memory)
+ * those that are asked for, or the type alone. */
 struct act_value {
     int64_t first, second;
+    const char *type; /* "": it is not of the value. */
 };
 
 static struct act_value value_of(const struct recommendation *r, const struct target_state *state) {
+    if (recommendation_is_machine(r))
+        return (struct act_value){0, 0, state->type ? state->type : ""};
     if (recommendation_is_requests(r))
-        return (struct act_value){state->vcpu_milli, state->memory_mib};
-    return (struct act_value){state->count, r->is_bounds ? state->count_max : 0};
+        return (struct act_value){state->vcpu_milli, state->memory_mib, ""};
+    return (struct act_value){state->count, r->is_bounds ? state->count_max : 0, ""};
 }
 
 static struct act_value value_seen(const struct act_input *in) {
     const struct cloud_resource *resource = in->resource;
     const struct recommendation *r = in->recommendation;
+    if (recommendation_is_machine(r))
+        return (struct act_value){0, 0, resource->type};
     if (recommendation_is_requests(r))
         return (struct act_value){r->to.vcpu_milli ? resource->vcpu_milli : 0,
-                                  r->to.memory_mib ? resource->memory_mib : 0};
+                                  r->to.memory_mib ? resource->memory_mib : 0, ""};
     if (r->is_bounds)
-        return (struct act_value){resource->count_min, resource->count_max};
-    return (struct act_value){resource->count, 0};
+        return (struct act_value){resource->count_min, resource->count_max, ""};
+    return (struct act_value){resource->count, 0, ""};
 }
 
 static bool is_value(struct act_value a, struct act_value b) {
-    return a.first == b.first && a.second == b.second;
+    return a.first == b.first && a.second == b.second && str_eq(a.type, b.type);
 }
 
 static bool is_at_from(const struct act_input *in) {
@@ -73,6 +80,10 @@ static bool is_at_from(const struct act_input *in) {
 
 static bool is_at_to(const struct act_input *in) {
     return is_value(value_seen(in), value_of(in->recommendation, &in->recommendation->to));
+}
+
+static bool is_down(const struct act_input *in) {
+    return recommendation_is_machine(in->recommendation) && in->resource->state != CLOUD_RUNNING;
 }
 
 /* Of a thing that is changed: in messages. */
@@ -89,12 +100,20 @@ static const struct words *words_of(const struct recommendation *r) {
     static const struct words requests = {"the requests are", "the target has these requests already",
                                           "the cloud shows the new requests; waits until all pods have them",
                                           "all pods have the new requests"};
-    return recommendation_is_requests(r) ? &requests : r->is_bounds ? &limits : &size;
+    static const struct words machine = {"the type is", "the target is of this type already",
+                                         "the cloud shows the new type; waits until it runs",
+                                         "it runs as the new type"};
+    return recommendation_is_machine(r)    ? &machine
+           : recommendation_is_requests(r) ? &requests
+           : r->is_bounds                  ? &limits
+                                           : &size;
 }
 
 static void value_print(const struct recommendation *r, struct act_value value, char *ret, size_t size) {
     long long first = (long long)value.first, second = (long long)value.second;
-    if (r->is_bounds)
+    if (recommendation_is_machine(r))
+        (void)snprintf(ret, size, "%.40s", value.type);
+    else if (r->is_bounds)
         (void)snprintf(ret, size, "%lld to %lld", first, second);
     else if (!recommendation_is_requests(r))
         (void)snprintf(ret, size, "%lld", first);
@@ -113,6 +132,13 @@ static struct act_step record_moved(enum recommendation_phase phase, const struc
     value_print(r, value_seen(in), seen, sizeof(seen));
     value_print(r, value_of(r, &r->from), from, sizeof(from));
     value_print(r, value_of(r, &r->to), to, sizeof(to));
+    if (is_at_from(in)) {
+        bool is_down = recommendation_is_machine(r) && in->resource->state != CLOUD_RUNNING;
+        (void)snprintf(step.message, sizeof(step.message), "%s still %s: the change has not come about%s%s",
+                       words_of(r)->what, from, is_down ? "; the machine does not run, it is " : "; a new plan follows",
+                       is_down ? cloud_state_name(in->resource->state) : "");
+        return step;
+    }
     (void)snprintf(step.message, sizeof(step.message),
                    "%s %s, neither %s nor %s: somebody else changed %s; a new plan follows", words_of(r)->what, seen,
                    from, to, recommendation_is_requests(r) || r->is_bounds ? "them" : "it");
@@ -123,6 +149,8 @@ static struct act_step record_moved(enum recommendation_phase phase, const struc
 static bool is_managed_elsewhere(const struct act_input *in) {
     if (!in->resource || !in->policy)
         return false;
+    if (recommendation_is_machine(in->recommendation))
+        return in->resource->parent != NULL;
     if (recommendation_is_requests(in->recommendation) && in->resource->size_manager)
         return true;
     return policy_hold_of(in->policy, in->resource->count_manager) !=
@@ -132,6 +160,11 @@ static bool is_managed_elsewhere(const struct act_input *in) {
 static struct act_step record_managed(const struct act_input *in) {
     struct act_step step = {.type = ACT_RECORD, .phase = PHASE_SUPERSEDED, .reason = "ManagedElsewhere"};
     const char *manager = in->resource->count_manager;
+    if (recommendation_is_machine(in->recommendation)) {
+        (void)snprintf(step.message, sizeof(step.message), "it belongs to %.120s now, which decides about it",
+                       in->resource->parent);
+        return step;
+    }
     if (recommendation_is_requests(in->recommendation)) {
         (void)snprintf(step.message, sizeof(step.message), "%.120s is in the way of setting its requests now",
                        in->resource->size_manager ? in->resource->size_manager
@@ -216,7 +249,8 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
         *ret = wait_until(in->now_ms + VERIFY_PERIOD_MS, "MaxConcurrent");
         return false;
     }
-    if (recommendation_is_requests(r) && !policy_is_window(in->policy, in->now_ms)) { /* Pods are disturbed. */
+    bool is_disturbed = recommendation_is_requests(r) || recommendation_is_machine(r); /* Pods, or what runs there. */
+    if (is_disturbed && !policy_is_window(in->policy, in->now_ms)) {
         *ret = wait_until(in->now_ms + WINDOW_WAIT_MS, "OutsideWindows");
         return false;
     }
@@ -228,11 +262,16 @@ static bool shrink_gate(const struct act_input *in, struct act_step *ret) {
     return true;
 }
 
+/* Another type or other requests: their number stays. */
+static bool is_of_one(const struct recommendation *r) {
+    return recommendation_is_requests(r) || recommendation_is_machine(r);
+}
+
 /* Within the target's own bounds, where these are not what is changed. */
 static bool within_group(const struct act_input *in) {
     const struct cloud_resource *group = in->resource;
     int64_t to = in->recommendation->to.count, max = in->recommendation->to.count_max;
-    if (recommendation_is_requests(in->recommendation))
+    if (is_of_one(in->recommendation))
         return true;
     if (in->recommendation->is_bounds)
         return to >= 0 && (max == 0 || to <= max);
@@ -242,7 +281,7 @@ static bool within_group(const struct act_input *in) {
 /* The policy's bounds hold for the sum of its groups whatever becomes of what is begun. */
 static bool within_policy(const struct act_input *in) {
     int64_t to = in->recommendation->to.count;
-    if (recommendation_is_requests(in->recommendation))
+    if (is_of_one(in->recommendation))
         return true;
     return act_shrinks(in->recommendation) ? in->others_low + to >= in->policy->capacity.min
                                            : in->others_high + to <= in->policy->capacity.max;
@@ -276,6 +315,8 @@ static struct act_step step_approved(const struct act_input *in) {
     if (!is_at_from(in))
         return is_at_to(in) ? record(PHASE_SUPERSEDED, "AlreadyThere", words_of(r)->there)
                             : record_moved(PHASE_SUPERSEDED, in);
+    if (is_down(in))
+        return record(PHASE_SUPERSEDED, "NotRunning", "it does not run now, and is not started for another type");
     if (!within_group(in))
         return record(PHASE_SUPERSEDED, "OutsideLimits", "the size is outside the target's bounds now");
     if (!in->others_known || !within_policy(in)) /* When what is begun has ended, a new plan tells. */
@@ -289,6 +330,19 @@ static struct act_step step_approved(const struct act_input *in) {
 /* A cut listing tells nothing of what is not in it, but what is in it is so. */
 static bool is_news(const struct act_input *in) {
     return (in->source == SOURCE_FRESH || in->source == SOURCE_TRUNCATED) && in->seen_sequence > in->floor_sequence;
+}
+
+static bool is_late(const struct act_input *in) {
+    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
+    return in->now_ms - in->recommendation->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
+}
+
+bool act_is_up_again(const struct act_input *in) {
+    bool is_hopeless = in->now_ms - in->recommendation->phase_since_ms > DOWN_MAX_MS;
+    bool is_gone = !in->resource && in->source == SOURCE_FRESH;
+    if (!recommendation_is_machine(in->recommendation) || is_hopeless || in->provider_gone)
+        return true;
+    return is_news(in) && (is_gone || (in->resource && !is_down(in)));
 }
 
 static struct act_step target_unseen(const struct act_input *in) {
@@ -320,6 +374,8 @@ static struct act_step step_running(const struct act_input *in) {
         return record(PHASE_VERIFYING, "Applied", words_of(r)->shown);
     if (!is_at_from(in))
         return record_moved(PHASE_FAILED, in);
+    if (is_down(in)) /* By us before a crash, or by somebody else: never sent twice to find out. */
+        return is_late(in) ? record_moved(PHASE_FAILED, in) : look_again(in, "WaitsUntilRunning");
     struct act_step dropped;
     if (is_unwanted(in, &dropped))
         return dropped;
@@ -339,6 +395,8 @@ static struct act_step step_running(const struct act_input *in) {
 
 /* Bounds that shrink take effect when they are set: what follows is the autoscaler's affair. */
 static bool is_serving(const struct act_input *in) {
+    if (recommendation_is_machine(in->recommendation))
+        return !is_down(in);
     if (recommendation_is_requests(in->recommendation))
         return in->resource->drifted == 0 && in->resource->serving >= in->resource->count;
     if (in->recommendation->is_bounds && act_shrinks(in->recommendation))
@@ -355,16 +413,14 @@ static struct act_step step_verifying(const struct act_input *in) {
         return wait_until(in->retry_at_ms, "BackOff");
     if (in->provider_gone)
         return record_gone();
-    int64_t lead_ms = in->policy ? in->policy->sla.lead_time_ms : 0;
-    bool is_late = in->now_ms - r->phase_since_ms > lead_ms + VERIFY_GRACE_MS;
     /* A poll may send the next request of a sequence: it is an effect. One that never ends is settled by what the
      * listing shows. */
-    if (r->operation && r->operation[0] && !is_late)
+    if (r->operation && r->operation[0] && (!is_late(in) || !act_is_up_again(in)))
         return in->may_act ? (struct act_step){.type = ACT_POLL, .reason = "Poll"}
                            : wait_until(in->now_ms + FENCE_WAIT_MS, "Fence");
     if (!is_news(in))
         return refresh("Verify");
-    if (!in->resource && is_late)
+    if (!in->resource && is_late(in))
         return record(PHASE_FAILED, "NotSeen", "the target has not shown up in the cloud's listing in time");
     if (!in->resource)
         return target_unseen(in);
@@ -375,9 +431,10 @@ static struct act_step step_verifying(const struct act_input *in) {
         return record_moved(PHASE_FAILED, in);
     if (is_serving(in))
         return record(PHASE_SUCCEEDED, "Succeeded", words_of(r)->done);
-    if (is_late)
+    if (is_late(in))
         return record(PHASE_FAILED, "NotServing",
                       r->target.kind == CLOUD_WORKLOAD ? "the pods did not become ready in time"
+                      : recommendation_is_machine(r)   ? "it has the new type, but did not come to run in time"
                                                        : "the machines did not become healthy in time");
     return look_again(in, "WaitsUntilServing");
 }

@@ -15,8 +15,11 @@
  *     Verifying        operation                               POLL                (may send its next request: fenced)
  *     Verifying        value == to and serving                 RECORD Succeeded
  *
- * The value is what the action changes: the size, the bounds of the autoscaler that sets the size, or the requests of
- * the pods.
+ * The value is what the action changes: the size, the bounds of the autoscaler that sets the size, the requests of the
+ * pods, or the type of a machine.
+ *
+ * A machine stops and starts again for another type, so it counts as what shrinks whichever way it goes. Once it may be
+ * down because of us nothing is given up before it is seen to run (act_is_up_again).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -63,8 +66,8 @@ enum act_step_type {
     ACT_WAIT,    /* Nothing until until_ms. */
     ACT_REFRESH, /* List the target's region now, then ask again. */
     ACT_RECORD,  /* Write phase and message, fenced by the resourceVersion. */
-    ACT_SEND,    /* Send the effect: the size to.count, the bounds to.count and to.count_max, or the requests. */
-    ACT_POLL,    /* Ask about recommendation->operation. */
+    ACT_SEND, /* Send the effect: the size to.count, the bounds to.count and to.count_max, the requests, or the type. */
+    ACT_POLL, /* Ask about recommendation->operation. */
 };
 
 struct act_step {
@@ -89,8 +92,14 @@ bool act_apply_failed(int64_t tries, const struct error *error, int64_t now_ms, 
  * was made. NULL: another error; else the reason to record it as Superseded for. */
 const char *act_refusal(const struct error *error);
 
+/* Of a poll that has failed for good: whether it may be recorded as Failed. Not while a machine that it stopped may
+ * still be down: asking goes on then, for as long as a day. */
+bool act_is_up_again(const struct act_input *input);
+
 /* Whether an action takes capacity away: only those are gated by cooldown, concurrency and freshness. */
 static inline bool act_shrinks(const struct recommendation *r) {
+    if (recommendation_is_machine(r))
+        return true;
     if (recommendation_is_requests(r))
         return r->to.vcpu_milli < r->from.vcpu_milli || r->to.memory_mib < r->from.memory_mib;
     return r->to.count < r->from.count;

@@ -6,6 +6,7 @@
 #include "cli/client.h"
 
 #include <stdio.h>
+#include <time.h>
 #include <uv.h>
 
 #include "base/mem.h"
@@ -24,6 +25,7 @@ struct cli_client {
     struct arena arena;
     struct kube_config config;
     const char *namespace;
+    int64_t date_ms; /* Of the last answer; 0: none told. */
 };
 
 static enum err_class config_find(struct cli_client *client, const struct cli_where *where, struct error *err) {
@@ -83,6 +85,14 @@ const char *cli_client_namespace(const struct cli_client *client) {
     return client->namespace;
 }
 
+int64_t cli_client_now_ms(const struct cli_client *client) {
+    struct timespec now;
+    if (client->date_ms > 0)
+        return client->date_ms;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000;
+}
+
 static void on_done(struct kube_call *call) {
     *(bool *)call->ctx = true;
 }
@@ -95,6 +105,7 @@ static enum err_class run(struct cli_client *client, struct kube_call *call, str
     while (!is_done)
         uv_run(&client->loop, UV_RUN_ONCE);
     enum err_class class = call->error.class;
+    client->date_ms = call->date_ms > 0 ? call->date_ms : client->date_ms;
     if (class != ERR_NONE) {
         *err = call->error;
     } else {

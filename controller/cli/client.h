@@ -49,6 +49,8 @@ MUST_CHECK enum err_class cli_client_open(const struct cli_where *where, struct 
 void cli_client_close(struct cli_client *client); /* NULL is fine. */
 /* The namespace that counts: the option's, the context's, else "default". */
 const char *cli_client_namespace(const struct cli_client *client);
+/* By the clock of who answered last: of a local instance that is sped up its own; else the machine's. */
+int64_t cli_client_now_ms(const struct cli_client *client);
 
 MUST_CHECK enum err_class cli_client_get(struct cli_client *client, const char *path, struct json **ret,
                                          struct error *err);

@@ -194,7 +194,7 @@ static void put_conditions(const struct explanation *it, struct json_writer *w) 
 }
 
 static void put_why_not(const struct explanation *it, struct json_writer *w) {
-    static const char *const keys[] = {"target", "reason", "message", NULL};
+    static const char *const keys[] = {"target", "action", "reason", "message", NULL};
     const struct json *items = json_at(it->json, "status.whyNot");
     jw_key(w, "whyNot");
     jw_open(w, '[');
@@ -250,19 +250,6 @@ static enum err_class read_at(struct cli_client *client, enum object_kind kind, 
     return class;
 }
 
-/* The time of an instance that is sped up runs ahead of ours: what it has written tells how far at least. */
-static int64_t now_of(const struct json *proposals) {
-    const struct json *items = json_get(proposals, "items");
-    struct timespec real;
-    clock_gettime(CLOCK_REALTIME, &real);
-    int64_t now_ms = (int64_t)real.tv_sec * 1000, time_ms;
-    for (size_t i = 0; i < json_array_count(items); i++)
-        if (time_parse(json_string(json_at(json_array_at(items, i), "status.finishedAt"), ""), &time_ms) &&
-            time_ms > now_ms)
-            now_ms = time_ms;
-    return now_ms;
-}
-
 static int explain(struct cli_client *client, enum object_kind kind, const char *name, const char *output) {
     struct json *json = NULL, *proposals = NULL, *namespace = NULL;
     struct arena arena = {0};
@@ -283,7 +270,7 @@ static int explain(struct cli_client *client, enum object_kind kind, const char 
                                    .object = object,
                                    .proposals = proposals,
                                    .namespace = namespace,
-                                   .now_ms = now_of(proposals),
+                                   .now_ms = cli_client_now_ms(client),
                                    .arena = &arena};
     struct buf out = {0};
     if (str_eq(output, "json"))

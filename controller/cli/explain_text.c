@@ -271,8 +271,9 @@ static void print_why_not(const struct json *items, struct buf *out) {
     for (size_t i = 0; i < json_array_count(items); i++) {
         const struct json *node = json_array_at(items, i);
         const char *meaning = explain_why_not(text_at(node, "reason"));
-        buf_printf(out, "  %s  %s%s%s\n", text_at(node, "target"), text_at(node, "reason"), meaning ? ": " : "",
-                   meaning ? meaning : "");
+        const char *action = json_string(json_get(node, "action"), "");
+        buf_printf(out, "  %s  %s%s%s%s%s\n", text_at(node, "target"), action, *action ? ": " : "",
+                   text_at(node, "reason"), meaning ? ": " : "", meaning ? meaning : "");
         line(out, "      ", text_at(node, "message"));
     }
 }

@@ -173,10 +173,8 @@ void get_print_table(enum object_kind kind, const struct json *const *objects, s
 }
 
 static void print_reply(enum object_kind kind, const struct json *reply, bool is_list, bool with_namespace,
-                        const char *output) {
+                        const char *output, int64_t now_ms) {
     struct buf out = {0};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     const struct json *items = json_get(reply, "items");
     size_t count = is_list ? json_array_count(items) : 1;
     if (str_eq(output, "json")) {
@@ -188,7 +186,7 @@ static void print_reply(enum object_kind kind, const struct json *reply, bool is
         const struct json **objects = mem_alloc_array(count, sizeof(struct json *));
         for (size_t i = 0; i < count; i++)
             objects[i] = is_list ? json_array_at(items, i) : reply;
-        get_print_table(kind, objects, count, with_namespace, str_eq(output, "wide"), (int64_t)now.tv_sec * 1000, &out);
+        get_print_table(kind, objects, count, with_namespace, str_eq(output, "wide"), now_ms, &out);
         mem_free(objects);
     }
     fputs(buf_text(&out), stdout);
@@ -208,7 +206,7 @@ static int get(const struct cli_where *where, enum object_kind kind, const char 
     if (cli_client_get(client, buf_text(&path), &reply, &err) != ERR_NONE)
         code = cli_fail(&err);
     else
-        print_reply(kind, reply, !name, all_namespaces && kind != OBJECT_NAMESPACE, output);
+        print_reply(kind, reply, !name, all_namespaces && kind != OBJECT_NAMESPACE, output, cli_client_now_ms(client));
     json_free(reply);
     buf_release(&path);
     cli_client_close(client);

@@ -351,6 +351,7 @@ static void exchange_http_done(struct http_request *http) {
 static void call_finished(struct kube_exchange *exchange, const struct error *error) {
     struct kube_call *call = CONTAINER_OF(exchange, struct kube_call, exchange);
     call->error = *error;
+    call->date_ms = http_date_ms(&exchange->http);
     call->text = call->as_text && error->class == ERR_NONE ? buf_bytes(&exchange->http.reply) : (struct bytes){0};
     if (error->class == ERR_NONE && exchange->http.reply.size > 0 && !call->as_text) {
         struct error bad;

@@ -51,6 +51,7 @@ struct kube_call {
     struct error error;
     struct bytes text;  /* as_text: the body of a 2xx. */
     struct json *reply; /* Parsed body of a 2xx, NULL if empty or on error; owned by the call. */
+    int64_t date_ms;    /* By the server's clock; 0: not told. */
     /* private */
     struct kube_exchange exchange;
 };

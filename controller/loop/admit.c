@@ -15,6 +15,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -74,11 +75,14 @@ const struct name_set *admit_names(const struct loop *loop, const char *namespac
 
 /* ---- the record of sizes ---- */
 
-/* When the size became to.count; 0: it has not, as far as is known. One that is not final counts too: who takes over
- * between the effect and the end of its Recommendation must not read the past of the old size as that of the new. */
+/* When the size became to.count, or the type to.type; 0: it has not, as far as is known. One that is not final counts
+ * too: who takes over between the effect and the end of its Recommendation must not read the past of the old size as
+ * that of the new. */
 static int64_t changed_at_ms(const struct recommendation *r, const struct cloud_resource *resource) {
     if (r->phase == PHASE_SUCCEEDED)
         return r->finished_at_ms;
+    if (recommendation_is_machine(r))
+        return str_eq(resource->type, r->to.type) ? r->phase_since_ms : 0;
     if (r->phase == PHASE_VERIFYING || (r->phase == PHASE_RUNNING && resource->count == r->to.count))
         return r->phase_since_ms;
     return 0;
@@ -99,11 +103,33 @@ static bool is_target(const struct recommendation *r, const char *provider, cons
            str_eq(r->target.provider, provider);
 }
 
+/* A single machine's utilisation is of its type, and what another had is not known here. */
+static size_t recorded_type(struct loop *loop, const char *provider, const struct cloud_resource *resource,
+                            struct cloud_sample *ret) {
+    const struct object *object;
+    int64_t newest_ms = 0;
+    for (size_t i = 0; (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
+        const struct recommendation *r = object->as.recommendation;
+        if (object->fault[0] || !recommendation_is_machine(r) ||
+            !is_target(r, provider, resource->region, resource->kind, resource->id))
+            continue;
+        int64_t time_ms = changed_at_ms(r, resource);
+        newest_ms = time_ms > newest_ms ? time_ms : newest_ms;
+    }
+    if (newest_ms == 0)
+        return 0;
+    ret[0] = (struct cloud_sample){.time_ms = 0, .value = NAN};
+    ret[1] = (struct cloud_sample){.time_ms = newest_ms, .value = 1};
+    return 2;
+}
+
 size_t admit_recorded_sizes(void *ctx, const char *provider, const struct cloud_resource *resource,
                             struct cloud_sample *ret, size_t ret_max) {
     struct loop *loop = ctx;
     struct size_change done[64];
     size_t done_count = 0;
+    if (resource->kind == CLOUD_INSTANCE)
+        return ret_max < 2 ? 0 : recorded_type(loop, provider, resource, ret);
     const struct object *object;
     for (size_t i = 0; done_count < ARRAY_LEN(done) && (object = store_next(loop->store, OBJECT_RECOMMENDATION, &i));) {
         const struct recommendation *r = object->as.recommendation;
@@ -336,9 +362,13 @@ static void create(struct loop *loop, const struct object *policy, const struct 
     status_print_recommendation_object(policy, name, action, attempt, creation->approved, &body);
     /* The journal leaves it alone until its first status is there. */
     journal_state(loop, policy->namespace, name, true)->writing = true;
+    char from[TARGET_WORDS_MAX], to[TARGET_WORDS_MAX];
+    bool has_count = target_state_has_count((int)action->type, action->kind);
+    target_state_words(&action->from, has_count, action->is_bounds, from);
+    target_state_words(&action->to, has_count, action->is_bounds, to);
     log_info("recommend", LOG_STR("policy", policy->name), LOG_STR("namespace", policy->namespace),
              LOG_STR("recommendation", name), LOG_STR("action", action_type_name(action->type)),
-             LOG_STR("target", action->id), LOG_INT("from", action->from.count), LOG_INT("to", action->to.count),
+             LOG_STR("target", action->id), LOG_STR("from", from), LOG_STR("to", to),
              LOG_STR("why", action->why_count ? action->why[0] : ""));
     write_create(loop, OBJECT_RECOMMENDATION, policy->namespace, name, &body, object_created, creation);
     buf_release(&body);
@@ -349,6 +379,12 @@ static bool is_begun(const struct recommendation *r) {
 }
 
 /* ---- one action ---- */
+
+/* What is proposed no sooner than a cooldown after the last. */
+static bool is_disruptive(const struct plan_action *action) {
+    bool is_machine = action->type == ACTION_RIGHTSIZE && action->kind == CLOUD_INSTANCE;
+    return is_machine || action->to.count < action->from.count;
+}
 
 /* Whether what came before holds a new one back: a rejection of the same change, a failure not long ago, a cooldown. */
 static bool is_held_back(struct loop *loop, const struct object *policy, const struct plan_action *action,
@@ -363,7 +399,7 @@ static bool is_held_back(struct loop *loop, const struct object *policy, const s
         wait_ms = FAILED_WAIT_MS;
         for (int64_t i = 1; i < standing->failures && wait_ms < FAILED_WAIT_MAX_MS; i++)
             wait_ms *= 2;
-    } else if (last->phase == PHASE_SUCCEEDED && action->to.count < action->from.count) {
+    } else if (last->phase == PHASE_SUCCEEDED && is_disruptive(action)) {
         wait_ms = policy->as.policy->disruption.cooldown_ms;
     }
     int64_t left_ms = last->finished_at_ms + wait_ms - loop_now_ms(loop);

@@ -51,32 +51,21 @@ static void forget(struct loop *loop, const char *namespace, const char *name) {
     journal_state_free(loop, state);
 }
 
-static void change_words(const struct recommendation *r, char *ret, size_t size) {
-    if (r->to.state)
-        (void)snprintf(ret, size, "%.30s -> %.30s", r->from.state ? r->from.state : "?", r->to.state);
-    else if (recommendation_is_requests(r) && r->to.vcpu_milli > 0)
-        (void)snprintf(ret, size, "cpu %lldm -> %lldm", (long long)r->from.vcpu_milli, (long long)r->to.vcpu_milli);
-    else if (recommendation_is_requests(r))
-        (void)snprintf(ret, size, "memory %lldMi -> %lldMi", (long long)r->from.memory_mib,
-                       (long long)r->to.memory_mib);
-    else
-        (void)snprintf(ret, size, "%s%lld -> %lld", r->is_bounds ? "minimum " : "", (long long)r->from.count,
-                       (long long)r->to.count);
-}
-
 void journal_note(struct loop *loop, const struct object *object, enum recommendation_phase phase, const char *reason,
                   const char *message) {
     const struct recommendation *r = object->as.recommendation;
     bool is_bad = phase == PHASE_FAILED;
-    char note[512], change[80];
-    change_words(r, change, sizeof(change));
-    (void)snprintf(note, sizeof(note), "%s %.200s %s: %s", action_type_name((enum action_type)r->action), r->target.id,
-                   change, message);
+    char note[512], from[TARGET_WORDS_MAX], to[TARGET_WORDS_MAX];
+    bool has_count = target_state_has_count(r->action, r->target.kind);
+    target_state_words(&r->from, has_count, r->is_bounds, from);
+    target_state_words(&r->to, has_count, r->is_bounds, to);
+    (void)snprintf(note, sizeof(note), "%s %.200s %s -> %s: %s", action_type_name((enum action_type)r->action),
+                   r->target.id, from, to, message);
     log_write(is_bad ? LOG_WARN : LOG_INFO, "recommendation",
               LOG_FIELDS(LOG_STR("namespace", object->namespace), LOG_STR("policy", r->policy_name),
                          LOG_STR("name", object->name), LOG_STR("phase", recommendation_phase_name(phase)),
                          LOG_STR("reason", reason), LOG_STR("provider", r->target.provider),
-                         LOG_STR("target", r->target.id), LOG_INT("from", r->from.count), LOG_INT("to", r->to.count),
+                         LOG_STR("target", r->target.id), LOG_STR("from", from), LOG_STR("to", to),
                          LOG_STR("message", message)));
     metrics_add(loop->options.metrics, &metric_phases, METRIC_LABELS(recommendation_phase_name(phase), reason), 1);
     store_note(loop->store, &(struct store_note){.regarding = object,
@@ -254,7 +243,10 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
                                           .region = arena_strdup(&state->arena, r->target.region),
                                           .id = arena_strdup(&state->arena, r->target.id),
                                           .token = state->token};
-    if (recommendation_is_requests(r)) {
+    if (recommendation_is_machine(r)) {
+        state->action.verb = CLOUD_RESIZE;
+        state->action.type = arena_strdup(&state->arena, r->to.type);
+    } else if (recommendation_is_requests(r)) {
         state->action.verb = CLOUD_RESIZE;
         state->action.vcpu_milli = r->to.vcpu_milli;
         state->action.memory_mib = r->to.memory_mib;
@@ -270,13 +262,35 @@ static void send_effect(struct loop *loop, struct recommendation_state *state, c
     state->sending = true;
     loop->in_flight++;
     loop->effects++;
+    char to[TARGET_WORDS_MAX];
+    target_state_words(&r->to, target_state_has_count(r->action, r->target.kind), r->is_bounds, to);
     log_info("effect", LOG_STR("recommendation", state->id.key), LOG_STR("provider", r->target.provider),
-             LOG_STR("target", r->target.id), LOG_STR("verb", cloud_verb_name(state->action.verb)),
-             LOG_INT("to", r->to.count), LOG_INT("try", state->tries));
+             LOG_STR("target", r->target.id), LOG_STR("verb", cloud_verb_name(state->action.verb)), LOG_STR("to", to),
+             LOG_INT("try", state->tries));
     adapter->ops->apply(adapter, &state->call, &state->action);
 }
 
 /* ---- poll ---- */
+
+static struct act_input input_of(struct loop *loop, const struct object *object,
+                                 const struct recommendation_state *state);
+
+/* Sets the time of the next poll; true: there is none. */
+static bool is_given_up(struct loop *loop, struct recommendation_state *state, const struct object *object,
+                        const struct error *error) {
+    const struct recommendation *r = object->as.recommendation;
+    log_warn("poll failed", LOG_STR("recommendation", state->id.key), LOG_INT("failures", state->poll_failures),
+             LOG_ERR(error));
+    if (!retry_later(loop, state, state->poll_failures, error))
+        return false;
+    const struct act_input in = input_of(loop, object, state);
+    if (act_is_up_again(&in))
+        return true;
+    const struct error passing = {.class = ERR_RETRYABLE};
+    observe_refresh(loop->observe, r->target.provider, r->target.region, r->target.kind);
+    (void)retry_later(loop, state, state->poll_failures, &passing);
+    return false;
+}
 
 /* A handle that has changed is recorded before it is asked about: poll may have sent the next request of a sequence,
  * and who goes on after a crash must not begin at the first again. */
@@ -294,7 +308,10 @@ static void poll_done(struct adapter_call *call) {
         record(loop, state, object, PHASE_VERIFYING, "OperationDone", answer.message, NULL);
         return;
     }
-    if (is_there && has_failed && retry_later(loop, state, 1, &answer.error)) {
+    state->poll_failures = has_failed ? state->poll_failures + 1 : 0;
+    if (!has_failed) /* It may have sent a request: what was listed before tells nothing of that. */
+        state->floor_sequence = observe_sequence(loop->observe);
+    if (is_there && has_failed && is_given_up(loop, state, object, &answer.error)) {
         record(loop, state, object, PHASE_FAILED, error_class_name(answer.error.class), answer.error.message, NULL);
         return;
     }

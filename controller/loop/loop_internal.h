@@ -78,6 +78,7 @@ struct recommendation_state {
     uint64_t floor_sequence; /* See act/step.h. */
     uint64_t retry_at_ns;    /* Monotonic: a step of the wall clock neither hastens nor delays a retry. */
     int64_t tries;
+    int64_t poll_failures;           /* One after another. */
     bool sending;                    /* apply or poll in flight */
     bool writing;                    /* status write in flight */
     enum recommendation_phase noted; /* The last phase that was logged. */

@@ -189,6 +189,9 @@ const struct recommendation *decode_recommendation(struct decoder *d, const stru
     bool is_scale = json_get(at.json, "action") && rec->action == ACTION_SCALE;
     decode_target(d, &at, rec);
     decode_change(d, &at, is_scale, rec);
+    struct place to = place_key(&at, "to");
+    if (json_get(at.json, "action") && recommendation_is_machine(rec) && !rec->to.type)
+        decode_fault(d, &to, "needs instanceType for Rightsize of an Instance");
     rec->attempt = decode_int(d, &at, "attempt", INT_RULE(.min = 1, .max = 1000000, .fallback = 1));
     rec->plan_hash = decode_text(d, &at, "planHash", &text_hash, false);
     decode_decision(d, &at, rec);

@@ -65,7 +65,8 @@ static void check_group(struct decoder *d, struct place *at) {
 }
 
 static void check_instance(struct decoder *d, struct place *at) {
-    static const char *const keys[] = {"name", "region", "instanceType", "state", "bootDelay", "age", "tags", NULL};
+    static const char *const keys[] = {"name", "region", "instanceType", "state", "bootDelay",
+                                       "age",  "tags",   "demand",       NULL};
     decode_object_at(d, at, keys);
     decode_text_borrowed(d, at, "name", &text_id, true);
     decode_text_borrowed(d, at, "region", &text_region, true);
@@ -74,6 +75,7 @@ static void check_instance(struct decoder *d, struct place *at) {
     decode_duration(d, at, "bootDelay", DURATION_RULE(.min_ms = 0, .max_ms = DAY_MS));
     decode_duration(d, at, "age", DURATION_RULE(.min_ms = 0, .max_ms = AGE_MAX_MS));
     check_tags(d, at);
+    check_demand(d, at);
 }
 
 static void check_volume(struct decoder *d, struct place *at) {

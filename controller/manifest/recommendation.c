@@ -53,11 +53,16 @@ const char *recommendation_decision_name(enum recommendation_decision decision) 
 }
 
 bool recommendation_is_by_hand(int action, enum cloud_kind kind) {
-    return action != ACTION_SCALE && !(action == ACTION_RIGHTSIZE && kind == CLOUD_WORKLOAD);
+    bool is_one = kind == CLOUD_WORKLOAD || kind == CLOUD_INSTANCE;
+    return action != ACTION_SCALE && !(action == ACTION_RIGHTSIZE && is_one);
 }
 
 bool recommendation_is_requests(const struct recommendation *r) {
     return r->action == ACTION_RIGHTSIZE && r->target.kind == CLOUD_WORKLOAD;
+}
+
+bool recommendation_is_machine(const struct recommendation *r) {
+    return r->action == ACTION_RIGHTSIZE && r->target.kind == CLOUD_INSTANCE;
 }
 
 /* ---- states of a target ---- */
@@ -95,6 +100,25 @@ uint64_t target_state_hash(uint64_t hash, const struct target_state *state) {
     for (size_t i = 0; i < TARGET_TEXTS; i++)
         hash = str_hash_text(hash, texts[i]);
     return hash;
+}
+
+void target_state_words(const struct target_state *state, bool has_count, bool is_bounds,
+                        char ret[static TARGET_WORDS_MAX]) {
+    long long count = (long long)state->count;
+    if (state->state)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%.40s", state->state);
+    else if (is_bounds)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%lld to %lld", count, (long long)state->count_max);
+    else if (state->vcpu_milli > 0)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%lldm", (long long)state->vcpu_milli);
+    else if (state->memory_mib > 0)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%lldMi", (long long)state->memory_mib);
+    else if (state->type && has_count)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%lld x %.40s", count, state->type);
+    else if (state->type)
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%.40s", state->type);
+    else
+        (void)snprintf(ret, TARGET_WORDS_MAX, "%lld", count);
 }
 
 static void put_text(struct json_writer *w, const char *key, const char *text) {

@@ -57,14 +57,18 @@ struct target_state {
 #define TARGET_STATE_DELETED "deleted"
 #define TARGET_STATE_SNAPSHOTTED "snapshotted"
 
-/* Whether a person has to do it: this version changes sizes, and the requests of workloads. The rest is proposed all
- * the same, and stays Pending. */
+/* Whether a person has to do it: this version changes sizes, the requests of workloads, and the types of single
+ * machines. The rest is proposed all the same, and stays Pending. */
 bool recommendation_is_by_hand(int action /* enum action_type */, enum cloud_kind kind);
 
 /* Whether an action of this type says a size: Scale does, and what changes the machines or pods of a sized target. */
 bool target_state_has_count(int action /* enum action_type */, enum cloud_kind kind);
 bool target_state_is_equal(const struct target_state *a, const struct target_state *b);
 uint64_t target_state_hash(uint64_t hash, const struct target_state *state);
+/* For people and logs: "6", "2 to 8", "500m", "m5.large", "5 x m5.large", "stopped". */
+#define TARGET_WORDS_MAX 96
+void target_state_words(const struct target_state *state, bool has_count, bool is_bounds,
+                        char ret[static TARGET_WORDS_MAX]);
 /* As the value of a key, its own keys in order. */
 void target_state_print(struct json_writer *w, const struct target_state *state, bool has_count, bool is_bounds);
 
@@ -101,7 +105,8 @@ struct recommendation {
     int64_t risk_per_mille, confidence_per_mille; /* -1: not given */
 };
 
-/* Whether it changes the requests of a workload's pods. */
+/* Whether it changes the requests of a workload's pods; the type of a single machine. */
 bool recommendation_is_requests(const struct recommendation *r);
+bool recommendation_is_machine(const struct recommendation *r);
 
 #endif

@@ -66,7 +66,7 @@ struct http_request {
     struct buf reply;
     uint32_t retry_after_ms; /* From Retry-After, seconds or a date; 0: absent. */
     char content_type[64];
-    char date[40]; /* The Date header verbatim; "" if absent. For clock skew. */
+    char date[40]; /* The Date header verbatim; "" if absent. For clock skew: http_date_ms. */
     char etag[128];
     char next_link[1024]; /* <...>; rel="next" of a Link header; "" if absent. */
     uint32_t request_id_size;
@@ -99,6 +99,8 @@ bool http_request_in_flight(const struct http_request *request);
 /* New requests use new connections (a certificate or token was rotated, a load balancer moved). */
 void http_forget_connections(struct http *http);
 
+/* What the server's clock showed when it answered, in Unix ms; 0: it did not tell. */
+int64_t http_date_ms(const struct http_request *request);
 /* Percent-encodes all but A-Z a-z 0-9 - . _ ~ and the bytes in `keep`. */
 void http_append_escaped(struct buf *out, const char *text, const char *keep);
 

@@ -174,6 +174,11 @@ size_t http_on_body(char *data, size_t size, size_t count, void *ctx) {
     return total;
 }
 
+int64_t http_date_ms(const struct http_request *request) {
+    time_t time = request->date[0] ? curl_getdate(request->date, NULL) : -1;
+    return time > 0 ? (int64_t)time * 1000 : 0;
+}
+
 /* Seconds, or a date, which is taken against the server's own Date so that our clock does not matter. */
 static uint32_t retry_after_parse(const struct http_transfer *transfer) {
     int64_t seconds = 0;

@@ -95,6 +95,14 @@ static struct cloud_series with_recorded_sizes(struct observe_region *region, co
     size_t change_count = options->recorded_sizes(options->ctx, region->provider->key, resource, changes, RECORDED_MAX);
     if (change_count == 0)
         return out;
+    if (isnan(changes[0].value)) { /* What it had then is not known, and so neither is what its utilisation was of. */
+        ASSERT(change_count > 1);
+        while (out.utilization_count > 0 && out.utilization->time_ms < changes[1].time_ms) {
+            out.utilization++;
+            out.utilization_count--;
+        }
+        return out;
+    }
     struct cloud_sample *serving =
         arena_alloc_array(&region->usage_arena, series->utilization_count, sizeof(struct cloud_sample));
     for (size_t i = 0, at = 0; i < series->utilization_count; i++) {

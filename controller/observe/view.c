@@ -205,7 +205,8 @@ static bool is_place(const struct policy *policy, const struct observe_region *r
 /* What counts against a quota. */
 static bool makes(const struct policy *policy) {
     return policy->actions & (1u << ACTION_SCALE | 1u << ACTION_RIGHTSIZE | 1u << ACTION_MIGRATE) &&
-           policy->selector.kinds & (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_WORKLOAD);
+           (policy->selector.kinds & (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_WORKLOAD) ||
+            (policy->selector.kinds & 1u << CLOUD_INSTANCE && policy_may(policy, ACTION_RIGHTSIZE)));
 }
 
 void observe_want_offers(struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,

@@ -62,7 +62,7 @@ static struct plan_purchase purchase_of(const struct plan_row *row, size_t k) {
 
 /* Of staying, k 0, and of each option. False: it does not serve, or is not for sale. */
 static bool machines_of(const struct plan_work *work, const struct plan_row *row, size_t k, struct machines *ret) {
-    const struct plan_option *refuge = row->closure ? row->chosen : NULL;
+    const struct plan_option *refuge = row->closure || row->is_short ? row->chosen : NULL; /* Staying does not serve. */
     const struct plan_option *chosen = row->chosen;
     double planned = plan_capacity_of(work, row, row->desired);
     if (chosen && (refuge || chosen->unmet > 0)) /* What is not worth serving is in no bound. */

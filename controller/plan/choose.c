@@ -154,7 +154,8 @@ static int by_saving(const void *a, const void *b) {
 
 static void tell(struct plan_work *work, const struct plan_row *row, const struct plan_option *option,
                  const char *reason, const char *message) {
-    plan_why_not_add(work, row, reason, arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
+    plan_why_not_about(work, row, option->type, reason,
+                       arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
 }
 
 /* The first option that would have saved more than what is taken, and the first that saves less. */
@@ -190,7 +191,7 @@ static void choice_make(const struct plan_work *work, struct choice *choice) {
         struct plan_row *row = &work->rows[i];
         struct entry entry = {.row = row};
         entry.most = entry_best(&entry);
-        if (entry.most > 0 && !row->closure) {
+        if (entry.most > 0 && !row->closure && !row->is_single) {
             choice->entries[choice->count++] = entry;
             continue;
         }

@@ -65,7 +65,7 @@ static void row_holds(const struct plan_work *work, struct plan_row *row) {
                           row->source->message && *row->source->message ? row->source->message : "not read yet"));
     if (r->resource.state == CLOUD_DELETING)
         hold(row, "BeingDeleted", "the cloud is deleting it");
-    if (r->resource.kind != CLOUD_INSTANCE_GROUP && r->resource.kind != CLOUD_WORKLOAD)
+    if (r->resource.kind != CLOUD_INSTANCE_GROUP && r->resource.kind != CLOUD_WORKLOAD && !row->is_single)
         hold(row, "NotScalable", "only instance groups and workloads have a size to plan");
     if (r->capacity_per_machine <= 0)
         hold(row, "UnknownCapacity",
@@ -95,6 +95,7 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
     if (!plan_row_is_storage(&row) && !is_stopped) /* They serve no demand that would need another place. */
         row.closure = headroom_closure_of(&work->input->headroom, r->provider, r->resource.region, r->resource.type);
     row_bounds(work, &row);
+    plan_instance_open(work, &row);
     row_holds(work, &row);
     return row;
 }
@@ -147,7 +148,8 @@ static void action_option(const struct plan_row *row, struct plan_action *action
     action->type = option->type;
     action->from.type = row->resource->resource.type;
     action->to.type = option->offer->offer.type;
-    action->to.count = option->count;
+    action->from.count = row->is_single ? 0 : row->now; /* One it was, and is. */
+    action->to.count = row->is_single ? 0 : option->count;
     if (option->type == ACTION_MIGRATE) {
         action->from.provider = row->resource->provider;
         action->from.region = row->resource->resource.region;
@@ -353,12 +355,14 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_commitments_hold(&work);
     plan_scale_steps(&work);
     plan_quotas_grow(&work);
+    plan_idle(&work);
     plan_options(&work);
     plan_choose(&work);
+    plan_instances_choose(&work);
     plan_quotas_choose(&work);
     plan_leave_settle(&work);
     plan_requests(&work);
-    plan_idle(&work);
+    plan_idle_groups(&work);
     struct plan plan = {0};
     actions_fill(&work, &plan);
     why_not_fill(&work, &plan);

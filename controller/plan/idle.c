@@ -52,7 +52,14 @@ static const char *days(const struct plan_work *work, int64_t span_ms) {
     return arena_strdup(work->arena, text);
 }
 
-static void stays(struct plan_row *row, const char *reason, const char *detail) {
+/* Of a machine that is weighed for other things too it is one candidate of several. */
+static void stays(struct plan_work *work, struct plan_row *row, enum action_type action, const char *reason,
+                  const char *detail) {
+    if (!row->hold) {
+        plan_why_not_about(work, row, action, reason, detail);
+        return;
+    }
+    row->about = action_type_name(action);
     row->reason = reason;
     row->detail = detail;
 }
@@ -60,7 +67,7 @@ static void stays(struct plan_row *row, const char *reason, const char *detail) 
 /* The action, if the policy names it. */
 static void propose(struct plan_work *work, struct plan_row *row, struct plan_idle idle) {
     if (!policy_may(work->input->policy, idle.type)) {
-        stays(row, "ActionNotAllowed",
+        stays(work, row, idle.type, "ActionNotAllowed",
               arena_printf(work->arena, "%s; the policy's actions lack %s", idle.why, action_type_name(idle.type)));
         return;
     }
@@ -145,9 +152,10 @@ static void volume(const struct search *search, struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     int64_t age = age_ms(work, r->created_at_ms);
     if (r->state != CLOUD_AVAILABLE || r->parent) {
-        stays(row, "InUse", r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
+        stays(work, row, ACTION_DELETE, "InUse",
+              r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
     } else if (age < policy->idle.after_ms) {
-        stays(row, "TooYoung",
+        stays(work, row, ACTION_DELETE, "TooYoung",
               age < 0 ? "attached to nothing; how old it is is not told"
                       : arena_printf(work->arena, "attached to nothing; only %s old", days(work, age)));
     } else if (!policy_may(work->input->policy, ACTION_SNAPSHOT)) {
@@ -157,10 +165,10 @@ static void volume(const struct search *search, struct plan_row *row) {
                                                 size_words(work, r), days(work, age)),
                                    RISK_FOR_GOOD, false});
     } else if (!(policy->selector.kinds >> CLOUD_SNAPSHOT & 1u)) {
-        stays(row, "SnapshotsNotSelected",
+        stays(work, row, ACTION_DELETE, "SnapshotsNotSelected",
               "attached to nothing; whether there is a snapshot of it is seen only with Snapshot in selector.kinds");
     } else if (!is_copy_seen(work, row)) {
-        stays(row, "StaleObservation",
+        stays(work, row, ACTION_DELETE, "StaleObservation",
               "attached to nothing; whether there is a snapshot of it is not known: its region's snapshots were not "
               "listed lately, or not all of them");
     } else {
@@ -183,7 +191,8 @@ static void address(const struct search *search, struct plan_row *row) {
     struct plan_work *work = search->work;
     const struct cloud_resource *r = &row->resource->resource;
     if (r->state != CLOUD_AVAILABLE || r->parent)
-        stays(row, "InUse", r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
+        stays(work, row, ACTION_DELETE, "InUse",
+              r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
     else
         propose(work, row,
                 (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
@@ -196,11 +205,11 @@ static void old_copy(const struct search *search, struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     int64_t age = age_ms(work, r->created_at_ms);
     if (r->state != CLOUD_AVAILABLE || age < work->input->policy->idle.snapshot_age_ms)
-        stays(row, "TooYoung",
+        stays(work, row, ACTION_DELETE, "TooYoung",
               age < 0 ? "how old it is is not told"
                       : arena_printf(work->arena, "%s old; idle.snapshotAge asks for more", days(work, age)));
     else if (!r->parent || copied_at_ms(search, row->resource->provider, r->region, r->parent) <= r->created_at_ms)
-        stays(row, "LastCopy", "there is no newer snapshot of its disk");
+        stays(work, row, ACTION_DELETE, "LastCopy", "there is no newer snapshot of its disk");
     else
         propose(work, row,
                 (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
@@ -248,7 +257,7 @@ static void stopped_machine(struct plan_work *work, struct plan_row *row) {
     const struct cloud_resource *r = &row->resource->resource;
     int64_t age = age_ms(work, r->state_since_ms);
     if (age < work->input->policy->idle.after_ms)
-        stays(row, "TooYoung",
+        stays(work, row, ACTION_DELETE, "TooYoung",
               age < 0 ? "it is stopped; since when is not told"
                       : arena_printf(work->arena, "it is stopped, but only for %s", days(work, age)));
     else
@@ -264,7 +273,8 @@ static void machine(const struct search *search, struct plan_row *row) {
     struct plan_work *work = search->work;
     const struct cloud_resource *r = &row->resource->resource;
     if (r->parent)
-        stays(row, "ManagedElsewhere", arena_printf(work->arena, "%s decides about it", r->parent));
+        stays(work, row, r->state == CLOUD_STOPPED ? ACTION_DELETE : ACTION_STOP, "ManagedElsewhere",
+              arena_printf(work->arena, "%s decides about it", r->parent));
     else if (r->state == CLOUD_STOPPED)
         stopped_machine(work, row);
     else if (r->state == CLOUD_RUNNING)
@@ -288,16 +298,9 @@ static void (*const judges[CLOUD_KIND_COUNT])(const struct search *search, struc
 };
 
 static void row_judge(const struct search *search, struct plan_row *row) {
-    struct plan_work *work = search->work;
     bool is_certain = row->source->state == SOURCE_FRESH && !row->resource->claimed_by &&
                       row->resource->resource.state != CLOUD_DELETING;
-    if (is_settled_group(work, row)) {
-        unused_machine(work, row);
-        work->floor_sum -= row->idle ? plan_row_floor(row) : 0;
-    }
-    if (!is_certain)
-        return;
-    if (judges[row->resource->resource.kind])
+    if (is_certain && judges[row->resource->resource.kind])
         judges[row->resource->resource.kind](search, row);
 }
 
@@ -306,6 +309,16 @@ void plan_idle(struct plan_work *work) {
     copies_find(&search);
     for (size_t i = 0; i < work->count; i++)
         row_judge(&search, &work->rows[i]);
+}
+
+void plan_idle_groups(struct plan_work *work) {
+    for (size_t i = 0; i < work->count; i++) {
+        struct plan_row *row = &work->rows[i];
+        if (!is_settled_group(work, row))
+            continue;
+        unused_machine(work, row);
+        work->floor_sum -= row->idle ? plan_row_floor(row) : 0;
+    }
 }
 
 void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {

@@ -17,7 +17,7 @@ static const char *obstacle(const struct plan_work *work, const struct plan_row 
     const char *manager = r->count_manager ? r->count_manager : r->size_manager;
     if (row->hold)
         return row->detail;
-    if (r->kind != CLOUD_INSTANCE_GROUP)
+    if (r->kind != CLOUD_INSTANCE_GROUP && !row->is_single)
         return "only an InstanceGroup can be planned elsewhere";
     if (manager)
         return arena_printf(work->arena, "%s sets it", manager);
@@ -46,6 +46,7 @@ static const char *unmet(const struct plan_work *work, const struct plan_row *ro
 }
 
 static void strand(const struct plan_work *work, struct plan_row *row, const char *why) {
+    row->about = NULL;
     row->reason = PLAN_UNMET;
     row->detail = unmet(work, row, fmax(row->demand, row->hold_demand), why);
     row->hold = true;
@@ -95,7 +96,7 @@ static void settle(struct plan_work *work, struct plan_row *row) {
 void plan_leave_settle(struct plan_work *work) {
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
-        if (!row->closure)
+        if (!row->closure || row->idle)
             continue;
         if (row->refuge && row->to <= 0 && row->refuge->count > 0)
             strand(work, row,

@@ -52,8 +52,9 @@ enum refusal_kind {
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
                                                           "UnknownPrice",      "PlaceClosed",  "OutOfStock"};
 
-struct search {      /* Of one row. */
-    bool is_movable; /* Else the options count for the bound alone. */
+struct search {              /* Of one row. */
+    bool is_movable;         /* Else the options count for the bound alone. */
+    enum action_type action; /* Of the place that is looked at. */
     struct plan_work *work;
     struct plan_row *row;
     double *required; /* Of each step from first_step on. */
@@ -77,7 +78,7 @@ static money_micros price_of_span(money_micros price, int64_t machines, int64_t 
 
 static void note(const struct search *search, const char *reason, const char *message) {
     if (search->is_movable)
-        plan_why_not_add(search->work, search->row, reason, message);
+        plan_why_not_about(search->work, search->row, search->action, reason, message);
 }
 
 /* ---- what fits ---- */
@@ -118,8 +119,9 @@ static bool is_type(const struct policy *policy, const struct cloud_offer *offer
 
 /* Only one dimension is known of demand: of the other there is no less for each unit of it, without what agents keep.
  */
-static bool is_wide(const struct policy *policy, const struct plan_row *row, const struct cloud_offer *offer,
-                    int64_t capacity) {
+static bool is_wide(const struct search *search, const struct cloud_offer *offer, int64_t capacity) {
+    const struct policy *policy = search->work->input->policy;
+    const struct plan_row *row = search->row;
     const struct cloud_resource *r = &row->resource->resource;
     int64_t before = other_dimension(policy, r->vcpu_milli, r->memory_mib);
     if (before <= 0)
@@ -127,6 +129,9 @@ static bool is_wide(const struct policy *policy, const struct plan_row *row, con
     int64_t after = other_dimension(policy, offer->vcpu_milli, offer->memory_mib);
     int64_t kept =
         other_dimension(policy, policy->placement.overhead.vcpu_milli, policy->placement.overhead.memory_mib);
+    if (row->is_single)
+        return before > 0 && offer->gpu == row->resource->offer.gpu &&
+               after >= plan_instance_other(search->work, row, search->peak_required, before);
     return before > 0 && offer->gpu == row->resource->offer.gpu &&
            (__int128)(after - kept) * row->resource->capacity_per_machine >= (__int128)(before - kept) * capacity;
 }
@@ -151,9 +156,10 @@ static int64_t machines(const struct search *search, int64_t capacity, double de
  * memory after an OOM kill, nor of what must leave. */
 static bool is_enough(const struct search *search, int64_t capacity) {
     const struct plan_row *row = search->row;
-    if (search->work->input->policy->sla.violation_cost && row->forecast->level > 0 && !row->raise && !row->closure)
+    bool is_priced = search->work->input->policy->sla.violation_cost && row->forecast->level > 0;
+    if (is_priced && !row->raise && !row->closure && !row->is_single)
         return row->high > 0;
-    double most = plan_capacity_of(search->work, row, row->high);
+    double most = row->is_single ? INFINITY : plan_capacity_of(search->work, row, row->high);
     return plan_machines_for(search->work->input->policy, capacity, fmin(most, search->peak_required)) <= row->high;
 }
 
@@ -185,7 +191,7 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
         faults++;
     }
     bool is_lasting = !is_part_time(offer->type) || is_part_time(search->row->resource->resource.type);
-    if (!is_lasting || !is_enough(search, option->capacity) || !is_wide(policy, search->row, offer, option->capacity)) {
+    if (!is_lasting || !is_enough(search, option->capacity) || !is_wide(search, offer, option->capacity)) {
         kind = REFUSED_SIZE;
         faults++;
     }
@@ -210,7 +216,7 @@ static int64_t machine_steps(const struct search *search, int64_t capacity, int6
 static money_micros unmet_of(const struct search *search, int64_t capacity, int64_t fixed) {
     const struct policy *policy = search->work->input->policy;
     money_micros sum = 0;
-    for (size_t s = 0; policy->sla.violation_cost && s < search->step_count; s++)
+    for (size_t s = 0; policy->sla.violation_cost && !search->row->is_single && s < search->step_count; s++)
         sum =
             money_add(sum, plan_unmet_cost(search->work, search->row, search->row->first_step + s, search->required[s],
                                            plan_serves(policy, capacity, count_at(search, capacity, fixed, s))));
@@ -248,7 +254,6 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     const struct plan_row *row = search->row;
     int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
-    option->count = machines(search, option->capacity, search->change_required);
     int64_t fixed = policy_may(policy, ACTION_SCALE) ? -1 : option->count;
     option->run = run_of(search, option->price, option->capacity, fixed, &option->cover);
     option->unmet = unmet_of(search, option->capacity, fixed);
@@ -264,6 +269,8 @@ static void price_option(const struct search *search, const struct shelf *shelf,
         money_mul(option->price, option->count) - money_mul(plan_committed_price(search->work, option->price), covered);
     option->once = money_add(price_of_span(plan_paid_cost(search->work, row, row->now), 1, lead_ms),
                              money_add(price_of_span(paid, 1, lead_ms), egress(search, shelf, false)));
+    if (row->is_single)
+        option->once = money_add(option->once, plan_instance_outage(search->work, row));
 }
 
 /* ---- what may be taken ---- */
@@ -283,16 +290,28 @@ static const char *money_words(const struct search *search, money_micros value) 
 }
 
 /* Both are there while one is replaced by the other. */
-static void judge_quota(const struct search *search, struct plan_option *option) {
+static int64_t quota_room(const struct search *search, const struct plan_option *option,
+                          const struct cloud_limit **ret) {
     const struct plan_purchase p = plan_purchase_of_option(search->row, option);
+    return plan_quota_room(search->work, &p, ret);
+}
+
+static void judge_quota(const struct search *search, struct plan_option *option) {
     const struct cloud_limit *limit;
-    int64_t room = plan_quota_room(search->work, &p, &limit);
-    if (!limit || room >= option->count)
+    int64_t room = quota_room(search, option, &limit);
+    if (!option->is_blocked)
         return;
     option->reason = "QuotaExceeded";
     option->detail =
         arena_printf(search->work->arena, "%s is more than the %lld for which %s has room",
                      plan_option_words(search->work, option), (long long)room, plan_quota_words(search->work, limit));
+}
+
+static void judge_freeze(const struct search *search, struct plan_option *option) {
+    const char *budget = search->work->input->headroom.budget;
+    option->reason = "BudgetFreeze";
+    option->detail = arena_printf(search->work->arena, "%s would cost more: budget %s freezes growth",
+                                  plan_option_words(search->work, option), budget ? budget : "(unnamed)");
 }
 
 static void judge(const struct search *search, struct plan_option *option) {
@@ -305,8 +324,11 @@ static void judge(const struct search *search, struct plan_option *option) {
     }
     const char *words = plan_option_words(search->work, option);
     struct arena *arena = search->work->arena;
-    if (search->row->closure && policy_may(policy, option->type)) {
-        judge_quota(search, option); /* It must leave, whatever that costs. */
+    if ((search->row->closure || search->row->is_short) && policy_may(policy, option->type)) {
+        if (search->row->is_short && search->work->input->headroom.freeze_growth && saving < 0)
+            judge_freeze(search, option);
+        else
+            judge_quota(search, option); /* It must leave, or does not serve: whatever that costs. */
         return;
     }
     if (search->row->closure) {
@@ -371,7 +393,8 @@ static struct plan_option option_of(const struct search *search, const struct sh
     int64_t capacity = search->work->input->policy->forecast.metric == CLOUD_METRIC_CPU ? offer->offer.vcpu_milli
                                                                                         : offer->offer.memory_mib;
     money_micros price = shelf->is_spot ? offer->offer.price_spot_hourly : offer->offer.price_hourly;
-    capacity = plan_overhead_capacity(search->work, search->row, capacity);
+    if (!search->row->is_single) /* Its agents are one before and one after. */
+        capacity = plan_overhead_capacity(search->work, search->row, capacity);
     if (shelf->is_spot && shelf->type == ACTION_MIGRATE)
         capacity = capacity / 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) +
                    capacity % 1000 * (1000 - SPOT_INTERRUPTED_PER_MILLE) / 1000;
@@ -429,14 +452,17 @@ static void note_refused(const struct search *search, const struct plan_option *
 /* What a commitment may cover costs less than its price says: it stays in. */
 static size_t undominated(struct plan_option *options, size_t count) {
     size_t kept = 0;
-    int64_t most = 0;
+    int64_t most_free = 0, most = 0; /* Capacity that what is kept has. */
     if (count > 0)
         qsort(options, count, sizeof(*options), by_price);
-    for (size_t i = 0; i < count; i++)
-        if (options[i].capacity > most || options[i].cover.count > 0) {
-            most = options[i].capacity > most ? options[i].capacity : most;
-            options[kept++] = options[i];
-        }
+    for (size_t i = 0; i < count; i++) {
+        struct plan_option option = options[i];
+        if (option.cover.count == 0 && option.capacity <= (option.is_blocked ? most : most_free))
+            continue;
+        options[kept++] = option;
+        most = option.capacity > most ? option.capacity : most;
+        most_free = option.is_blocked || option.capacity < most_free ? most_free : option.capacity;
+    }
     return kept;
 }
 
@@ -464,10 +490,21 @@ static size_t offers_begin(const struct snapshot *snapshot, const struct shelf *
     return low;
 }
 
+/* How many of them, what they may run on, and whether there is room for so many. */
+static struct plan_option counted(const struct search *search, struct plan_option option) {
+    const struct plan_purchase p = plan_purchase_of_option(search->row, &option);
+    const struct cloud_limit *limit;
+    option.cover = plan_cover_for(search->work, search->row, &p, false);
+    option.count = machines(search, option.capacity, search->change_required);
+    option.is_blocked = quota_room(search, &option, &limit) < option.count && limit;
+    return option;
+}
+
 static void shelf_search(struct search *search, const struct shelf *shelf) {
     const struct snapshot *snapshot = search->work->input->snapshot;
     struct arena *arena = search->work->arena;
     struct refusal refused[REFUSED_TOLD] = {0};
+    search->action = shelf->type;
     size_t first = offers_begin(snapshot, shelf), end = first, count = 0;
     while (end < snapshot->offer_count && str_eq(snapshot->offers[end].provider, shelf->provider) &&
            str_eq(snapshot->offers[end].offer.region, shelf->region))
@@ -480,11 +517,9 @@ static void shelf_search(struct search *search, const struct shelf *shelf) {
     for (size_t i = first; i < end; i++) {
         struct plan_option option = option_of(search, shelf, &snapshot->offers[i]);
         enum refusal_kind kind = fits(search, shelf, &option);
-        if (kind == REFUSED_NOT) {
-            const struct plan_purchase p = plan_purchase_of_option(search->row, &option);
-            option.cover = plan_cover_for(search->work, search->row, &p, false);
-            options[count++] = option;
-        } else if (kind != REFUSED_SILENTLY)
+        if (kind == REFUSED_NOT)
+            options[count++] = counted(search, option);
+        else if (kind != REFUSED_SILENTLY)
             note_refused(search, &option, &refused[kind]);
     }
     tell_refused(search, refused, count > 0);
@@ -519,6 +554,8 @@ static void require(struct search *search) {
         search->change_required = search->peak_required;
         fixed = row->now;
     }
+    row->is_short =
+        row->is_single && plan_machines_for(search->work->input->policy, capacity, search->peak_required) > 1;
     const struct plan_purchase p = plan_purchase_of(row);
     search->stay_cover = plan_cover_for(search->work, row, &p, false);
     row->stay_run = run_of(search, row->price, capacity, fixed, &search->stay_cover);
@@ -530,8 +567,8 @@ static void require(struct search *search) {
 
 /* Something is known to compare with. */
 static bool is_comparable(const struct plan_row *row) {
-    return row->resource->resource.kind == CLOUD_INSTANCE_GROUP && !row->hold && !row->is_bounds && row->price >= 0 &&
-           row->raw >= 0 && row->resource->has_offer;
+    return (row->is_single || row->resource->resource.kind == CLOUD_INSTANCE_GROUP) && !row->hold && !row->is_bounds &&
+           row->price >= 0 && row->raw >= 0 && row->resource->has_offer;
 }
 
 /* Another machine is chosen only from a fresh view, by a forecast of its own, and never beside a change of size: that
@@ -577,7 +614,7 @@ static void row_search(struct plan_work *work, struct plan_row *row, bool is_mov
     }
     require(&search);
     shelf_search(&search, &(struct shelf){ACTION_RIGHTSIZE, NULL, row->resource->provider, r->region, r->is_spot});
-    for (size_t i = 0; i < policy->placement.target_count; i++) {
+    for (size_t i = 0; !row->is_single && i < policy->placement.target_count; i++) {
         const struct policy_target *target = &policy->placement.targets[i];
         const char *provider = arena_printf(work->arena, "%s/%s", target->provider.namespace, target->provider.name);
         bool is_here = str_eq(provider, row->resource->provider) && str_eq(target->region, r->region);

@@ -7,7 +7,8 @@
  *          --counts and costs over the horizon--> run, once --saving, payback, ping-pong--> reason
  *
  * An offer dominates another of its place when it is no dearer and serves no less: whatever the demand, it costs no
- * more, so that none but the undominated can be the cheapest.
+ * more, so that none but the undominated can be the cheapest. What a quota keeps out dominates nothing but its like: a
+ * dearer offer of another family may have room.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,6 +28,7 @@ struct plan_option {
     money_micros price; /* Of a machine and hour. */
     struct plan_cover cover; /* What of it commitments may cover: that costs nothing more. */
     int64_t count;           /* Machines when it is done. */
+    bool is_blocked;         /* A quota has no room for them. */
     money_micros run;        /* Over the horizon. */
     money_micros unmet;      /* What demand that it cannot serve is worth: sla.violationCost. */
     money_micros once;       /* What changing costs: dual running, cold start, egress. */

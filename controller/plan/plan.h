@@ -40,6 +40,7 @@ struct plan_why_not {   /* A candidate that was not taken. */
                            "NoHistory"... */
     const char *message;
     const char *target; /* "provider/region/id" */
+    const char *action; /* What would have been done: action_type_name; NULL: it is about no action in particular. */
 };
 
 #define PLAN_UNMET "DemandUnmet" /* The reason of what would not be served: its place is closed (headroom.h). */

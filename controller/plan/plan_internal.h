@@ -38,10 +38,13 @@ struct plan_row {
     bool hold;
     bool may_shrink;
     bool is_bounds;
+    bool is_single;                         /* One machine whose type may be changed: instances.c. */
+    bool is_short;                          /* It does not serve the demand of the horizon. */
     const struct headroom_closure *closure; /* Its machines are not for sale: it counts as gone. NULL: they are. */
     const struct plan_option *refuge;       /* Of what leaves: where to; NULL: nowhere. */
     const char *reason;                     /* Why it is held, may not shrink, or in the end is not acted on. */
     const char *detail;
+    const char *about; /* The action that the reason is about, by its name; NULL: none in particular. */
     int64_t actual, now, low, high;
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
     int64_t need; /* The same inside low..high. */
@@ -123,6 +126,7 @@ int64_t plan_machines_for(const struct policy *policy, int64_t capacity, double 
 double plan_serves(const struct policy *policy, int64_t capacity, int64_t count);
 /* What must be covered in a step of the row's forecast. */
 double plan_demand_at(struct plan_work *work, const struct plan_row *row, size_t step);
+double plan_demand_peak(struct plan_work *work, const struct plan_row *row); /* The greatest of the horizon. */
 void plan_scale_needs(struct plan_work *work);
 void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min and capacity.max. */
 void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
@@ -137,6 +141,13 @@ bool plan_overhead_fits(const struct plan_work *work, const struct plan_row *row
 /* What a machine of this capacity is to a demand measured on the row's own; 0: nothing. */
 int64_t plan_overhead_capacity(const struct plan_work *work, const struct plan_row *row, int64_t capacity);
 money_micros plan_overhead_price(const struct plan_work *work, money_micros price);
+
+/* instances.c: machines that no group decides about. */
+void plan_instance_open(const struct plan_work *work, struct plan_row *row);
+/* Of the dimension that is not forecast: what another type must have, of what it has. */
+int64_t plan_instance_other(const struct plan_work *work, const struct plan_row *row, double peak, int64_t before);
+money_micros plan_instance_outage(const struct plan_work *work, const struct plan_row *row);
+void plan_instances_choose(struct plan_work *work);
 
 /* options.c */
 void plan_options(struct plan_work *work);
@@ -173,7 +184,8 @@ void plan_requests(struct plan_work *work);
 void plan_why_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 /* idle.c */
-void plan_idle(struct plan_work *work);
+void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */
+void plan_idle_groups(struct plan_work *work); /* After the choice: a group that is settled. */
 void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 /* why.c */
@@ -184,10 +196,12 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row);
 /* One more candidate of the row that is not taken. */
 void plan_why_not_add(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message);
+void plan_why_not_about(struct plan_work *work, const struct plan_row *row, enum action_type action, const char *reason,
+                        const char *message);
 
 /* why_option.c */
 const char *plan_option_words(const struct plan_work *work,
                               const struct plan_option *option); /* "4 x c6i.large in shop/aws/us-east-1" */
-void plan_why_option(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
+void plan_why_option(struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 #endif

@@ -101,6 +101,8 @@ void plan_print_members(const struct plan *plan, struct json_writer *w) {
     for (size_t i = 0; i < plan->why_not_count; i++) {
         jw_open(w, '{');
         jw_put_string(w, "target", plan->why_not[i].target);
+        if (plan->why_not[i].action)
+            jw_put_string(w, "action", plan->why_not[i].action);
         jw_put_string(w, "reason", plan->why_not[i].reason);
         jw_put_string(w, "message", plan->why_not[i].message);
         jw_close(w, '}');
@@ -149,6 +151,10 @@ static void text_requests(struct buf *out, const struct plan_action *a) {
 }
 
 static void text_option(struct buf *out, const struct plan_action *a) {
+    if (a->kind == CLOUD_INSTANCE) {
+        buf_printf(out, "%s -> %s", a->from.type, a->to.type);
+        return;
+    }
     buf_printf(out, "%lld x %s -> %lld x %s", (long long)a->from.count, a->from.type, (long long)a->to.count,
                a->to.type);
     if (a->to.provider)
@@ -188,6 +194,12 @@ static void text_why(struct buf *out, const struct plan_action *a) {
         buf_printf(out, "      %s\n", a->why[i]);
 }
 
+static void text_why_not(struct buf *out, char sign, const struct plan_why_not *why_not) {
+    const char *action = why_not->action ? why_not->action : "";
+    buf_printf(out, "%c %s  %s%s%s\n      %s\n", sign, why_not->target, action, *action ? ": " : "", why_not->reason,
+               why_not->message);
+}
+
 static void text_totals(struct buf *out, const struct plan *plan) {
     buf_printf(out, "%zu action%s; %lld %s, %lld desired; ", plan->action_count, plan->action_count == 1 ? "" : "s",
                (long long)plan->actual, plan->unit, (long long)plan->desired);
@@ -214,8 +226,7 @@ void plan_print_text(const struct plan *plan, struct buf *out) {
         text_why(out, a);
     }
     for (size_t i = 0; i < plan->why_not_count; i++)
-        buf_printf(out, "= %s  %s\n      %s\n", plan->why_not[i].target, plan->why_not[i].reason,
-                   plan->why_not[i].message);
+        text_why_not(out, '=', &plan->why_not[i]);
     text_totals(out, plan);
     buf_printf(out, "plan %s\n", plan->hash);
 }
@@ -362,7 +373,6 @@ void plan_print_difference(const struct plan *before, const struct plan *after, 
     lookup_release(&new);
     for (size_t i = 0; i < after->why_not_count; i++)
         if (str_eq(after->why_not[i].reason, PLAN_UNMET))
-            buf_printf(out, "! %s  %s\n      %s\n", after->why_not[i].target, after->why_not[i].reason,
-                       after->why_not[i].message);
+            text_why_not(out, '!', &after->why_not[i]);
     difference_of_totals(before, after, out);
 }

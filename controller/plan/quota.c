@@ -48,7 +48,10 @@ static double use_of(const struct snapshot_limit *limit, const struct plan_purch
         return 0;
     if (p->kind == CLOUD_WORKLOAD)
         return use_of_pod(l, p);
-    return cloud_limit_covers(l, p->type, p->is_spot) ? (double)p->vcpu_milli / 1000 : 0;
+    double use = cloud_limit_covers(l, p->type, p->is_spot) ? (double)p->vcpu_milli / 1000 : 0;
+    if (p->frees_type && cloud_limit_covers(l, p->frees_type, p->is_spot))
+        use -= (double)p->frees_vcpu_milli / 1000;
+    return fmax(0, use);
 }
 
 struct plan_purchase plan_purchase_of(const struct plan_row *row) {
@@ -116,6 +119,7 @@ static void grow(struct plan_work *work, struct plan_row *row) {
     const struct cloud_limit *limit;
     int64_t more = row->to - row->now, room = plan_quota_room(work, &p, &limit);
     if (limit && room < more) {
+        row->about = action_type_name(ACTION_SCALE);
         row->reason = "QuotaExceeded";
         row->detail = row->quota = arena_printf(work->arena, "%s has room for %lld of %lld more %s; have it raised%s",
                                                 plan_quota_words(work, limit), (long long)room, (long long)more,
@@ -141,7 +145,9 @@ struct plan_purchase plan_purchase_of_option(const struct plan_row *row, const s
                                   .type = offer->type,
                                   .vcpu_milli = offer->vcpu_milli,
                                   .memory_mib = offer->memory_mib,
-                                  .is_spot = option->is_spot};
+                                  .is_spot = option->is_spot,
+                                  .frees_type = row->is_single ? row->resource->resource.type : NULL,
+                                  .frees_vcpu_milli = plan_purchase_of(row).vcpu_milli};
 }
 
 void plan_quotas_choose(struct plan_work *work) {
@@ -155,9 +161,9 @@ void plan_quotas_choose(struct plan_work *work) {
             plan_quota_take(work, &p, row->chosen->count);
             continue;
         }
-        plan_why_not_add(work, row, "QuotaExceeded",
-                         arena_printf(work->arena, "%s is more than others leave of %s",
-                                      plan_option_words(work, row->chosen), plan_quota_words(work, limit)));
+        plan_why_not_about(work, row, row->chosen->type, "QuotaExceeded",
+                           arena_printf(work->arena, "%s is more than others leave of %s",
+                                        plan_option_words(work, row->chosen), plan_quota_words(work, limit)));
         row->chosen = NULL;
     }
 }

@@ -19,6 +19,8 @@ struct plan_purchase { /* Machines or pods that may come to be. */
     int64_t vcpu_milli, memory_mib;
     int64_t pods; /* Of a workload: 1; 0 for what those that are there request more. */
     bool is_spot;
+    const char *frees_type; /* Of a machine that stops for it; NULL: what is there goes on. */
+    int64_t frees_vcpu_milli;
 };
 struct plan_purchase plan_purchase_of(const struct plan_row *row); /* More of what is there. */
 struct plan_purchase plan_purchase_of_option(const struct plan_row *row, const struct plan_option *option);

@@ -27,14 +27,6 @@ static const char *words(const struct plan_work *work, int64_t requests) {
     return arena_printf(work->arena, is_cpu(work) ? "%lldm" : "%lldMi", (long long)requests);
 }
 
-/* The greatest demand of the horizon. */
-static double demand_peak(struct plan_work *work, const struct plan_row *row) {
-    double peak = fmax(row->demand, row->hold_demand);
-    for (size_t s = row->first_step; s < row->forecast->steps; s++)
-        peak = fmax(peak, plan_demand_at(work, row, s));
-    return peak;
-}
-
 static int64_t rounded_up(double value, int64_t least) {
     if (!(value < (double)PLAN_COUNT_MAX))
         return PLAN_COUNT_MAX;
@@ -84,10 +76,10 @@ static bool is_beyond_quota(struct plan_work *work, const struct plan_row *row, 
         plan_quota_take(work, &p, row->now);
         return false;
     }
-    plan_why_not_add(work, row, "QuotaExceeded",
-                     arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
-                                  words(work, more), (long long)row->now, plan_piece(row, row->now),
-                                  plan_quota_words(work, limit)));
+    plan_why_not_about(work, row, ACTION_RIGHTSIZE, "QuotaExceeded",
+                       arena_printf(work->arena, "%s more for each of %lld %s is more than is left of %s",
+                                    words(work, more), (long long)row->now, plan_piece(row, row->now),
+                                    plan_quota_words(work, limit)));
     return true;
 }
 
@@ -96,17 +88,17 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
     int64_t now = row->resource->capacity_per_machine;
     int64_t change_max = (now * policy->disruption.max_change_percent + 99) / 100;
     if (wanted < now && (now - wanted) * 100 < now * policy->disruption.min_saving_percent) {
-        plan_why_not_add(work, row, "BelowMinSaving",
-                         arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
-                                      words(work, wanted), words(work, now),
-                                      (long long)policy->disruption.min_saving_percent));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "BelowMinSaving",
+                           arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
+                                        words(work, wanted), words(work, now),
+                                        (long long)policy->disruption.min_saving_percent));
         return;
     }
     if (wanted > now && work->input->headroom.freeze_growth) {
         const char *budget = work->input->headroom.budget;
-        plan_why_not_add(work, row, "BudgetFreeze",
-                         arena_printf(work->arena, "budget %s freezes growth of requests to %s",
-                                      budget ? budget : "(unnamed)", words(work, wanted)));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "BudgetFreeze",
+                           arena_printf(work->arena, "budget %s freezes growth of requests to %s",
+                                        budget ? budget : "(unnamed)", words(work, wanted)));
         return;
     }
     if (wanted > now && is_beyond_quota(work, row, wanted - now))
@@ -121,7 +113,7 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
 
 static void row_requests(struct plan_work *work, struct plan_row *row) {
     int64_t now = row->resource->capacity_per_machine;
-    double peak = demand_peak(work, row);
+    double peak = plan_demand_peak(work, row);
     int64_t wanted = requests_for(work, row, peak);
     bool is_less = wanted<now, is_more = wanted> now && row->raw > row->now;
     if (!is_less && !is_more)
@@ -132,9 +124,9 @@ static void row_requests(struct plan_work *work, struct plan_row *row) {
     if (!policy_may(work->input->policy, ACTION_RIGHTSIZE))
         return;
     if (manager)
-        plan_why_not_add(work, row, "ManagedElsewhere",
-                         arena_printf(work->arena, "%s sets its requests; the plan would want %s (now %s)", manager,
-                                      words(work, wanted), words(work, now)));
+        plan_why_not_about(work, row, ACTION_RIGHTSIZE, "ManagedElsewhere",
+                           arena_printf(work->arena, "%s sets its requests; the plan would want %s (now %s)", manager,
+                                        words(work, wanted), words(work, now)));
     else
         decide(work, row, wanted);
 }
@@ -157,7 +149,7 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
     why[count++] = plan_demand_sentence(work, row);
     why[count++] = arena_printf(
         work->arena, "of the whole horizon it stays under %.2f %s; %lld %s of %s at %lld %% serve %.2f, of %s %.2f",
-        demand_peak(work, row), unit, (long long)row->now, plan_piece(row, row->now), words(work, now),
+        plan_demand_peak(work, row), unit, (long long)row->now, plan_piece(row, row->now), words(work, now),
         (long long)policy->sla.target_utilization_percent, plan_serves(policy, now, row->now),
         words(work, row->requests), plan_serves(policy, row->requests, row->now));
     why[count++] = row->requests < now ? "their number stays: fewer are not allowed, or not ours to set"

@@ -135,6 +135,7 @@ static void forbid_shrink(struct plan_row *row, const char *reason, const char *
     if (!row->may_shrink)
         return;
     row->may_shrink = false;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = reason;
     row->detail = detail;
 }
@@ -169,6 +170,13 @@ static double wanted_demand(struct plan_work *work, const struct forecast *f, si
 double plan_demand_at(struct plan_work *work, const struct plan_row *row, size_t step) {
     double demand = wanted_demand(work, row->forecast, step);
     return row->raise ? fmax(demand, row->raise->demand) : demand;
+}
+
+double plan_demand_peak(struct plan_work *work, const struct plan_row *row) {
+    double peak = fmax(row->demand, row->hold_demand);
+    for (size_t s = row->first_step; s < row->forecast->steps; s++)
+        peak = fmax(peak, plan_demand_at(work, row, s));
+    return peak;
 }
 
 /* A shrink below what serves this would have to be taken back within the hold window. */
@@ -252,6 +260,7 @@ static void advise(struct plan_work *work, struct plan_row *row) {
                      : arena_printf(work->arena, "the plan would want %lld %s (now %lld)", (long long)row->raw,
                                     plan_piece(row, row->raw), (long long)row->actual);
     row->hold = true;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = "ManagedElsewhere";
     row->detail = arena_printf(work->arena, "%s sets its size; %s%s", manager, wish, what_to_do);
     row->need = row->actual;
@@ -381,9 +390,9 @@ void plan_scale_sum(struct plan_work *work) {
         struct plan_row *row = &work->rows[i];
         row->desired = row->need;
         sum += row->need;
-        may_grow |= !row->hold && !row->closure;
+        may_grow |= !row->hold && !row->closure && !row->is_single;
         held += row->hold && !row->closure ? row->actual : 0;
-        if (!row->hold && !row->closure && row->raw > row->high)
+        if (!row->hold && !row->closure && !row->is_single && row->raw > row->high)
             bind(work, "group.max");
     }
     if (sum > policy->capacity.max) {
@@ -398,6 +407,7 @@ void plan_scale_sum(struct plan_work *work) {
 
 static void leave(struct plan_row *row, const char *reason, const char *detail) {
     row->to = row->now;
+    row->about = action_type_name(ACTION_SCALE);
     row->reason = reason;
     row->detail = detail;
 }

@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 
+#include "base/str.h"
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
@@ -111,6 +112,10 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
         return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for%s",
                             (long long)policy->capacity.max, (long long)row->desired, (long long)row->need,
                             plan_short_words(work, row, row->desired));
+    if (row->is_single && row->raw > row->high)
+        return arena_printf(arena, "it is one machine; demand asks for %lld of its type", (long long)row->raw);
+    if (row->is_single)
+        return NULL;
     if (row->raw >= 0 && row->raw > row->high)
         return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld%s", owner_word(row),
                             (long long)row->high, (long long)row->raw, plan_short_words(work, row, row->high));
@@ -196,8 +201,10 @@ static void settled(const struct plan_work *work, const struct plan_row *row, st
     ret->reason = "InTrim";
     if (row->desired < row->need || row->raw > row->high)
         ret->reason = "AtMaximum";
-    else if (row->desired > row->need || (row->raw >= 0 && row->raw < row->low))
+    else if (row->desired > row->need || (!row->is_single && row->raw >= 0 && row->raw < row->low))
         ret->reason = "AtMinimum";
+    ret->action =
+        str_eq(ret->reason, "InTrim") ? NULL : action_type_name(row->is_single ? ACTION_RIGHTSIZE : ACTION_SCALE);
     const char *serving = serving_sentence(work, row, row->now);
     ret->message =
         row->raw < 0 ? serving : arena_printf(work->arena, "%s; %s", plan_demand_sentence(work, row), serving);
@@ -213,7 +220,8 @@ static const char *target_of(const struct plan_work *work, const struct plan_row
 }
 
 struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct plan_row *row) {
-    struct plan_why_not ret = {.reason = row->reason, .message = row->detail, .target = target_of(work, row)};
+    struct plan_why_not ret = {
+        .reason = row->reason, .message = row->detail, .target = target_of(work, row), .action = row->about};
     /* Something that may not shrink, and would not either, is in trim; without history nobody knows. */
     if (!ret.reason || (!row->hold && row->desired == row->now && row->raw >= 0))
         settled(work, row, &ret);
@@ -222,5 +230,11 @@ struct plan_why_not plan_why_not_of(const struct plan_work *work, const struct p
 
 void plan_why_not_add(struct plan_work *work, const struct plan_row *row, const char *reason, const char *message) {
     work->why_not = arena_push(work->arena, work->why_not, work->why_not_count, sizeof(*work->why_not));
-    work->why_not[work->why_not_count++] = (struct plan_why_not){reason, message, target_of(work, row)};
+    work->why_not[work->why_not_count++] = (struct plan_why_not){reason, message, target_of(work, row), NULL};
+}
+
+void plan_why_not_about(struct plan_work *work, const struct plan_row *row, enum action_type action, const char *reason,
+                        const char *message) {
+    plan_why_not_add(work, row, reason, message);
+    work->why_not[work->why_not_count - 1].action = action_type_name(action);
 }

@@ -7,7 +7,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 8
+#define SENTENCES_MAX 9
 
 const char *plan_option_words(const struct plan_work *work, const struct plan_option *option) {
     const struct snapshot_offer *offer = option->offer;
@@ -27,6 +27,12 @@ static const char *serving_sentence(const struct plan_work *work, const struct p
                         plan_metric_unit(policy));
 }
 
+static const char *extra_words(const struct plan_work *work, const struct plan_row *row) {
+    if (row->is_single)
+        return work->input->policy->sla.violation_cost ? ", with what is not served meanwhile" : "";
+    return row->chosen->type == ACTION_MIGRATE ? ", data is copied" : "";
+}
+
 static const char *money_sentence(const struct plan_work *work, const struct plan_row *row) {
     const struct plan_option *option = row->chosen;
     const struct forecast *f = row->forecast;
@@ -35,10 +41,11 @@ static const char *money_sentence(const struct plan_work *work, const struct pla
     money_format(option->run, 4, run);
     money_format(option->once, 4, once);
     duration_format((int64_t)(f->steps - row->first_step) * f->step_ms, span, sizeof(span));
+    const char *how =
+        row->is_single ? "it stops and starts again, both are paid for the lead time" : "both run for the lead time";
     return arena_printf(work->arena,
-                        "over the next %s it costs %s USD as it is and %s after; to change costs %s once (both run for "
-                        "the lead time%s)",
-                        span, stay, run, once, option->type == ACTION_MIGRATE ? ", data is copied" : "");
+                        "over the next %s it costs %s USD as it is and %s after; to change costs %s once (%s%s)", span,
+                        stay, run, once, how, extra_words(work, row));
 }
 
 static const char *covered_sentence(const struct plan_work *work, const struct plan_row *row) {
@@ -50,7 +57,7 @@ static const char *covered_sentence(const struct plan_work *work, const struct p
                         plan_commitment_words(work, option->cover.parts[0].commitment));
 }
 
-void plan_why_option(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+void plan_why_option(struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
     const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
     char text[MONEY_TEXT_MAX];
     const char *sentence;
@@ -58,6 +65,10 @@ void plan_why_option(const struct plan_work *work, const struct plan_row *row, s
     money_micros saving = action->saving_hourly;
     if (row->closure)
         why[count++] = arena_printf(work->arena, "must leave: %s is closed", row->closure->text);
+    if (row->is_short)
+        why[count++] = arena_printf(work->arena, "today's type serves %.1f %s, and the horizon asks for up to %.1f",
+                                    plan_capacity_of(work, row, 1), plan_metric_unit(work->input->policy),
+                                    plan_demand_peak(work, row));
     money_format(money_abs(saving), 4, text);
     why[count++] = arena_printf(work->arena, "%s %s USD an hour, in the mean of the horizon",
                                 saving < 0 ? "costs" : "saves", text);

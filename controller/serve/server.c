@@ -68,6 +68,14 @@ static const struct server_route *route_find(const struct server_route *routes, 
     return NULL;
 }
 
+static void date_add(struct MHD_Response *response, int64_t date_ms) {
+    time_t seconds = (time_t)(date_ms / 1000);
+    struct tm utc;
+    char text[64];
+    if (date_ms > 0 && gmtime_r(&seconds, &utc) && strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &utc) > 0)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_DATE, text);
+}
+
 static enum MHD_Result reply_send(struct MHD_Connection *connection, struct server_reply *reply) {
     size_t size = reply->body.size;
     char *data = buf_take(&reply->body);
@@ -79,6 +87,7 @@ static enum MHD_Result reply_send(struct MHD_Connection *connection, struct serv
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    date_add(response, reply->date_ms);
     enum MHD_Result result = MHD_queue_response(connection, reply->status, response);
     MHD_destroy_response(response);
     return result;

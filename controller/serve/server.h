@@ -28,6 +28,7 @@ struct server_reply {
     unsigned status;          /* 200 */
     const char *content_type; /* Static; "application/json" */
     struct buf body;
+    int64_t date_ms; /* What the Date header says, where that is not the machine's clock; 0: it is. */
 };
 
 /* First match wins; a route whose path ends in '/' matches as a prefix. */

@@ -165,7 +165,7 @@ STATUSES = [
                    "coverageAtLead": "-", "coverageSamples": 288, "samples": 4032, "asOf": "2026-11-24T10:00:00Z",
                    "days": ["2026-11-23 286/288 285/288"]},
       "lastPlan": {"hash": "aa", "actions": 1},
-      "whyNot": [{"reason": "Cooldown", "message": "until 10:00", "target": "g"}]}),
+      "whyNot": [{"reason": "Cooldown", "message": "until 10:00", "target": "g", "action": "Scale"}]}),
     (document("Budget", "written", {"amount": "1", "currency": "USD"}),
      {"currency": "USD", "spent": "1", "nowcast": "2", "forecast": {"p50": "3", "p90": "4"}, "remaining": "-1",
       "level": "Warn", "periodStart": "2026-11-01T00:00:00Z", "periodEnd": "2026-12-01T00:00:00Z"}),

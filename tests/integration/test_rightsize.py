@@ -1,5 +1,5 @@
 """Other machines for the same demand: proposed by `trimtab plan` and by a running instance, on the simulated cloud with real
-prices; carried out by nobody but people.
+prices. Of groups they are carried out by nobody but people, of single machines by the instance.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -9,6 +9,7 @@ import json
 import math
 import os
 import subprocess
+import time
 from types import SimpleNamespace
 
 import ports
@@ -88,7 +89,10 @@ def test_a_policy_that_only_scales_asks_for_no_other_prices(runner, estate, tmp_
 @pytest.fixture
 def running(trimtab, estate, tmp_path, repo):
     """A second of it is two minutes: enough for a decision before the next plan wants another number."""
-    folder = estate()
+    yield from run(trimtab, estate(), tmp_path, repo)
+
+
+def run(trimtab, folder, tmp_path, repo):
     (tmp_path / "run").mkdir(mode=0o700)
     env = {"XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
     socket = tmp_path / "api.sock"
@@ -129,3 +133,49 @@ def test_a_running_instance_proposes_and_leaves_the_doing_to_people(running):
 
     running.process.wait_for("the approval is there", approved, 30)
     assert {it["status"]["phase"] for it in moves()} <= {"Pending", "Superseded"}
+
+
+def machine_documents():
+    """m5.2xlarge has 8 vCPU and 32 GiB for a demand of at most 2 vCPU."""
+    machine = {"name": "db", "region": "us-east-1", "instanceType": "m5.2xlarge", "bootDelay": "1m", "tags": {"app": "db"},
+               "demand": {"trace": "demand.csv", "vcpuPeak": "2"}}
+    spec = {"selector": {"providers": ["platform/sim"], "kinds": ["Instance"]}, "mode": "Enforce", "actions": ["Rightsize"],
+            "sla": {"targetUtilization": 65, "maxViolationPerMille": 10, "leadTime": "5m"}}
+    provider, policy = documents()
+    provider["spec"]["simulated"] = {"prices": "aws", "seed": 7, "instances": [machine]}
+    policy["spec"] = spec
+    return [provider, policy]
+
+
+@pytest.fixture
+def machine(trimtab, estate, tmp_path, repo):
+    folder = estate()
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(machine_documents()))
+    yield from run(trimtab, folder, tmp_path, repo)
+
+
+def test_a_plan_weighs_other_types_for_a_single_machine(runner, estate):
+    folder = estate()
+    (folder / "all.yaml").write_text(yaml.safe_dump_all(machine_documents()))
+    found = plan(runner, folder)
+    [action] = found["actions"]
+    assert (action["action"], action["kind"], action["from"]) == ("Rightsize", "Instance", {"instanceType": "m5.2xlarge"})
+    assert list(action["to"]) == ["instanceType"] and float(action["savingHourly"]) > 0
+    assert float(found["lowerBound"]) <= float(found["desiredCostHourly"]) < float(found["costHourly"])
+    assert {it["action"] for it in found["whyNot"]} == {"Rightsize"}, found["whyNot"]
+
+
+def test_a_single_machine_is_given_another_type(machine):
+    def done():
+        return [it for it in recommendations(machine) if it["spec"]["action"] == "Rightsize"
+                and it.get("status", {}).get("phase") == "Succeeded"]
+
+    [it] = machine.process.wait_for("the machine has another type", done, 90)
+    assert it["spec"]["from"] == {"instanceType": "m5.2xlarge"} and it["spec"]["decision"] == "Approved"
+    log = machine.process.log()
+    assert f"to={it['spec']['to']['instanceType']}" in log and "to=0" not in log
+    time.sleep(2)  # Four minutes of it: that it is proposed anew would show.
+    assert len(recommendations(machine)) == 1
+    shown = subprocess.run([machine.trimtab, "get", "rec", "-A", "--local", machine.socket], env=os.environ | machine.env,
+                           capture_output=True, text=True, timeout=30).stdout.splitlines()[1]
+    assert "m" in shown.split()[-1], f"its own clock runs 120 times as fast: {shown}"

@@ -53,6 +53,7 @@ struct flight { /* The cloud's side. */
     struct arena arena;
     struct cloud_action action;
     bool is_list, is_memory, is_usage;
+    const char *type_before; /* Of an instance, when the apply arrived. */
     char token[24];
     struct timer way; /* An apply's, on the cloud's clock. */
     struct flight *next;
@@ -75,6 +76,11 @@ static const struct flight *flight_to(const struct sim_cloud_provider *provider,
     return best;
 }
 
+static void effect_add(struct sim_cloud *cloud, const struct sim_effect *effect) {
+    cloud->effects = mem_grow(cloud->effects, cloud->effect_count, cloud->effect_count + 1, sizeof(*cloud->effects));
+    cloud->effects[cloud->effect_count++] = *effect;
+}
+
 static void note_effects(struct sim_cloud *cloud, bool is_ours) {
     for (struct sim_cloud_provider *p = cloud->providers; p; p = p->next) {
         const struct sim *sim = sim_of_provider(p);
@@ -89,11 +95,25 @@ static void note_effects(struct sim_cloud *cloud, bool is_ours) {
             (void)str_copy(effect.group, sizeof(effect.group), sim->groups[i].name);
             (void)str_copy(effect.token, sizeof(effect.token), by ? by->token : "");
             p->sizes[i] = now;
-            cloud->effects =
-                mem_grow(cloud->effects, cloud->effect_count, cloud->effect_count + 1, sizeof(*cloud->effects));
-            cloud->effects[cloud->effect_count++] = effect;
+            effect_add(cloud, &effect);
         }
     }
+}
+
+static const char *type_of(const struct flight *flight) {
+    struct sim *sim = sim_of_provider(flight->provider);
+    const struct sim_item *item = sim_item_find(sim, flight->action.region, CLOUD_INSTANCE, flight->action.id);
+    return item ? sim_item_final_type(item) : "";
+}
+
+static void note_type(struct sim_cloud *cloud, const struct flight *flight) {
+    struct sim_effect effect = {.at_ns = cloud->runtime.now_ns};
+    if (str_eq(flight->type_before, type_of(flight)))
+        return;
+    (void)str_copy(effect.provider, sizeof(effect.provider), flight->provider->name);
+    (void)str_copy(effect.group, sizeof(effect.group), flight->action.id);
+    (void)str_copy(effect.token, sizeof(effect.token), flight->token);
+    effect_add(cloud, &effect);
 }
 
 bool sim_cloud_step(struct sim_cloud *cloud, uint64_t until_ns) {
@@ -229,7 +249,10 @@ static void flight_done(struct adapter_call *inner) {
         show_usage(cloud, &inner->reply);
     if (cloud->is_cluster && flight->is_memory)
         show_kills(cloud, &inner->reply);
-    if (flight->action.id && inner->reply.error.class == ERR_NONE)
+    bool is_machine = flight->action.id && flight->action.kind == CLOUD_INSTANCE;
+    if (is_machine)
+        note_type(cloud, flight);
+    if (flight->action.id && !is_machine && inner->reply.error.class == ERR_NONE)
         inner->reply.as.operation = handle(cloud->poll_steps, flight->action.id, inner->arena);
     /* The effect is noted while the flight still tells whose it is. */
     note_effects(flight->provider->cloud, true);
@@ -361,6 +384,7 @@ static bool is_repeat(const struct sim_cloud_provider *provider, const struct cl
 
 static void arrive(struct timer *timer) {
     struct flight *flight = timer->ctx;
+    flight->type_before = flight->action.kind == CLOUD_INSTANCE ? type_of(flight) : NULL;
     flight->provider->adapter->ops->apply(flight->provider->adapter, &flight->call, &flight->action);
 }
 
@@ -389,6 +413,7 @@ static void link_apply(struct adapter *self, struct adapter_call *call, const st
     flight->action = change;
     flight->action.region = arena_strdup(&flight->arena, action->region);
     flight->action.id = arena_strdup(&flight->arena, action->id);
+    flight->action.type = arena_strdup(&flight->arena, action->type);
     (void)str_copy(flight->token, sizeof(flight->token), action->token);
     flight->action.token = cloud->takes_tokens ? flight->token : "";
     if (cloud->apply_way_ns)
@@ -526,6 +551,10 @@ const struct adapter_ops *sim_cloud_find_adapter(const char *type) {
         ops.kinds = 1u << CLOUD_WORKLOAD;
     else if (current->has_disks)
         ops.kinds |= 1u << CLOUD_VOLUME;
+    if (current->has_machines) {
+        ops.kinds |= 1u << CLOUD_INSTANCE;
+        ops.verbs[CLOUD_INSTANCE] = 1u << CLOUD_RESIZE;
+    }
     return str_eq(type, "simulated") ? &ops : NULL;
 }
 
@@ -572,6 +601,25 @@ static struct sim_group *group_of(const struct sim_cloud *cloud, const char *pro
     return NULL;
 }
 
+static struct sim_item *machine_of(const struct sim_cloud *cloud, const char *provider, const char *name) {
+    const struct sim_cloud_provider *p = provider_of((struct sim_cloud *)(uintptr_t)cloud, provider);
+    const struct sim *sim = p ? sim_of_provider(p) : NULL;
+    for (size_t i = 0; sim && i < sim->item_count; i++)
+        if (sim->items[i].kind == CLOUD_INSTANCE && str_eq(sim->items[i].name, name))
+            return &sim->items[i];
+    return NULL;
+}
+
+const char *sim_cloud_type(const struct sim_cloud *cloud, const char *provider, const char *name) {
+    const struct sim_item *machine = machine_of(cloud, provider, name);
+    return machine ? sim_item_final_type(machine) : "";
+}
+
+enum cloud_state sim_cloud_state(const struct sim_cloud *cloud, const char *provider, const char *name) {
+    const struct sim_item *machine = machine_of(cloud, provider, name);
+    return machine ? machine->state : CLOUD_STATE_UNKNOWN;
+}
+
 void sim_cloud_faults(struct sim_cloud *cloud, struct sim_faults faults) {
     for (struct sim_cloud_provider *p = cloud->providers; p; p = p->next)
         sim_of_provider(p)->faults = faults;
@@ -579,9 +627,9 @@ void sim_cloud_faults(struct sim_cloud *cloud, struct sim_faults faults) {
 
 void sim_cloud_demand(struct sim_cloud *cloud, const char *provider, const char *name, const struct sim_trace *trace) {
     struct sim_group *group = group_of(cloud, provider, name);
-    cr_assert(group, "%s has no group %s", provider, name);
-    group->trace = trace;
-    group->vcpu_per_unit = 1;
+    struct sim_item *machine = machine_of(cloud, provider, name);
+    cr_assert(group || machine, "%s has no %s", provider, name);
+    *(group ? &group->load : &machine->load) = (struct sim_load){.trace = trace, .vcpu_per_unit = 1};
 }
 
 int64_t sim_cloud_size(const struct sim_cloud *cloud, const char *provider, const char *name) {

@@ -14,7 +14,7 @@
 #include "adapters/simulated/simulated_internal.h"
 #include "base/runtime_virtual.h"
 
-struct sim_effect { /* A size that changed. */
+struct sim_effect { /* A size that changed, or the type of a single machine (before and after 0). */
     uint64_t at_ns;
     char provider[64], group[64];
     int64_t before, after;
@@ -55,7 +55,8 @@ struct sim_cloud {
     size_t truncate_at; /* Listings are cut here; 0: never. */
     /* Set before a Provider opens: its groups are shown as Workloads. */
     bool is_cluster;
-    bool has_disks; /* Volumes are listed too; nothing can be done to them. */
+    bool has_disks;    /* Volumes are listed too; nothing can be done to them. */
+    bool has_machines; /* So are instances, which can be given another type. */
     struct sim_workload workloads[SIM_WORKLOADS_MAX];
     size_t poll_steps; /* An apply answers with a handle, and each of so many polls but the last with another one. */
     size_t poll_count;
@@ -73,11 +74,14 @@ void sim_cloud_cut(struct sim_cloud *cloud);
 bool sim_cloud_step(struct sim_cloud *cloud, uint64_t until_ns);
 
 void sim_cloud_faults(struct sim_cloud *cloud, struct sim_faults faults); /* Of all that are known. */
-/* Demand of a group from now on; the trace must outlive the cloud. Its values are vCPU. */
+/* Demand of a group, or of an instance, from now on; the trace must outlive the cloud. Its values are vCPU. */
 void sim_cloud_demand(struct sim_cloud *cloud, const char *provider, const char *group, const struct sim_trace *trace);
 int64_t sim_cloud_size(const struct sim_cloud *cloud, const char *provider, const char *group); /* -1: no such group */
 /* Somebody else changes it. */
 void sim_cloud_set_size(struct sim_cloud *cloud, const char *provider, const char *group, int64_t size);
+/* Of an instance, by its name: what it is, or is on its way to be. "": no such instance. */
+const char *sim_cloud_type(const struct sim_cloud *cloud, const char *provider, const char *instance);
+enum cloud_state sim_cloud_state(const struct sim_cloud *cloud, const char *provider, const char *instance);
 void sim_cloud_delete_group(struct sim_cloud *cloud, const char *provider, const char *group);
 void sim_cloud_capacity(struct sim_cloud *cloud, const char *provider, int64_t machines_max); /* Of every type. */
 uint64_t sim_cloud_hash(const struct sim_cloud *cloud);                                       /* Of the effects. */

@@ -35,7 +35,7 @@ static const struct forecast forecast = {
     .model = "seasonal-naive-day", .basis = FORECAST_BASIS_OWN, .loss = 0.123456, .naive_loss = NAN, .used = 4030};
 #define TODAY (NOW_MS / (24 * HOUR_MS))
 static const struct plan_why_not why_not[] = {
-    {"BelowMinSaving", "1 of 40 machines fewer would save less than 5 %", "platform/aws/us-east-1/web"}};
+    {"BelowMinSaving", "1 of 40 machines fewer would save less than 5 %", "platform/aws/us-east-1/web", "Scale"}};
 static const struct plan_action action = {.type = ACTION_SCALE,
                                           .provider = "platform/aws",
                                           .region = "us-east-1",
@@ -95,7 +95,8 @@ Test(account_status, a_policy_in_full) {
          "\"observedGeneration\":3,\"actual\":8,\"desired\":6,\"currency\":\"USD\",\"hourlyCost\":\"1.5360\","
          "\"projectedSaving\":\"0.3840\",\"lowerBound\":\"1.1200\",\"optimalityGapPercent\":\"2.8\",\"lastPlan\":{"
          "\"actions\":1,\"hash\":\"89abcdef01234567\"},\"resources\":2,"
-         "\"whyNot\":[{\"message\":\"1 of 40 machines fewer would save less than 5 %\",\"reason\":\"BelowMinSaving\","
+         "\"whyNot\":[{\"action\":\"Scale\",\"message\":\"1 of 40 machines fewer would save less than 5 "
+         "%\",\"reason\":\"BelowMinSaving\","
          "\"target\":\"platform/aws/us-east-1/web\"}],\"forecast\":{\"basis\":\"own\","
          "\"model\":\"seasonal-naive-day\"}}");
     schema_check("resourcepolicies", "status", &out);

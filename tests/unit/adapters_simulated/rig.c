@@ -104,13 +104,18 @@ struct adapter_reply rig_scale(struct rig *rig, const char *group, int64_t targe
 }
 
 struct adapter_reply rig_usage(struct rig *rig, const char *group, int64_t from_ms, int64_t to_ms, int64_t step_ms) {
+    return rig_usage_of(rig, CLOUD_INSTANCE_GROUP, group, from_ms, to_ms, step_ms);
+}
+
+struct adapter_reply rig_usage_of(struct rig *rig, enum cloud_kind kind, const char *id, int64_t from_ms, int64_t to_ms,
+                                  int64_t step_ms) {
     int count = 0;
     struct adapter_call call = {.done = on_done, .ctx = &count, .arena = &rig->arena};
     struct cloud_query query = {
         .region = "us-east-1",
-        .kind = CLOUD_INSTANCE_GROUP,
+        .kind = kind,
         .metric = CLOUD_METRIC_CPU,
-        .ids = &group,
+        .ids = &id,
         .id_count = 1,
         .from_ms = from_ms,
         .to_ms = to_ms,

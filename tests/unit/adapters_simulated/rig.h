@@ -33,6 +33,8 @@ void rig_wait(struct rig *rig, int64_t ms);
 struct adapter_reply rig_list(struct rig *rig, const char *region);
 struct adapter_reply rig_scale(struct rig *rig, const char *group, int64_t count, const char *token);
 struct adapter_reply rig_usage(struct rig *rig, const char *group, int64_t from_ms, int64_t to_ms, int64_t step_ms);
+struct adapter_reply rig_usage_of(struct rig *rig, enum cloud_kind kind, const char *id, int64_t from_ms, int64_t to_ms,
+                                  int64_t step_ms);
 struct adapter_reply rig_prices(struct rig *rig, const char *region, const char *const *types, size_t type_count);
 /* In us-east-1. */
 struct adapter_reply rig_act(struct rig *rig, struct cloud_action action);

@@ -58,6 +58,9 @@ Test(simulated_config, each_fault_is_named_with_its_path) {
         {"{\"instances\": [{\"name\": \"a\", \"region\": \"us-east-1\", \"instanceType\": \"m5.xlarge\", "
          "\"state\": \"tired\"}]}",
          "spec.simulated.instances[0].state: expected pending, running"},
+        {"{\"instances\": [{\"name\": \"a\", \"region\": \"us-east-1\", \"instanceType\": \"m5.xlarge\", "
+         "\"demand\": {\"trace\": \"x.csv\"}}]}",
+         "spec.simulated.instances[0].demand.vcpuPeak: is missing"},
         {"{\"faults\": {\"errorPerMille\": 1001}}", "spec.simulated.faults.errorPerMille: expected a whole number"},
         {"{\"faults\": {\"latency\": 200}}", "spec.simulated.faults.latency: expected a duration"},
         {"{\"faults\": {\"lag\": \"1s\"}}", "spec.simulated.faults.lag: there is no such key"},

@@ -227,3 +227,31 @@ Test(simulated_bill, the_pages_of_a_bill_are_the_bill) {
     cr_expect_eq(rig_charges(&rig, from_ms, to_ms, 7, "17/x").error.class, ERR_PERMANENT);
     rig_close(&rig);
 }
+
+/* Demand stays what it is; the share of the machine was that of the type of the time, and without one it had none. */
+Test(simulated_items, usage_is_a_share_of_the_type_of_its_time) {
+    struct rig rig;
+    rig_open(&rig, "{\"instances\": [{\"name\": \"app\", \"region\": \"us-east-1\", \"instanceType\": \"m5.large\", "
+                   "\"bootDelay\": \"5m\", \"demand\": {\"trace\": \"nasa_http_1995_jul.csv\", \"vcpuPeak\": "
+                   "\"1\"}}]}");
+    const char *app = id_of(&rig, CLOUD_INSTANCE, "app");
+    const int64_t minute_ms = 60000, from_ms = RIG_START_MS - 30 * minute_ms, to_ms = RIG_START_MS + 60 * minute_ms;
+    struct adapter_reply reply = rig_usage_of(&rig, CLOUD_INSTANCE, app, from_ms, RIG_START_MS, minute_ms);
+    cr_assert_eq(reply.count, 1u);
+    cr_expect_str_eq(reply.as.series[0].id, app);
+    cr_expect_eq(reply.as.series[0].serving_count, 0u, "of one machine nobody records how many there were");
+    cr_assert_eq(reply.as.series[0].utilization_count, 30u);
+    double before = reply.as.series[0].utilization[0].value;
+    cr_expect(before > 0 && before < 50, "of 2 vCPU: %f", before);
+    settle(&rig, rig_act(&rig, (struct cloud_action){
+                                   .verb = CLOUD_RESIZE, .kind = CLOUD_INSTANCE, .id = app, .type = "m5.2xlarge"}));
+    rig_wait(&rig, 60 * 60000);
+    reply = rig_usage_of(&rig, CLOUD_INSTANCE, app, from_ms, to_ms, minute_ms);
+    const struct cloud_series *series = &reply.as.series[0];
+    cr_expect_float_eq(series->utilization[0].value, before, 1e-9, "the past stays as it was");
+    cr_expect_lt(series->utilization_count, 85u, "none while it is down");
+    cr_expect_gt(series->utilization_count, 60u);
+    cr_expect_lt(series->utilization[series->utilization_count - 1].value, before / 2, "of 8 vCPU");
+    cr_expect_eq(rig_usage_of(&rig, CLOUD_INSTANCE, "i-none", from_ms, to_ms, minute_ms).count, 0u);
+    rig_close(&rig);
+}

@@ -66,7 +66,8 @@ Test(explain, a_policy_tells_what_is_wanted_and_how_well_it_is_known) {
             "\"lowerBound\":\"0.7000\",\"optimalityGapPercent\":\"12.5\",\"lastPlan\":{\"hash\":\"ab\",\"actions\":1},"
             "\"forecast\":{\"model\":\"direct\",\"basis\":\"own\",\"samples\":9,\"quantile\":\"0.999\","
             "\"coverage\":\"0.990\",\"coverageAtLead\":\"0.980\",\"coverageSamples\":7,\"loss\":\"3\","
-            "\"naiveLoss\":\"4\"},\"whyNot\":[{\"target\":\"shop/aws/r/g2\",\"reason\":\"StaleObservation\","
+            "\"naiveLoss\":\"4\"},\"whyNot\":[{\"target\":\"shop/aws/r/"
+            "g2\",\"action\":\"Scale\",\"reason\":\"StaleObservation\","
             "\"message\":\"too old\"}],\"conditions\":[{\"type\":\"Observed\",\"status\":\"False\","
             "\"reason\":\"Stale\",\"message\":\"one source\",\"lastTransitionTime\":\"2026-03-04T09:00:00Z\"}]"),
         "{\"items\":[]}", NULL);
@@ -81,7 +82,7 @@ Test(explain, a_policy_tells_what_is_wanted_and_how_well_it_is_known) {
         "in a share of 0.990 of 7 samples (0.980 at the lead time)",
         "loss 3, of the naive forecast 4: 25 % better",
         "Open Recommendations: none",
-        "shop/aws/r/g2  StaleObservation: the view is too old to take anything away on\n      too old",
+        "shop/aws/r/g2  Scale: StaleObservation: the view is too old to take anything away on\n      too old",
         "mode Recommend: every change waits for a decision",
         "1 at a time, at most 25 % of a group, not within 15m of its last change, not for savings under 5 %",
     };

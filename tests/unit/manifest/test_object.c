@@ -65,6 +65,27 @@ Test(object, names_of_words) {
     cr_expect_str_eq(recommendation_decision_name(DECISION_SNOOZED), "Snoozed");
 }
 
+Test(object, a_state_in_words) {
+    static const struct {
+        struct target_state state;
+        bool has_count, is_bounds;
+        const char *words;
+    } rows[] = {
+        {{.count = 6}, true, false, "6"},
+        {{.count = 2, .count_max = 8}, true, true, "2 to 8"},
+        {{.vcpu_milli = 500, .count = 3}, true, false, "500m"},
+        {{.memory_mib = 64}, true, false, "64Mi"},
+        {{.type = "m5.large"}, false, false, "m5.large"},
+        {{.type = "m5.large", .count = 5}, true, false, "5 x m5.large"},
+        {{.state = "stopped"}, false, false, "stopped"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char words[TARGET_WORDS_MAX];
+        target_state_words(&rows[i].state, rows[i].has_count, rows[i].is_bounds, words);
+        cr_expect_str_eq(words, rows[i].words);
+    }
+}
+
 Test(object, final_phases) {
     for (int phase = PHASE_NONE; phase < PHASE_COUNT; phase++)
         cr_expect_eq(recommendation_phase_is_final((enum recommendation_phase)phase),

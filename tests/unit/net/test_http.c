@@ -33,6 +33,7 @@ Test(http, reads_the_status_the_headers_and_the_body) {
     cr_assert_str_eq(a.request.request_id, "id-7");
     cr_assert_eq(a.request.request_id_size, 4);
     cr_assert_str_eq(a.request.date, "Tue, 24 Nov 2026 10:00:00 GMT");
+    cr_assert_eq(http_date_ms(&a.request), INT64_C(1795514400000));
     cr_assert_gt(a.request.duration_ns, 0);
     probe_release(&a);
 }

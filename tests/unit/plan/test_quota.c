@@ -228,3 +228,49 @@ Test(plan_quota, the_free_part_is_never_exceeded_and_never_left_without_need) {
     }
     cr_expect_gt(held, 500u);
 }
+
+/* Ten of 2 vCPU at 0.096. The cheapest that would do is kept out; what it dominates is of a family that has room. */
+Test(plan_quota, what_a_quota_keeps_out_dominates_nothing) {
+    static struct snapshot_offer offers[3];
+    static const struct {
+        double value; /* Of the quota over m6a.*; five of 4 vCPU would count. */
+        const char *chosen;
+        bool is_told;
+    } rows[] = {{20, "m6a.xlarge", false}, {19, "m6b.xlarge", true}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        world_init(&w);
+        w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
+        w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
+        w.policy.sla.lead_time_ms = STEP_MS;
+        struct snapshot_resource *r = group(10, 13);
+        r->resource.memory_mib = r->offer.memory_mib = 8192;
+        r->offer.vcpu_milli = 2000;
+        r->offer.architecture = "amd64";
+        static const char *const types[] = {"m6a.xlarge", "m6b.xlarge", "m6c.xlarge"};
+        for (size_t k = 0; k < 3; k++)
+            offers[k] = (struct snapshot_offer){"platform/aws",
+                                                {.region = "us-east-1",
+                                                 .type = types[k],
+                                                 .vcpu_milli = 4000,
+                                                 .memory_mib = 16384,
+                                                 .architecture = "amd64",
+                                                 .price_hourly = 100000 + 5000 * (int64_t)k,
+                                                 .price_spot_hourly = -1}};
+        w.snapshot.offers = offers;
+        w.snapshot.offer_count = 3;
+        quota(0, "a", "m6a.*", "vCPU", rows[i].value, 0);
+        struct plan plan = world_plan(&w);
+        cr_assert_eq(plan.action_count, 1, "row %zu", i);
+        cr_expect_str_eq(plan.actions[0].to.type, rows[i].chosen, "row %zu", i);
+        bool is_told = false;
+        for (size_t k = 0; k < plan.why_not_count; k++) {
+            is_told |= strcmp(plan.why_not[k].reason, "QuotaExceeded") == 0 &&
+                       strstr(plan.why_not[k].message, "m6a.xlarge") != NULL;
+            cr_expect_not(strstr(plan.why_not[k].message, "m6c"), "row %zu: it is dominated by what there is room for",
+                          i);
+        }
+        cr_expect_eq(is_told, rows[i].is_told, "row %zu", i);
+        cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly, "row %zu", i);
+        arena_release(&w.arena);
+    }
+}

@@ -35,6 +35,7 @@ static void echo(void *ctx, const struct server_request *request, struct server_
 static void teapot(void *ctx, const struct server_request *request, struct server_reply *out) {
     (void)ctx, (void)request;
     out->status = 418;
+    out->date_ms = INT64_C(1790553600999);
     for (int i = 0; i < 200000; i++)
         buf_puts(&out->body, "tea!");
 }
@@ -106,6 +107,15 @@ Test(serve_server, gives_the_handler_path_query_headers_and_body) {
 Test(serve_server, sends_a_large_reply_whole) {
     cr_assert(str_has_prefix(get("/exact"), "HTTP/1.1 418 "));
     cr_assert_eq(strlen(raw_http_body(&reply)), 800000);
+}
+
+/* Who runs at another speed than the machine tells its own time. */
+Test(serve_server, tells_the_time_that_the_handler_names) {
+    const char *text = get("/exact"), *date = strstr(text, "Date: Mon, 28 Sep 2026 00:00:00 GMT\r\n");
+    cr_assert(date, "%.400s", text);
+    cr_expect_not(strstr(date + 1, "Date: "), "and no other");
+    cr_expect(strstr(get("/under/"), "Date: "), "else the machine's");
+    cr_expect_not(strstr(buf_text(&reply), "28 Sep 2026 00:00:00"));
 }
 
 Test(serve_server, matches_exact_routes_exactly_and_others_by_prefix) {
