@@ -15,7 +15,7 @@
 #include "base/error.h"
 #include "base/map.h"
 
-#define CSV_TABLE_COLUMNS_MAX 8
+#define CSV_TABLE_COLUMNS_MAX 12
 
 struct csv_table_column {
     const char *name;

@@ -21,6 +21,7 @@ static const char *find(const struct word *words, size_t count, const char *word
 const char *explain_why_not(const char *reason) {
     static const struct word words[] = {
         {"ActionNotAllowed", "it would help, but spec.actions lacks it"},
+        {"AntiAffinity", "another group of the policy is in that place: placement.antiAffinity"},
         {"AtMaximum", "a maximum leaves no room: capacity.max, or its own"},
         {"AtMinimum", "a minimum keeps it: capacity.min, or its own"},
         {"BeingDeleted", "the cloud is deleting it"},
@@ -45,6 +46,7 @@ const char *explain_why_not(const char *reason) {
         {"QuotaExceeded", "a quota leaves no room for it: have it raised"},
         {"SelectedTwice", "two policies select it: neither acts until one lets go"},
         {"SnapshotsNotSelected", "it may be the only copy of what is on it"},
+        {"SpreadViolated", "places would differ by more than placement.spread allows, or be too few"},
         {"StaleObservation", "the view is too old to take anything away on"},
         {"TooYoung", "it may still be of use: idle.after and idle.snapshotAge say how long that is"},
         {"TooSmall", "those machines could not serve the demand"},

@@ -98,6 +98,35 @@ static void print_offer(struct json_writer *w, const struct pack_offer *offer) {
     jw_put_string(w, "provider", offer->provider);
     jw_put_string(w, "region", offer->region);
     jw_put_string(w, "instanceType", offer->type);
+    if (*offer->zone)
+        jw_put_string(w, "zone", offer->zone);
+}
+
+/* Behind the means in `duals`; where no offer has a zone, the region is one. */
+static void print_zone_duals(struct json_writer *w, const struct pack_problem *problem,
+                             const struct pack_result *result) {
+    jw_key(w, "zoneDuals");
+    jw_open(w, '[');
+    for (size_t t = 0; t < result->zone_dual_count; t++) {
+        const struct pack_zone_dual *dual = &result->zone_duals[t];
+        const struct pack_offer *offer = &problem->offers[dual->offer];
+        jw_open(w, '{');
+        jw_put_string(w, "workload", problem->demands[dual->demand].name);
+        jw_put_string(w, "provider", offer->provider);
+        jw_put_string(w, "region", offer->region);
+        jw_put_string(w, "zone", offer->zone);
+        jw_key(w, "dual");
+        jw_double(w, dual->dual);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
+static bool has_zones(const struct pack_problem *problem) {
+    for (size_t k = 0; k < problem->offer_count; k++)
+        if (*problem->offers[k].zone)
+            return true;
+    return false;
 }
 
 static void print_loads(struct json_writer *w, const struct pack_problem *problem,
@@ -154,6 +183,8 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
         jw_double(&w, result->duals[i]);
     }
     jw_close(&w, '}');
+    if (result->zone_dual_count > 0)
+        print_zone_duals(&w, problem, result);
     jw_key(&w, "unplaced");
     jw_open(&w, '[');
     for (size_t i = 0; i < result->unplaced_count; i++) {
@@ -169,7 +200,8 @@ static void print_json(const struct pack_problem *problem, const struct pack_res
 }
 
 static void print_csv(const struct pack_problem *problem, const struct pack_result *result, struct buf *out) {
-    buf_puts(out, "node,provider,region,instance_type,workload,count\n");
+    bool with_zones = has_zones(problem);
+    buf_printf(out, "node,provider,region,instance_type,workload,count%s\n", with_zones ? ",zone" : "");
     int64_t node = 0;
     for (size_t i = 0; i < result->purchase_count; i++) {
         const struct pack_purchase *purchase = &result->purchases[i];
@@ -184,7 +216,12 @@ static void print_csv(const struct pack_problem *problem, const struct pack_resu
                 csv_table_put(offer->type, out);
                 buf_putc(out, ',');
                 csv_table_put(problem->demands[purchase->loads[t].demand].name, out);
-                buf_printf(out, ",%" PRId64 "\n", purchase->loads[t].count);
+                buf_printf(out, ",%" PRId64, purchase->loads[t].count);
+                if (with_zones) {
+                    buf_putc(out, ',');
+                    csv_table_put(offer->zone, out);
+                }
+                buf_putc(out, '\n');
             }
             if (out->size > 1 << 16) {
                 fwrite(out->data, 1, out->size, stdout);
@@ -197,7 +234,9 @@ static void print_csv(const struct pack_problem *problem, const struct pack_resu
 static void print_text(const struct pack_problem *problem, const struct pack_result *result, struct buf *out) {
     char cost[MONEY_TEXT_MAX], price[MONEY_TEXT_MAX];
     size_t i = 0;
-    buf_printf(out, "%8s  %-10s %-20s %-28s %12s\n", "NODES", "PROVIDER", "REGION", "TYPE", "EACH, $/H");
+    bool with_zones = has_zones(problem);
+    buf_printf(out, "%8s  %-10s %-20s %-28s %12s%s\n", "NODES", "PROVIDER", "REGION", "TYPE", "EACH, $/H",
+               with_zones ? "  ZONE" : "");
     while (i < result->purchase_count) { /* Sorted by offer. */
         const struct pack_offer *offer = &problem->offers[result->purchases[i].offer];
         int64_t count = 0;
@@ -205,8 +244,8 @@ static void print_text(const struct pack_problem *problem, const struct pack_res
         for (size_t first = i;
              i < result->purchase_count && result->purchases[i].offer == result->purchases[first].offer; i++)
             count += result->purchases[i].count;
-        buf_printf(out, "%8" PRId64 "  %-10s %-20s %-28s %12s\n", count, offer->provider, offer->region, offer->type,
-                   price);
+        buf_printf(out, "%8" PRId64 "  %-10s %-20s %-28s %12s%s%s\n", count, offer->provider, offer->region,
+                   offer->type, price, with_zones ? "  " : "", with_zones ? offer->zone : "");
     }
     money_format(result->cost_hourly, 4, cost);
     buf_printf(out, "\n%" PRId64 " nodes for $%s/h; no purchase costs less than $%.4f/h (gap %.2f %%)\n",
@@ -251,11 +290,12 @@ int cli_pack(int argc, char **argv) {
     static const char *const outputs[] = {"text", "json", "csv", NULL};
     struct arguments args = {.overhead = "", .output = "text", .effort = EFFORT_DEFAULT};
     const struct cli_option options[] = {
-        {"workloads", 'w', "W.csv", "demands: name,cpu_millis,memory_mib,count[,gpu]", CLI_OPTION_TEXT, &args.workloads,
-         NULL, 0, 0},
+        {"workloads", 'w', "W.csv",
+         "demands: name,cpu_millis,memory_mib,count[,gpu,max_per_node,max_skew,architecture]", CLI_OPTION_TEXT,
+         &args.workloads, NULL, 0, 0},
         {"prices", 'p', "P.csv",
-         "offers: provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr[,gpu_count]", CLI_OPTION_TEXT,
-         &args.prices, NULL, 0, 0},
+         "offers: provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr[,gpu_count,zone,arch]",
+         CLI_OPTION_TEXT, &args.prices, NULL, 0, 0},
         {"max-per-node", 0, "N", "pieces on one node at most", CLI_OPTION_INT, &args.pieces_max, NULL, 1,
          PACK_COUNT_MAX},
         {"overhead", 0, "LIST",

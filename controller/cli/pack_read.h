@@ -1,7 +1,9 @@
 /*
- * The tables that `trimtab pack` reads: demands, `name,cpu_millis,memory_mib,count[,gpu]`, and offers with the columns
- * of the price catalogue, `provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr[,gpu_count]`. The header
- * names the columns; others are passed over. Any fault is an error that names file, row and column.
+ * The tables that `trimtab pack` reads: demands, `name,cpu_millis,memory_mib,count` and optionally
+ * `gpu`, `max_per_node`, `max_skew` and `architecture`, and offers with the columns of the price catalogue,
+ * `provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr` and optionally `gpu_count`, `arch`, and `zone`,
+ * which may be several: "a;b;c". The header names the columns; others are passed over. Any fault is an error that names
+ * file, row and column.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,7 +14,7 @@
 #include "base/error.h"
 #include "plan/pack.h"
 
-/* path "-": standard input. Everything is in the arena. */
+/* path "-": standard input. Everything is in the arena. Offers after demands: what is to be spread needs two zones. */
 MUST_CHECK enum err_class pack_read_demands(const char *path, struct arena *arena, struct pack_problem *ret,
                                             struct error *err);
 MUST_CHECK enum err_class pack_read_offers(const char *path, struct arena *arena, struct pack_problem *ret,

@@ -9,7 +9,6 @@
 
 #define SEASONS_BACK 7
 #define WEEKS_BACK 4
-#define SMOOTH_MS 1800000 /* Half the width of the window around the same moment of past seasons. */
 
 static double recent_mean(const struct forecast_data *data, size_t origin, size_t length) {
     return forecast_mean(data, origin > length ? origin - length : 0, origin);
@@ -149,7 +148,7 @@ void forecast_features_fill(const struct forecast_features *f, const struct fore
 void forecast_features_make(struct forecast_features *f, const struct forecast_data *data, struct arena *arena) {
     *f = (struct forecast_features){.season = data->day ? data->day : data->week, .hour = forecast_hour(data)};
     f->week = f->season < data->week ? data->week : 0;
-    f->smooth = data->step_ms < SMOOTH_MS ? (size_t)(SMOOTH_MS / data->step_ms) : 0;
+    f->smooth = data->step_ms < FORECAST_SMOOTH_MS ? (size_t)(FORECAST_SMOOTH_MS / data->step_ms) : 0;
     f->count = f->week ? 14 : 12;
     sums_make(f, data, arena);
     forecast_features_extend(f, data, 0);

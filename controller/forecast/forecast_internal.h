@@ -25,7 +25,8 @@
 #define FORECAST_MODELS_MAX 12
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_HOUR_MS INT64_C(3600000)
-#define FORECAST_ERRORS_MIN 8 /* Fewer errors at a distance say nothing about its spread. */
+#define FORECAST_SMOOTH_MS INT64_C(1800000) /* Half the width of the window around the same moment of past seasons. */
+#define FORECAST_ERRORS_MIN 8               /* Fewer errors at a distance say nothing about its spread. */
 
 /* A function of loops over arrays that is also there for wider registers, and taken where the processor has them. The
  * results are the same: nothing is summed in another order, nor multiplied and added at once. The sanitizers are not
@@ -63,9 +64,9 @@ struct forecast_data {
 };
 
 struct forecast_grid {
-    size_t knots[FORECAST_KNOTS_MAX]; /* Distances, ascending; the last is the horizon. */
+    size_t knots[FORECAST_KNOTS_MAX]; /* Distances, ascending; the last is the horizon, or half an hour before it. */
     double weights[FORECAST_KNOTS_MAX];
-    size_t knot_count;
+    size_t knot_count, horizon;
     size_t origin_first, origin_stride, origin_count;
 };
 

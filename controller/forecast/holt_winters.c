@@ -287,7 +287,7 @@ static struct forecast_model make(const struct forecast_data *data, const struct
     hw->level = arena_alloc_array(scratch, count + 1, sizeof(double));
     hw->trend = arena_alloc_array(scratch, count + 1, sizeof(double));
     hw->seasonal = arena_alloc_array(scratch, count + hw->season + 1, sizeof(double));
-    size_t horizon = grid->knots[grid->knot_count - 1];
+    size_t horizon = grid->horizon;
     double *damped = arena_alloc_array(scratch, horizon + 1, sizeof(*damped));
     double power = 1;
     for (size_t h = 1; h <= horizon; h++) {

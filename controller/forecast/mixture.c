@@ -15,6 +15,7 @@
 
 #define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
 #define SHARPNESS 10          /* Power of the inverse loss. */
+#define FAR 2.0               /* What is off by so many times as much as the best model gets no weight. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
 
 /* What one model said of one distance, at each origin. Where it said nothing, or nobody knows how wrong it was, all
@@ -22,6 +23,8 @@
 struct record {
     double point[FORECAST_ORIGINS_MAX], scale[FORECAST_ORIGINS_MAX];
     double known[FORECAST_ORIGINS_MAX];       /* 1 or 0. */
+    double errors[FORECAST_ORIGINS_MAX];      /* In units of the scale, `used` elements; */
+    double size;                              /* their mean in demand, without the sign; NaN: there are none. */
     double scale_max;                         /* Of those that errors were measured in. */
     double halves[2][FORECAST_QUANTILES_MAX]; /* Quantiles of the scaled errors of the older and the newer half; 0 where
                                                  there is no quantile. */
@@ -70,26 +73,32 @@ static void view_ask(struct knot_view *view, const struct forecast_model *model)
         view->room[i] = forecast_model_say(model, view->data, view->grid, view->knot, i);
 }
 
-static void record_fill(struct record *record, const struct knot_view *view, double *offsets) {
-    double errors[FORECAST_ORIGINS_MAX], older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
+static void record_fill(struct record *record, const struct knot_view *view) {
+    double sum = 0;
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
         const struct forecast_said said = view->said[i];
-        double error = (view->y[i] - said.point) / said.scale;
+        double off = view->y[i] - said.point, error = off / said.scale;
         bool is_used = !isnan(error) && !is_censored(view, i, error);
         record->point[i] = is_used ? said.point : 0;
         record->scale[i] = is_used ? said.scale : 0;
         record->known[i] = is_used;
         record->scale_max = record->scale[i] > record->scale_max ? record->scale[i] : record->scale_max;
-        errors[record->used] = error;
+        record->errors[record->used] = error;
         record->used += is_used;
+        sum += is_used ? fabs(off) : 0;
     }
+    record->size = record->used ? sum / (double)record->used : NAN;
+}
+
+static void record_quantiles(struct record *record, const struct knot_view *view, double *offsets) {
+    double older[FORECAST_ORIGINS_MAX], newer[FORECAST_ORIGINS_MAX];
     size_t n = record->used, half = n / 2; /* Halves of what is there, in the order of time. */
     if (n < FORECAST_ERRORS_MIN)
         return;
-    memcpy(older, errors, half * sizeof(*errors));
-    memcpy(newer, errors + half, (n - half) * sizeof(*errors));
+    memcpy(older, record->errors, half * sizeof(*older));
+    memcpy(newer, record->errors + half, (n - half) * sizeof(*newer));
     forecast_sort(older, half);
     forecast_sort(newer, n - half);
     for (size_t j = 0; j < view->f->quantile_count; j++) {
@@ -247,17 +256,25 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
     double weight = view->grid->weights[k];
     *ret_loss = *ret_naive = 0;
     mixture->is_known[k] = true;
+    double least = INFINITY;
+    for (size_t m = 0; m < mixture->count; m++) {
+        view_ask(view, &mixture->models[m]);
+        record_fill(&records[m], view);
+        mixture->scales_max[k][m] = records[m].scale_max;
+        mixture->units[k] = fmax(mixture->units[k], unit_take(view, &mixture->models[m], &records[m]));
+        least = fmin(least, records[m].size);
+    }
     for (size_t m = 0; m < mixture->count; m++) {
         double offsets[FORECAST_QUANTILES_MAX] = {0};
-        view_ask(view, &mixture->models[m]);
-        record_fill(&records[m], view, offsets);
-        mixture->scales_max[k][m] = records[m].scale_max;
-        record_losses(&records[m], view, own);
+        bool is_far = records[m].size > FAR * least && m > 0 && m != mixture->last_value;
+        if (!is_far) {
+            record_quantiles(&records[m], view, offsets);
+            record_losses(&records[m], view, own);
+        }
         for (size_t j = 0; j < quantiles; j++) {
             mixture->offsets[k][j][m] = offsets[j];
-            losses[j][m] = own[j];
+            losses[j][m] = is_far ? NAN : own[j];
         }
-        mixture->units[k] = fmax(mixture->units[k], unit_take(view, &mixture->models[m], &records[m]));
     }
     for (size_t j = 0; j < quantiles; j++) {
         mixture->is_known[k] &= weights_make(losses[j], mixture->count, mixture->weights[k][j]);

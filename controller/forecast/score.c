@@ -8,21 +8,30 @@
 
 #include "forecast/forecast_internal.h"
 
-#define KNOT_RATIO 2.0
+#define KNOT_RATIO 4.0
+#define KNOT_GAP 0.4    /* Of the last one, from one to the next at most; */
+#define KNOT_APART 0.1  /* and from it at least. */
 #define SPAN_SEASONS 42 /* How far back the origins go. */
 #define SORT_SMALL 12
 #define SORT_WINDOW 16
 #define SPLIT_SMALL FORECAST_ORIGINS_MAX
 #define TAIL_SHARE 0.1 /* The part of the sample that the exponential tail is fitted to. */
 
+/* The last half hour of a day ahead is known from two days ago (features.c), not from one like all before it: nothing
+ * between is foretold from there. */
+static size_t knot_last(const struct forecast_data *data, size_t steps) {
+    size_t smooth = data->step_ms < FORECAST_SMOOTH_MS ? (size_t)(FORECAST_SMOOTH_MS / data->step_ms) : 0;
+    return data->day && steps <= data->day && steps + smooth > data->day ? data->day - smooth : steps;
+}
+
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps) {
-    struct forecast_grid grid = {0};
-    double h = 1;
-    while (grid.knot_count < FORECAST_KNOTS_MAX - 1 && (size_t)h < steps) {
+    struct forecast_grid grid = {.horizon = steps};
+    double last = (double)knot_last(data, steps), h = 1;
+    while (grid.knot_count < FORECAST_KNOTS_MAX - 1 && h + KNOT_APART * last < last) {
         grid.knots[grid.knot_count++] = (size_t)h;
-        h = fmax(h + 1, h * KNOT_RATIO);
+        h = fmax(h + 1, fmin(h * KNOT_RATIO, h + KNOT_GAP * last));
     }
-    grid.knots[grid.knot_count++] = steps;
+    grid.knots[grid.knot_count++] = (size_t)last;
     for (size_t k = 0; k < grid.knot_count; k++) {
         double left = k ? (double)(grid.knots[k] - grid.knots[k - 1]) / 2 : 0.5;
         double right = k + 1 < grid.knot_count ? (double)(grid.knots[k + 1] - grid.knots[k]) / 2 : 0.5;

@@ -105,15 +105,30 @@ static struct rest rest_make(const struct forecast_data *data, struct arena *scr
     return rest;
 }
 
+static double lanes_sum(lanes sum) {
+    return sum[0] + sum[1] + sum[2] + sum[3];
+}
+
 /* Of `values`, one for each slot, over the pairs that are both there. */
-static double correlation(const struct rest *rest, const double *values, size_t lag) {
-    double cross = 0, left = 0, right = 0;
-    for (size_t i = lag; i < rest->count; i++) {
-        if (isnan(rest->y[i]) || isnan(rest->y[i - lag]))
+FORECAST_WIDE static double correlation(const struct rest *rest, const double *values, size_t lag) {
+    lanes sums[3] = {{0}};
+    size_t i = 0;
+    for (; i + lag + LANES <= rest->count; i += LANES) {
+        const lanes y = *(const lanes *)&rest->y[i], y_after = *(const lanes *)&rest->y[i + lag];
+        lane_bits both = (y <= INFINITY) & (y_after <= INFINITY); /* Neither is a gap. */
+        lanes before = (lanes)((lane_bits) * (const lanes *)&values[i] & both);
+        lanes after = (lanes)((lane_bits) * (const lanes *)&values[i + lag] & both);
+        sums[0] += after * before;
+        sums[1] += after * after;
+        sums[2] += before * before;
+    }
+    double cross = lanes_sum(sums[0]), left = lanes_sum(sums[1]), right = lanes_sum(sums[2]);
+    for (; i + lag < rest->count; i++) {
+        if (isnan(rest->y[i]) || isnan(rest->y[i + lag]))
             continue;
-        cross += values[i] * values[i - lag];
-        left += values[i] * values[i];
-        right += values[i - lag] * values[i - lag];
+        cross += values[i + lag] * values[i];
+        left += values[i + lag] * values[i + lag];
+        right += values[i] * values[i];
     }
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
@@ -145,7 +160,7 @@ FORECAST_WIDE static void correlations_some(const double *y, size_t count, const
     common = products_add(y, count, lags, LAGS_AT_ONCE, lag_max, 0, sums);
     for (size_t n = 0; n < LAGS_AT_ONCE; n++) {
         products_add(y, count, &lags[n], 1, lags[n], common, &sums[n]);
-        double sum = sums[n][0] + sums[n][1] + sums[n][2] + sums[n][3];
+        double sum = lanes_sum(sums[n]);
         ret[n] = square > 0 && lags[n] < count ? sum / square * (double)count / (double)(count - lags[n]) : 0;
     }
 }

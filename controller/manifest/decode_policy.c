@@ -15,6 +15,7 @@
 #define TARGETS_MAX 32
 #define DATA_MAX 16
 #define EXCLUDE_MAX 64
+#define DOMAINS_MAX 100
 #define EVENTS_MAX 64
 #define CAPACITY_MAX 1000000
 #define VIOLATION_COST_MAX 1000000
@@ -44,6 +45,9 @@ static const char *purchase_name(int value) {
 enum sync { SYNC_ONCE, SYNC_CONTINUOUS, SYNC_COUNT };
 static const char *sync_name(int value) {
     return value == SYNC_CONTINUOUS ? "Continuous" : "Once";
+}
+static const char *topology_name(int value) {
+    return policy_topology_name((enum policy_topology)value);
 }
 enum { ARCHITECTURE_COUNT = 2 };
 static const char *architecture_name(int value) {
@@ -278,8 +282,37 @@ static void decode_overhead(struct decoder *d, const struct place *placement, st
         decode_fault(d, &cost_at, "\"%.40s\" must be a decimal like \"0.02\"", cost);
 }
 
+static enum policy_topology decode_topology(struct decoder *d, const struct place *at) {
+    return (enum policy_topology)decode_enum(d, at, "topologyKey", topology_name, TOPOLOGY_COUNT, -1);
+}
+
+static void decode_spread(struct decoder *d, const struct place *placement, struct policy *ret) {
+    static const char *const keys[] = {"topologyKey", "maxSkew", "minDomains", NULL};
+    static const char *const affinity_keys[] = {"topologyKey", NULL};
+    struct place list;
+    size_t count = decode_list(d, placement, "spread", 0, TOPOLOGY_COUNT, &list);
+    struct policy_spread *spreads = count > 0 ? arena_alloc_array(d->arena, count, sizeof(*spreads)) : NULL;
+    for (size_t i = 0; i < count; i++) {
+        struct place at = place_index(&list, i);
+        decode_object_at(d, &at, keys);
+        spreads[i].topology = decode_topology(d, &at);
+        spreads[i].skew_max = decode_int(d, &at, "maxSkew", INT_RULE(.min = 1, .max = CAPACITY_MAX, .required = true));
+        spreads[i].domains_min =
+            decode_int(d, &at, "minDomains", INT_RULE(.min = 1, .max = DOMAINS_MAX, .fallback = 1));
+        for (size_t j = 0; j < i; j++)
+            if (spreads[i].topology == spreads[j].topology)
+                decode_fault(d, &at, "has the topologyKey of spread[%zu]; merge the two", j);
+    }
+    ret->placement.spreads = spreads;
+    ret->placement.spread_count = count;
+    struct place affinity = decode_object(d, placement, "antiAffinity", affinity_keys);
+    ret->placement.has_anti_affinity = affinity.json != NULL;
+    if (affinity.json)
+        ret->placement.anti_affinity = decode_topology(d, &affinity);
+}
+
 static void decode_placement(struct decoder *d, const struct place *spec, struct policy *ret) {
-    static const char *const keys[] = {"targets", "instanceTypes", "overhead", "data", NULL};
+    static const char *const keys[] = {"targets", "instanceTypes", "overhead", "data", "spread", "antiAffinity", NULL};
     static const char *const type_keys[] = {"architectures", "vcpu", "exclude", NULL};
     struct place at = decode_object(d, spec, "placement", keys);
     decode_targets(d, &at, ret);
@@ -298,6 +331,7 @@ static void decode_placement(struct decoder *d, const struct place *spec, struct
         decode_texts(d, &types, "exclude", &text_glob, 0, EXCLUDE_MAX, &ret->placement.exclude_count);
     decode_overhead(d, &at, ret);
     decode_data(d, &at, ret);
+    decode_spread(d, &at, ret);
 }
 
 static void decode_disruption(struct decoder *d, const struct place *spec, struct policy *ret) {

@@ -75,6 +75,13 @@ const char *policy_autoscalers_name(enum policy_autoscalers autoscalers) {
     return autoscalers_words[autoscalers];
 }
 
+const char *policy_topology_name(enum policy_topology topology) {
+    static const char *const words[] = {
+        [TOPOLOGY_ZONE] = "Zone", [TOPOLOGY_REGION] = "Region", [TOPOLOGY_PROVIDER] = "Provider"};
+    ASSERT((size_t)topology < ARRAY_LEN(words));
+    return words[topology];
+}
+
 bool policy_is_autoscaler(const char *manager) {
     return manager && (str_has_prefix(manager, "HorizontalPodAutoscaler/") || str_has_prefix(manager, "ScaledObject/"));
 }

@@ -115,6 +115,16 @@ struct policy_data { /* placement.data */
     bool continuous; /* sync: Continuous, else Once. */
 };
 
+/* What counts as one place; provider of region of zone. */
+enum policy_topology { TOPOLOGY_ZONE, TOPOLOGY_REGION, TOPOLOGY_PROVIDER, TOPOLOGY_COUNT };
+const char *policy_topology_name(enum policy_topology topology); /* "Zone", "Region", "Provider" */
+
+struct policy_spread { /* placement.spread: of the machines of groups over places. */
+    enum policy_topology topology;
+    int64_t skew_max;    /* >= 1: by how much their numbers in two places may differ. */
+    int64_t domains_min; /* >= 1, default 1: places that there must be at least. */
+};
+
 struct policy_window { /* disruption.windows */
     struct schedule schedule;
     int64_t duration_ms;
@@ -164,6 +174,10 @@ struct policy {
         } overhead;                   /* What each machine keeps for agents, and costs for licences. */
         const struct policy_data *data;
         size_t data_count;
+        const struct policy_spread *spreads;
+        size_t spread_count;
+        bool has_anti_affinity; /* No two groups in one place: */
+        enum policy_topology anti_affinity;
     } placement;
     struct {
         const struct policy_window *windows; /* None: always open. */

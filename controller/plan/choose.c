@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #include "base/str.h"
-#include "plan/plan_internal.h"
+#include "plan/placement.h"
 
 #define BRANCH_ROWS_MAX 64
 #define NODES_MAX 200000
@@ -33,6 +33,7 @@ struct choice {
     int64_t desired, min, max; /* The sum that the plan is on its way to, and the policy's bounds of it. */
     money_micros best_saving;
     uint64_t nodes;
+    struct plan_placement placement; /* As those of the entries are put in that are taken. */
 };
 
 static money_micros saving(const struct entry *entry, size_t taken) {
@@ -60,9 +61,14 @@ static int64_t desired_of(const struct entry *entry, size_t taken) {
     return taken == 0 ? entry->row->desired : entry->row->options[taken - 1].count;
 }
 
+static const struct plan_option *option_of(const struct entry *entry, size_t taken) {
+    return taken == 0 ? NULL : &entry->row->options[taken - 1];
+}
+
 static bool fits(const struct choice *choice, const struct entry *entry, size_t taken) {
     int64_t more = desired_of(entry, taken) - entry->row->desired;
-    return room_of(entry, taken) <= choice->room && reserve_of(entry, taken) <= choice->reserve &&
+    return plan_placement_is_apart(&choice->placement, entry->row, option_of(entry, taken)) &&
+           room_of(entry, taken) <= choice->room && reserve_of(entry, taken) <= choice->reserve &&
            (more <= 0 || choice->desired + more <= choice->max) && (more >= 0 || choice->desired + more >= choice->min);
 }
 
@@ -75,11 +81,14 @@ static bool take(struct choice *choice, size_t i, size_t taken) {
     choice->desired += desired_of(entry, taken) - entry->row->desired;
     choice->room -= room;
     choice->reserve -= reserve;
+    plan_placement_put(&choice->placement, entry->row, option_of(entry, taken), 1);
     entry->taken = taken;
     return true;
 }
 
 static void give_back(struct choice *choice, size_t i) {
+    plan_placement_put(&choice->placement, choice->entries[i].row,
+                       option_of(&choice->entries[i], choice->entries[i].taken), -1);
     choice->room += room_of(&choice->entries[i], choice->entries[i].taken);
     choice->reserve += reserve_of(&choice->entries[i], choice->entries[i].taken);
     choice->desired -= desired_of(&choice->entries[i], choice->entries[i].taken) - choice->entries[i].row->desired;
@@ -94,6 +103,16 @@ static void keep(struct choice *choice, money_micros sum) {
         choice->entries[i].best = choice->entries[i].taken;
 }
 
+/* The same, if the others keep the spread with it. */
+static bool take_spread(struct choice *choice, size_t i, size_t taken) {
+    if (!take(choice, i, taken))
+        return false;
+    if (plan_placement_is_spread(&choice->placement))
+        return true;
+    give_back(choice, i);
+    return false;
+}
+
 /* All stay to begin with; who saves the most takes its best first. False: somebody could not have its best. */
 static bool greedy(struct choice *choice) {
     money_micros sum = 0;
@@ -105,7 +124,7 @@ static bool greedy(struct choice *choice) {
         give_back(choice, i);
         size_t taken = 0;
         for (size_t k = 1; k <= row->option_count && taken == 0; k++)
-            if (!row->options[k - 1].reason && take(choice, i, k))
+            if (!row->options[k - 1].reason && take_spread(choice, i, k))
                 taken = k;
             else if (!row->options[k - 1].reason)
                 is_best = false;
@@ -122,7 +141,8 @@ static bool greedy(struct choice *choice) {
 static void branch(struct choice *choice, size_t i, money_micros sum) {
     if (i == choice->count) {
         bool is_inside = choice->room >= 0 && choice->reserve >= 0;
-        if (is_inside && choice->desired >= choice->min && choice->desired <= choice->max)
+        if (is_inside && choice->desired >= choice->min && choice->desired <= choice->max &&
+            sum > choice->best_saving && plan_placement_is_spread(&choice->placement))
             keep(choice, sum);
         return;
     }
@@ -158,16 +178,37 @@ static void tell(struct plan_work *work, const struct plan_row *row, const struc
                        arena_printf(work->arena, "%s %s", plan_option_words(work, option), message));
 }
 
+/* Of an option that would have saved more, beside what is taken of the others. */
+static void tell_better(struct plan_work *work, struct choice *choice, const struct entry *entry,
+                        const struct plan_option *option) {
+    const struct plan_row *row = entry->row;
+    struct plan_placement *placement = &choice->placement;
+    bool is_room = option->type == ACTION_MIGRATE || option->count > row->now;
+    const char *reason = is_room ? "AtMaximum" : "AtMinimum",
+               *message = is_room ? "would save more; capacity.max leaves no room for it beside what is there"
+                                  : "would save more; it has too few machines for capacity.min";
+    plan_placement_put(placement, row, option_of(entry, entry->best), -1);
+    bool is_apart = plan_placement_is_apart(placement, row, option);
+    plan_placement_put(placement, row, option, 1);
+    if (!is_apart) {
+        reason = "AntiAffinity";
+        message = "would save more; another group of the policy is there: placement.antiAffinity";
+    } else if (!plan_placement_is_spread(placement)) {
+        reason = "SpreadViolated";
+        message = arena_printf(work->arena, "would save more; %s", plan_placement_words(placement));
+    }
+    plan_placement_put(placement, row, option, -1);
+    plan_placement_put(placement, row, option_of(entry, entry->best), 1);
+    tell(work, row, option, reason, message);
+}
+
 /* The first option that would have saved more than what is taken, and the first that saves less. */
-static void tell_left_out(struct plan_work *work, const struct entry *entry) {
+static void tell_left_out(struct plan_work *work, struct choice *choice, const struct entry *entry) {
     const struct plan_row *row = entry->row;
     for (size_t k = 1; k < (entry->best ? entry->best : row->option_count + 1); k++) {
         if (row->options[k - 1].reason)
             continue;
-        bool is_room = row->options[k - 1].type == ACTION_MIGRATE || row->options[k - 1].count > row->now;
-        tell(work, row, &row->options[k - 1], is_room ? "AtMaximum" : "AtMinimum",
-             is_room ? "would save more; capacity.max leaves no room for it beside what is there"
-                     : "would save more; it has too few machines for capacity.min");
+        tell_better(work, choice, entry, &row->options[k - 1]);
         break;
     }
     for (size_t k = entry->best + 1; entry->best && k <= row->option_count; k++) {
@@ -178,7 +219,7 @@ static void tell_left_out(struct plan_work *work, const struct entry *entry) {
     }
 }
 
-static void choice_make(const struct plan_work *work, struct choice *choice) {
+static void choice_make(struct plan_work *work, struct choice *choice) {
     const struct policy *policy = work->input->policy;
     choice->entries = arena_alloc_array(work->arena, work->count + 1, sizeof(*choice->entries));
     choice->room = policy->capacity.max - work->ceiling_sum;
@@ -202,6 +243,9 @@ static void choice_make(const struct plan_work *work, struct choice *choice) {
     }
     if (choice->count > 0)
         qsort(choice->entries, choice->count, sizeof(*choice->entries), by_saving);
+    plan_placement_open(work, &choice->placement);
+    for (size_t i = 0; i < choice->count; i++)
+        plan_placement_put(&choice->placement, choice->entries[i].row, NULL, -1);
 }
 
 void plan_choose(struct plan_work *work) {
@@ -212,12 +256,16 @@ void plan_choose(struct plan_work *work) {
         choice.entries[i - 1].most = money_add(choice.entries[i - 1].most, choice.entries[i].most);
     if (!is_best && choice.count <= BRANCH_ROWS_MAX)
         branch(&choice, 0, 0);
+    for (size_t i = 0; i < choice.count; i++)
+        plan_placement_put(&choice.placement, choice.entries[i].row,
+                           option_of(&choice.entries[i], choice.entries[i].best), 1);
     for (size_t i = 0; i < choice.count; i++) {
         struct entry *entry = &choice.entries[i];
         if (entry->best) {
             entry->row->chosen = &entry->row->options[entry->best - 1];
             entry->row->to = entry->row->now;
         }
-        tell_left_out(work, entry);
+        tell_left_out(work, &choice, entry);
     }
+    plan_placement_tell(&choice.placement);
 }

@@ -12,7 +12,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "plan/plan_internal.h"
+#include "plan/placement.h"
 
 #define HOUR_MS INT64_C(3600000)
 
@@ -352,14 +352,17 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_scale_needs(&work);
     plan_leave(&work);
     plan_scale_sum(&work);
+    plan_spread_needs(&work);
     plan_commitments_hold(&work);
     plan_scale_steps(&work);
     plan_quotas_grow(&work);
+    plan_spread_steps(&work);
     plan_idle(&work);
     plan_options(&work);
     plan_choose(&work);
     plan_instances_choose(&work);
     plan_quotas_choose(&work);
+    plan_placement_settle(&work);
     plan_leave_settle(&work);
     plan_requests(&work);
     plan_idle_groups(&work);

@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "base/error.h"
-#include "plan/pack_internal.h"
+#include "plan/pack_spread.h"
 
 #define FAILURES_MAX 400
 #define REPLAN_SHARE 0.08 /* Of the work, when there is an earlier plan; */
@@ -116,32 +116,56 @@ static void plan_first(struct pack_work *work, const double *fluid, struct pack_
     try_greedy(work, fluid, best);
 }
 
+/* What is spread goes where it was, as far as it may; else where it costs least alone. */
+static void split_first(const struct pack_problem *problem, struct pack_model *model) {
+    struct arena scratch = {0};
+    double *values = arena_alloc_array(&scratch, model->class_count, sizeof(*values));
+    if (problem->previous) {
+        pack_seed_counts(problem, model, values);
+        pack_spread_near(model, values);
+    } else if (model->spread_count > 0) {
+        worth_alone(model, values);
+        pack_spread_cheapest(model, values);
+    }
+    arena_release(&scratch);
+}
+
+/* Near what the programme wants. */
+static void split_anew(const struct pack_columns *columns, struct pack_model *model) {
+    struct arena scratch = {0};
+    double *wanted = arena_alloc_array(&scratch, model->class_count, sizeof(*wanted));
+    pack_spread_wanted(model, columns->splits, wanted);
+    pack_spread_near(model, wanted);
+    arena_release(&scratch);
+}
+
 /* The bound, and the plans that come of it. */
-static void plan_by_columns(struct pack_work *work, struct pack_columns *columns, double share, struct pack_plan *best,
-                            struct pack_result *ret) {
+static void plan_by_columns(struct pack_work *work, struct pack_model *model, struct pack_columns *columns,
+                            double share, struct pack_plan *best, struct pack_result *ret) {
     for (size_t i = 0; i < best->count; i++)
         pack_columns_add(work, columns, &best->bought[i].filling);
     pack_columns_generate(work, columns, pack_work_until(work, share));
     keep_patterns(work->model, columns, work->arena, ret);
+    split_anew(columns, model);
     try_greedy(work, columns->center, best);
     pack_dive(work, columns, best);
 }
 
 /* From nothing to whole machines. */
-static void plan_anew(struct pack_work *work, struct pack_columns *columns, struct pack_plan *best,
-                      struct pack_result *ret) {
+static void plan_anew(struct pack_work *work, struct pack_model *model, struct pack_columns *columns,
+                      struct pack_plan *best, struct pack_result *ret) {
     uint64_t max = work->max;
     if (!pack_prove_is_small(work->model)) {
-        plan_by_columns(work, columns, GENERATE_SHARE, best, ret);
+        plan_by_columns(work, model, columns, GENERATE_SHARE, best, ret);
         pack_improve(work, columns, FAILURES_MAX, 0, best);
         return;
     }
-    plan_by_columns(work, columns, SMALL_GENERATE_SHARE, best, ret);
+    plan_by_columns(work, model, columns, SMALL_GENERATE_SHARE, best, ret);
     work->max = pack_work_until(work, SMALL_IMPROVE_SHARE);
     pack_improve(work, columns, SMALL_FAILURES_MAX, 0, best);
     work->max = max;
     work->max = pack_work_until(work, SMALL_PROVE_SHARE);
-    ret->bound_hourly = pack_prove(work, columns, best, &ret->is_proven);
+    ret->bound_hourly = pack_spread_prove(work, model, columns, best, &ret->is_proven);
     work->max = max;
     if (!ret->is_proven)
         pack_improve(work, columns, FAILURES_MAX, 0, best);
@@ -184,6 +208,7 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     struct pack_plan best = {.cost = INFINITY};
     *ret = (struct pack_result){0};
     pack_model_make(problem, arena, &model, ret);
+    split_first(problem, &model);
     size_t n = model.class_count;
     double *duals = arena_alloc_array(arena, problem->demand_count, sizeof(*duals));
     ret->duals = duals;
@@ -210,10 +235,11 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     if (problem->previous && is_far) /* The times have changed. */
         plan_first(&work, fluid, &best);
     if (problem->work_max > 0 && (!problem->previous || is_far))
-        plan_anew(&work, &columns, &best, ret);
+        plan_anew(&work, &model, &columns, &best, ret);
     for (size_t i = 0; i < n; i++)
         for (size_t t = 0; t < model.classes[i].member_count; t++)
             duals[model.classes[i].members[t]] = columns.center[i];
+    pack_result_zone_duals(problem, &model, columns.center, arena, duals, ret);
     ASSERT(columns.bound <= best.cost * (1 + 1e-6));
     ret->dual_bound_hourly = columns.bound;
     ret->bound_hourly = fmax(ret->bound_hourly, columns.bound);

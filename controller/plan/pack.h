@@ -9,6 +9,10 @@
  * 1961). The duals prove the bound: no filling of any machine with at most count_i pieces of each demand i is worth
  * more at the prices y than the machine costs, so every purchase costs sum_i count_i y_i at least.
  *
+ * A demand whose pieces are spread over zones has a count for each of its zones, and a dual y_iz; the counts are part
+ * of what is decided, of all that keep the skew. Whatever they are, its pieces cost least(y_i) at least: the least
+ * sum_z n_z y_iz of all such counts n. That takes the place of count_i y_i in the bound.
+ *
  * Pure and deterministic; the order of demands and of offers does not matter. It ends by work done, not by time, and
  * has an answer whenever it ends.
  *
@@ -33,15 +37,23 @@ struct pack_demand {
     const char *name;             /* Distinct. */
     int64_t need[PACK_RESOURCES]; /* Of one piece: milli-vCPU, MiB, GPUs; 0..PACK_AMOUNT_MAX */
     int64_t count;                /* 0..PACK_COUNT_MAX */
+    int64_t per_node_max;         /* Of its pieces on one machine; 0: any number. */
+    /* Its numbers of pieces in any two zones differ by at most this (topologySpreadConstraints over zones, which holds
+     * back what it cannot keep); 0: it need not be spread. */
+    int64_t skew_max;
+    const char *architecture; /* NULL or "": any. */
 };
 
 struct pack_offer {
-    const char *provider, *region, *type; /* Distinct together. */
+    const char *provider, *region, *type; /* Distinct together, with the zone. */
     int64_t has[PACK_RESOURCES];          /* 0..PACK_AMOUNT_MAX */
     money_micros price_hourly;            /* > 0; any number can be bought. */
+    const char *zone;                     /* NULL or "": the region is taken for one. */
+    const char *architecture;             /* NULL or "": unknown; then it holds only what runs on any. */
 };
 
 #define PACK_NO_DEMAND SIZE_MAX
+#define PACK_NO_OFFER SIZE_MAX
 
 struct pack_load {
     size_t demand; /* Index into the problem's. */
@@ -55,14 +67,22 @@ struct pack_purchase {
     size_t load_count;
 };
 
+struct pack_zone_dual {
+    size_t demand; /* That is spread. */
+    size_t offer;  /* One of the zone's. */
+    double dual;
+};
+
 /* What an earlier run found, for demands and offers much like these; of demands that are no more, demand is
  * PACK_NO_DEMAND. Nothing of it is believed: sizes may have changed, and the duals may prove nothing any more. */
 struct pack_previous {
-    const struct pack_purchase *purchases; /* offer does not matter. */
+    const struct pack_purchase *purchases; /* Of offer the zone alone matters, which PACK_NO_OFFER has none of. */
     size_t purchase_count;
     const struct pack_purchase *patterns; /* Nor does count. */
     size_t pattern_count;
     const double *duals; /* Of each demand; 0 if there was none. */
+    const struct pack_zone_dual *zone_duals;
+    size_t zone_dual_count;
 };
 
 struct pack_problem {
@@ -96,7 +116,10 @@ struct pack_result {
     double bound_hourly;      /* No purchase for what is placed costs less. */
     bool is_proven;           /* The cost is the least: the bound. By branching, if the duals do not prove it. */
     double dual_bound_hourly; /* What the duals prove alone; <= bound_hourly. */
-    const double *duals; /* Of each demand: what a piece costs at least in that bound; of one that is unplaced, 0. */
+    const double *duals; /* Of each demand: what a piece costs at least in that bound; of one that is unplaced, 0. Of
+                            one that is spread, the mean: least(y_i) / count_i. */
+    const struct pack_zone_dual *zone_duals; /* Those behind the means, of each zone where a piece fits a machine. */
+    size_t zone_dual_count;
     const struct pack_purchase *patterns; /* What the programme of the bound would buy, in fractions; count: 0. */
     size_t pattern_count;
     const struct pack_unplaced *unplaced; /* What fits no machine. The rest is served. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "plan/pack_internal.h"
+#include "plan/pack_spread.h"
 
 #define GAP_MIN 2e-4 /* Bound and programme have met. */
 #define MARGIN 1e-7  /* A column must be worth more than its price by this share. */
@@ -25,15 +25,18 @@
 void pack_columns_init(struct pack_work *work, const double *feasible, struct pack_columns *ret) {
     const struct pack_model *model = work->model;
     size_t n = model->class_count;
-    double *lower = arena_alloc_array(work->arena, n, sizeof(*lower));
+    size_t rows = n + pack_spread_rows(model);
+    double *lower = arena_alloc_array(work->arena, rows, sizeof(*lower));
     *ret = (struct pack_columns){.arena = work->arena,
+                                 .row_count = rows,
                                  .duals = arena_alloc_array(work->arena, n, sizeof(double)),
                                  .center = arena_memdup(work->arena, feasible, n * sizeof(double))};
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         lower[i] = (double)model->classes[i].count;
-        ret->bound += lower[i] * feasible[i];
-    }
-    ret->lp = exact_lp_new(lower, n);
+    pack_spread_lower(model, true, lower);
+    ret->bound = pack_worth_of_all(model, feasible);
+    ret->lp = exact_lp_new(lower, rows);
+    ret->first = pack_spread_columns(model, ret->lp);
 }
 
 void pack_columns_free(struct pack_columns *columns) {
@@ -62,8 +65,9 @@ static bool solve(struct pack_work *work, struct pack_columns *columns) {
     for (size_t i = 0; i < n; i++)
         columns->duals[i] = fmax(0, solution.duals[i]);
     columns->objective = solution.objective;
-    columns->parts = solution.values;
-    work->done += (solution.iterations + 1) * n * LP_STEP_WORK;
+    columns->splits = solution.values;
+    columns->parts = solution.values + columns->first;
+    work->done += (solution.iterations + 1) * columns->row_count * LP_STEP_WORK;
     return true;
 }
 
@@ -120,19 +124,12 @@ static size_t price(struct pack_work *work, struct pack_columns *columns, const 
     return added;
 }
 
-static double total(const struct pack_model *model, const double *duals) {
-    double sum = 0;
-    for (size_t i = 0; i < model->class_count; i++)
-        sum += (double)model->classes[i].count * duals[i];
-    return sum;
-}
-
 /* Prices at `worth`, which then may prove a better bound. Gives how many columns that added. */
 static size_t price_for_bound(struct pack_work *work, struct pack_columns *columns, const double *worth,
                               const int64_t *limit, uint64_t nodes_max) {
     double rate;
     size_t added = price(work, columns, worth, limit, nodes_max, &rate);
-    double bound = total(work->model, worth) / rate;
+    double bound = pack_worth_of_all(work->model, worth) / rate;
     if (bound > columns->bound) {
         columns->bound = bound;
         for (size_t i = 0; i < work->model->class_count; i++)
@@ -141,16 +138,17 @@ static size_t price_for_bound(struct pack_work *work, struct pack_columns *colum
     return added;
 }
 
-static int64_t *counts_of(const struct pack_model *model, struct arena *arena) {
-    int64_t *counts = arena_alloc_array(arena, model->class_count, sizeof(*counts));
+/* Of the pieces on one machine, whatever the counts of what is spread. */
+static int64_t *limits_of(const struct pack_model *model, struct arena *arena) {
+    int64_t *limits = arena_alloc_array(arena, model->class_count, sizeof(*limits));
     for (size_t i = 0; i < model->class_count; i++)
-        counts[i] = model->classes[i].count;
-    return counts;
+        limits[i] = model->classes[i].most;
+    return limits;
 }
 
 void pack_columns_seed(struct pack_work *work, struct pack_columns *columns, const double *duals) {
     if (solve(work, columns))
-        (void)price_for_bound(work, columns, duals, counts_of(work->model, work->arena), NODES_FIRST);
+        (void)price_for_bound(work, columns, duals, limits_of(work->model, work->arena), NODES_FIRST);
 }
 
 void pack_columns_generate(struct pack_work *work, struct pack_columns *columns, uint64_t work_max) {
@@ -159,7 +157,7 @@ void pack_columns_generate(struct pack_work *work, struct pack_columns *columns,
     double smoothing = SMOOTHING, rate;
     uint64_t nodes = NODES_FIRST;
     double *worth = arena_alloc_array(work->arena, n, sizeof(*worth));
-    int64_t *limit = counts_of(model, work->arena);
+    int64_t *limit = limits_of(model, work->arena);
     while (solve(work, columns)) {
         if (columns->objective - columns->bound <= GAP_MIN * columns->objective || work->done >= work_max)
             return;
@@ -186,7 +184,8 @@ bool pack_columns_resolve(struct pack_work *work, struct pack_columns *columns, 
                           bool with_pricing) {
     size_t n = work->model->class_count;
     struct arena scratch = {0};
-    double *lower = arena_alloc_array(&scratch, n, sizeof(*lower)), rate;
+    double *lower = arena_alloc_array(&scratch, columns->row_count, sizeof(*lower)), rate;
+    pack_spread_lower(work->model, false, lower);
     for (size_t i = 0; i < n; i++)
         lower[i] = (double)limit[i];
     exact_lp_set_lower(columns->lp, lower);

@@ -341,11 +341,15 @@ struct pack_filling pack_filling_of(const struct pack_model *model, size_t machi
 
 size_t pack_cheapest(const struct pack_model *model, const struct pack_filling *filling) {
     int64_t used[PACK_DIMENSIONS] = {0};
+    struct pack_class asked = {0}; /* All together. */
+    for (size_t t = 0; t < filling->count; t++)
+        for (size_t trait = 0; trait < PACK_TRAITS; trait++)
+            asked.asks[trait] |= model->classes[filling->classes[t]].asks[trait];
     for (size_t t = 0; t < filling->count; t++)
         for (size_t d = 0; d < PACK_DIMENSIONS; d++)
             used[d] += filling->pieces[t] * model->classes[filling->classes[t]].need[d];
     for (size_t k = 0; k < filling->machine; k++) { /* By price. */
-        bool is_enough = true;
+        bool is_enough = pack_may(&asked, &model->machines[k]);
         for (size_t d = 0; d < PACK_DIMENSIONS && is_enough; d++)
             is_enough = model->machines[k].has[d] >= used[d];
         if (is_enough)

@@ -40,7 +40,9 @@ struct greedy {
     struct pack_work *work;
     const double *worth;
     int64_t *limit;
-    struct pack_waiting waiting;
+    struct pack_waiting *waiting; /* Of each group of machines that differ only in size: what may be on them. */
+    size_t group_count;
+    size_t *groups;                /* Of each machine. */
     struct candidate **candidates; /* The greatest rate first, nearly. */
     size_t candidate_count;
 };
@@ -73,11 +75,11 @@ static void make(struct greedy *greedy, struct candidate *candidate) {
     memcpy(left, model->machines[candidate->machine].has, sizeof(left));
     candidate->count = 0;
     for (size_t at = 0; left[PACK_PIECES] > 0; at++) {
-        at = pack_waiting_next(&greedy->waiting, at, left);
+        at = pack_waiting_next(&greedy->waiting[greedy->groups[candidate->machine]], at, left);
         if (at == PACK_NONE_WAITS)
             break;
-        int64_t limit = greedy->limit[order[at]];
-        int64_t most = take(&model->classes[order[at]], limit < INT32_MAX ? limit : INT32_MAX, left);
+        const struct pack_class *class = &model->classes[order[at]];
+        int64_t limit = greedy->limit[order[at]], most = take(class, limit < class->most ? limit : class->most, left);
         if (candidate->count == candidate->room) {
             size_t room = candidate->room ? 2 * candidate->room : 16;
             candidate->pieces = mem_grow(candidate->pieces, candidate->room, room, sizeof(*candidate->pieces));
@@ -135,10 +137,35 @@ static bool renew(struct greedy *greedy) {
     return false;
 }
 
+static void groups_make(struct greedy *greedy, struct arena *arena) {
+    const struct pack_model *model = greedy->work->model;
+    const uint32_t *order = greedy->work->order;
+    size_t n = greedy->work->order_count;
+    greedy->groups = arena_alloc_array(arena, model->machine_count, sizeof(*greedy->groups));
+    for (size_t k = 0; k < model->machine_count; k++) {
+        const struct pack_machine *machine = &model->machines[k];
+        size_t like = 0;
+        while (memcmp(model->machines[like].is, machine->is, sizeof(machine->is)) != 0)
+            like++;
+        if (like < k) {
+            greedy->groups[k] = greedy->groups[like];
+            continue;
+        }
+        struct pack_waiting waiting;
+        pack_waiting_make(model, order, n, arena, &waiting);
+        for (size_t at = 0; at < n; at++)
+            if (!pack_may(&model->classes[order[at]], machine))
+                pack_waiting_remove(&waiting, at);
+        greedy->waiting = arena_push(arena, greedy->waiting, greedy->group_count, sizeof(waiting));
+        greedy->groups[k] = greedy->group_count;
+        greedy->waiting[greedy->group_count++] = waiting;
+    }
+}
+
 static void begin(struct greedy *greedy, struct arena *arena) {
     const struct pack_model *model = greedy->work->model;
     struct candidate *all = arena_alloc_array(arena, model->machine_count, sizeof(*all));
-    pack_waiting_make(model, greedy->work->order, greedy->work->order_count, arena, &greedy->waiting);
+    groups_make(greedy, arena);
     greedy->candidates = arena_alloc_array(arena, model->machine_count, sizeof(struct candidate *));
     greedy->candidate_count = model->machine_count;
     for (size_t k = 0; k < model->machine_count; k++) {
@@ -203,8 +230,8 @@ static void buy(struct greedy *greedy, struct pack_plan *plan) {
     for (size_t t = 0; t < best->count; t++) {
         int64_t *left = &greedy->limit[work->order[best->pieces[t].position]];
         *left -= times * best->pieces[t].count;
-        if (*left == 0)
-            pack_waiting_remove(&greedy->waiting, best->pieces[t].position);
+        for (size_t g = 0; g < greedy->group_count && *left == 0; g++)
+            pack_waiting_remove(&greedy->waiting[g], best->pieces[t].position);
     }
     arena_release(&scratch);
 }
@@ -216,7 +243,8 @@ void pack_greedy(struct pack_work *work, const double *worth, int64_t *limit, st
     begin(&greedy, &scratch);
     while (renew(&greedy))
         buy(&greedy, plan);
-    work->done += greedy.waiting.steps;
+    for (size_t g = 0; g < greedy.group_count; g++)
+        work->done += greedy.waiting[g].steps;
     arena_release(&scratch);
     for (size_t i = 0; i < work->model->class_count; i++)
         ASSERT(limit[i] == 0); /* Each class fits some machine. */

@@ -2,6 +2,8 @@
  * Inside of the packing, by file:
  *
  *     pack_model.c     demands of one size become one class; offers that another makes pointless go
+ *     pack_place.c     zones and architectures: which class may be on which machine; demands that are spread
+ *     pack_spread.c    how many pieces of what is spread go to each zone
  *     pack_fill.c      one machine, filled to the greatest worth: heuristic, upper bound, search
  *     pack_fill_small.c   the same, where there are few pieces
  *     pack_waiting.c   the pieces that still wait for a machine: which is the next that fits
@@ -29,9 +31,14 @@
 #define PACK_PIECES PACK_RESOURCES
 #define PACK_DIMENSIONS (PACK_RESOURCES + 1)
 
-struct pack_class { /* Demands of one size. */
+/* What a machine is, and a class may ask for; 0: nothing. Where nobody asks, all is 0. */
+enum pack_trait { PACK_ZONE, PACK_ARCHITECTURE, PACK_TRAITS };
+
+struct pack_class { /* Demands of one size; or one alone, which has a limit of its own; or the part of it in a zone. */
     int64_t need[PACK_DIMENSIONS];
-    int64_t count;
+    int64_t count; /* To be placed. Of what is spread, this is decided; until then it is the most there may be. */
+    int64_t most;  /* On one machine: INT32_MAX at most. */
+    uint32_t asks[PACK_TRAITS];
     const size_t *members; /* Demands, by name. */
     size_t member_count;
 };
@@ -40,6 +47,14 @@ struct pack_machine {
     int64_t has[PACK_DIMENSIONS]; /* Without the overhead. */
     double price;
     size_t offer;
+    uint32_t is[PACK_TRAITS];
+};
+
+struct pack_spread {          /* A demand over zones. */
+    size_t first, zone_count; /* Its classes, one for each zone where a piece fits a machine. */
+    size_t demand;
+    int64_t count, skew;
+    bool is_capped; /* There is a zone where none fits: so no other one has more than skew. */
 };
 
 struct pack_model {
@@ -47,9 +62,17 @@ struct pack_model {
     size_t class_count;
     struct pack_machine *machines; /* By price. */
     size_t machine_count;
+    struct pack_spread *spreads;
+    size_t spread_count;
+    const uint32_t *zones; /* Of each offer; NULL: nothing is spread. */
 };
 
-/* How many pieces of the class, of those that there are, fit the empty machine. */
+static inline bool pack_may(const struct pack_class *class, const struct pack_machine *machine) {
+    return (class->asks[PACK_ZONE] == 0 || class->asks[PACK_ZONE] == machine->is[PACK_ZONE]) &&
+           (class->asks[PACK_ARCHITECTURE] == 0 || class->asks[PACK_ARCHITECTURE] == machine->is[PACK_ARCHITECTURE]);
+}
+
+/* How many pieces of the class, of those that there are, may be on the empty machine. */
 int32_t pack_fits(const struct pack_model *model, size_t machine, size_t class);
 
 /* Fills ret->unplaced of what fits no machine; that is in no class. */
@@ -133,11 +156,14 @@ struct pack_columns {
     struct exact_lp *lp;
     struct pack_filling *fillings;
     size_t count, rounds;
-    double *duals;       /* Of the present programme. */
-    double *center;      /* The best feasible duals: they prove the bound. */
-    double bound;        /* sum of count x center */
-    double objective;    /* Of the programme with the present columns. */
-    const double *parts; /* Its solution. */
+    size_t row_count;     /* Of the programme: the classes, and what chooses the counts of those that are spread; */
+    size_t first;         /* its columns are before those of the fillings. */
+    double *duals;        /* Of the present programme. */
+    double *center;       /* The best feasible duals: they prove the bound. */
+    double bound;         /* pack_worth_of_all(center) */
+    double objective;     /* Of the programme with the present columns. */
+    const double *parts;  /* Its solution; */
+    const double *splits; /* and for what is spread. */
 };
 
 void pack_columns_init(struct pack_work *work, const double *feasible, struct pack_columns *ret);
@@ -181,12 +207,17 @@ struct pack_seed {
 /* The same for what is not in those kept. */
 void pack_repair(struct pack_work *work, struct pack_columns *columns, const struct pack_kept *kept,
                  struct pack_plan *best);
+/* Of what is spread, the pieces that it had in each zone; by class. */
+void pack_seed_counts(const struct pack_problem *problem, const struct pack_model *model, double *ret);
 void pack_seed_make(const struct pack_problem *problem, struct pack_work *work, struct pack_seed *ret);
 
 /* ---- the result ---- */
 
 void pack_result_make(const struct pack_problem *problem, const struct pack_model *model, const struct pack_plan *plan,
                       struct arena *arena, struct pack_result *ret);
+/* Those of what is spread, and their means in `duals`, by demand. */
+void pack_result_zone_duals(const struct pack_problem *problem, const struct pack_model *model, const double *worth,
+                            struct arena *arena, double *duals, struct pack_result *ret);
 /* A piece of a class stands for one of its first demand. */
 void pack_result_patterns(const struct pack_model *model, const struct pack_filling *fillings, const size_t *chosen,
                           size_t count, struct arena *arena, struct pack_result *ret);

@@ -22,6 +22,7 @@
 
 #include "base/mem.h"
 #include "plan/pack_fit.h"
+#include "plan/pack_spread.h"
 
 #define PIECES_MAX 600
 #define CLASSES_MAX 64
@@ -365,8 +366,11 @@ static void prove_init(struct prove *p, struct pack_work *work, const struct pac
     p->prices[p->kinds + 1] = MISSING_PRICE * best->cost;
     p->box = exact_box_new(p->prices, p->kinds + 2);
     pack_fit_init(work, model, NULL, arena, &p->fit);
-    for (size_t j = 0; j < columns->count; j++)
-        pack_fit_add(&p->fit, &columns->fillings[j]);
+    for (size_t j = 0; j < columns->count; j++) {
+        struct pack_filling filling = pack_spread_cut(model, &columns->fillings[j], arena);
+        if (filling.count > 0)
+            pack_fit_add(&p->fit, &filling);
+    }
     heap_push(p, root_of(p));
     rows_of_sum(p, p->heap[0].upper[p->kinds] * 2);
     rows_of_dimensions(p);

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/str.h"
-#include "plan/pack_internal.h"
+#include "plan/pack_spread.h"
 
 struct result_work {
     const struct pack_problem *problem;
@@ -96,7 +96,9 @@ static int compare_offers(const struct pack_purchase *a, const struct pack_purch
     int order = str_cmp(x->provider, y->provider);
     if (!order)
         order = str_cmp(x->region, y->region);
-    return order ? order : str_cmp(x->type, y->type);
+    if (!order)
+        order = str_cmp(x->type, y->type);
+    return order ? order : str_cmp(x->zone ? x->zone : "", y->zone ? y->zone : "");
 }
 
 static int compare_loads(const struct pack_purchase *a, const struct pack_purchase *b,
@@ -161,6 +163,30 @@ void pack_result_make(const struct pack_problem *problem, const struct pack_mode
         ret->cost_hourly =
             money_add(ret->cost_hourly, money_mul(pack_price(problem, w.purchases[i].offer), w.purchases[i].count));
     }
+}
+
+static size_t offer_in(const struct pack_problem *problem, const struct pack_model *model, uint32_t zone) {
+    size_t offer = 0;
+    while (offer < problem->offer_count && model->zones[offer] != zone)
+        offer++;
+    return offer;
+}
+
+void pack_result_zone_duals(const struct pack_problem *problem, const struct pack_model *model, const double *worth,
+                            struct arena *arena, double *duals, struct pack_result *ret) {
+    struct pack_zone_dual *list = NULL;
+    for (size_t s = 0; s < model->spread_count; s++) {
+        const struct pack_spread *spread = &model->spreads[s];
+        int64_t *counts = arena_alloc_array(arena, spread->zone_count, sizeof(*counts));
+        duals[spread->demand] = pack_spread_least(spread, &worth[spread->first], counts) / (double)spread->count;
+        for (size_t z = 0; z < spread->zone_count; z++) {
+            size_t class = spread->first + z;
+            list = arena_push(arena, list, ret->zone_dual_count, sizeof(*list));
+            list[ret->zone_dual_count++] = (struct pack_zone_dual){
+                spread->demand, offer_in(problem, model, model->classes[class].asks[PACK_ZONE]), worth[class]};
+        }
+    }
+    ret->zone_duals = list;
 }
 
 void pack_result_patterns(const struct pack_model *model, const struct pack_filling *fillings, const size_t *chosen,

@@ -67,11 +67,17 @@ static bool fits(const struct pack_class *class, const struct bin *bin) {
     return true;
 }
 
-static const int64_t *limit_of(const struct state *state, const struct bin *bin, size_t n, struct arena *arena) {
+static const int64_t *limit_of(const struct pack_model *model, const struct state *state, const struct bin *bin,
+                               struct arena *arena) {
+    size_t n = model->class_count;
     int64_t *limit = arena_memdup(arena, state->waiting, n * sizeof(*limit));
-    for (size_t i = 0; i < n; i++)
-        if (bin->closed[i])
+    for (size_t i = 0; i < n; i++) {
+        int64_t more = model->classes[i].most - bin->pieces[i];
+        if (bin->closed[i] || !pack_may(&model->classes[i], &model->machines[bin->kind]))
             limit[i] = 0;
+        else if (more < limit[i])
+            limit[i] = more;
+    }
     return limit;
 }
 
@@ -93,7 +99,8 @@ static void groups_find(const struct whole *whole, struct state *state, struct a
         if (g < count)
             continue;
         ret->first[g] = bin;
-        ret->limits[g] = limit_of(state, bin, n, arena);
+        ret->limits[g] = limit_of(model, state, bin, arena);
+        ret->model.machines[g] = model->machines[bin->kind];
         memcpy(ret->model.machines[g].has, bin->left, sizeof(bin->left));
         ret->model.machine_count++;
     }

@@ -49,6 +49,7 @@ struct plan_row {
     int64_t raw;  /* What demand wants, outside of any bounds; -1: unknown. */
     int64_t need; /* The same inside low..high. */
     int64_t desired, to;
+    int64_t spread_more;               /* Of desired: for placement.spread. */
     double demand, demand_p50;         /* What is covered: of the forecast, and at least the raise. */
     double forecast_demand;            /* The forecast's alone. */
     double hold_demand;                /* The greatest of the hold window: what is chosen now must still do then. */
@@ -148,6 +149,10 @@ void plan_instance_open(const struct plan_work *work, struct plan_row *row);
 int64_t plan_instance_other(const struct plan_work *work, const struct plan_row *row, double peak, int64_t before);
 money_micros plan_instance_outage(const struct plan_work *work, const struct plan_row *row);
 void plan_instances_choose(struct plan_work *work);
+
+/* scale_spread.c: placement.spread, after the sums and after the steps. */
+void plan_spread_needs(struct plan_work *work);
+void plan_spread_steps(struct plan_work *work);
 
 /* options.c */
 void plan_options(struct plan_work *work);

@@ -105,6 +105,8 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
     if (work->input->headroom.shrink_to_minimum)
         return arena_printf(arena, "budget %s shrinks to the minimum",
                             work->input->headroom.budget ? work->input->headroom.budget : "(unnamed)");
+    if (row->spread_more > 0 && row->desired - row->spread_more == row->need)
+        return arena_printf(arena, "placement.spread asks for %lld more than demand", (long long)row->spread_more);
     if (row->desired > row->need)
         return arena_printf(arena, "capacity.min %lld asks for %lld more than demand", (long long)policy->capacity.min,
                             (long long)(row->desired - row->need));

@@ -7,6 +7,7 @@ SPDX-License-Identifier: Apache-2.0
 import collections
 import csv
 import io
+import itertools
 import json
 import random
 import re
@@ -47,7 +48,7 @@ def free_of(offer, overhead):
 
 
 def worth_most(demands, duals, room, most):
-    """The filling of one machine that is worth most, by HiGHS."""
+    """The filling of one machine that is worth most, by HiGHS. Of a demand name, CPU, memory and how many there are at most."""
     solver = highspy.Highs()
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("mip_rel_gap", 0.0)
@@ -75,6 +76,108 @@ def test_the_duals_prove_the_bound(runner, tmp_path, seed):
     assert plan["dualBound"] <= plan["lowerBound"] * (1 + 1e-9) and plan["lowerBound"] <= plan["hourlyCost"] * (1 + 1e-9)
     for offer, room in zip(offers, rooms):
         assert worth_most(placed, plan["duals"], room, most) <= offer[5] * (1 + 1e-6), offer
+
+
+def least_worth(count, skew, duals, can_take):
+    """Of all numbers of pieces in each zone whose skew is no greater, by HiGHS."""
+    solver = highspy.Highs()
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("mip_rel_gap", 0.0)
+    counts = {zone: solver.addIntegral(0, count if can_take[zone] else 0) for zone in can_take}
+    for one, other in itertools.permutations(counts.values(), 2):
+        solver.addConstr(one - other <= skew)
+    solver.addConstr(sum(counts.values()) == count)
+    solver.minimize(sum(x * duals.get(zone, 0) for zone, x in counts.items()))
+    return solver.getObjectiveValue()
+
+
+def most_in_zone(count, skew, can_take):
+    """The others have that less the skew at least."""
+    if count <= skew or not all(can_take.values()):
+        return min(count, skew)
+    return (count + (len(can_take) - 1) * skew) // len(can_take)
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_the_duals_of_zones_prove_the_bound_of_what_is_spread(runner, tmp_path, seed):
+    demands, offers, most, overhead = instance(1000 + seed)
+    chance = random.Random(seed)
+    zones = "abc"[:2 + seed % 2]
+    demands = [(*one, chance.choice(["", 1, 3]), chance.choice(["", 1, 2, 5])) for one in demands] + [("s", 500, 512, 7, "", 1)]
+    offers = [(*one, chance.choice([*zones, ";".join(zones)])) for one in offers] + [("aws", "us-east-1", "t", 4, 16, 0.25, ";".join(zones))]
+    tables = table(tmp_path, "w.csv", WORKLOADS + ",max_per_node,max_skew", demands), table(tmp_path, "p.csv", PRICES + ",zone", offers)
+    done = runner.call("pack", "--workloads", tables[0], "--prices", tables[1], "--overhead", f"cpu={overhead[0]}m,memory={overhead[1]}Mi",
+                       "--effort", 1, "-o", "json", *(["--max-per-node", most] if most else []))
+    plan = json.loads(done.stdout)
+    unplaced = {one["workload"] for one in plan["unplaced"]}
+    zone_duals = collections.defaultdict(dict)
+    for one in plan["zoneDuals"]:
+        zone_duals[one["workload"]][one["zone"]] = one["dual"]
+    rooms = [(offer, free_of(offer, overhead)) for offer in offers]
+    total, placed = 0, []
+    for name, cpu, memory, count, per_node, skew in demands:
+        can_take = {zone: any(cpu <= room[0] and memory <= room[1] for offer, room in rooms if zone in offer[6].split(";")) for zone in zones}
+        if name in unplaced:
+            assert not any(can_take.values()) or (skew and sum(can_take.values()) * skew < count and not all(can_take.values())), name
+        elif name in zone_duals:
+            worth = least_worth(count, skew, zone_duals[name], can_take)
+            assert worth == pytest.approx(plan["duals"][name] * count, rel=1e-6, abs=1e-9)
+            total += worth
+            placed.append((name, cpu, memory, min(per_node or count, most_in_zone(count, skew, can_take))))
+        else:
+            total += plan["duals"][name] * count
+            placed.append((name, cpu, memory, min(count, per_node or count)))
+    assert plan["dualBound"] == pytest.approx(total, rel=1e-6)
+    assert plan["dualBound"] <= plan["lowerBound"] * (1 + 1e-9) and plan["lowerBound"] <= plan["hourlyCost"] * (1 + 1e-9)
+    for offer, room in rooms:
+        for zone in offer[6].split(";"):
+            duals = {one[0]: zone_duals[one[0]].get(zone, 0) if one[0] in zone_duals else plan["duals"][one[0]] for one in placed}
+            assert worth_most(placed, duals, room, most) <= offer[5] * (1 + 1e-6), (offer, zone)
+
+
+def limited(trimtab, folder, demands, offers, form="json", *extra):
+    return trimtab.call("pack", "--workloads", table(folder, "w.csv", WORKLOADS + ",max_per_node,max_skew,architecture", demands),
+                        "--prices", table(folder, "p.csv", PRICES + ",zone,arch", offers), "--effort", 1, "-o", form, *extra)
+
+
+def test_a_plan_with_limits_in_all_forms_and_again(runner, tmp_path):
+    demands = [("web", 1000, 1024, 7, 1, 1, "amd64"), ("db", 3000, 8192, 5, "", 2, ""), ("batch", 500, 500, 20, "", "", "")]
+    offers = [("aws", "r", "small", 2, 4, 0.1, "a;b", "amd64"), ("aws", "r", "small", 2, 4, 0.12, "c", "amd64"),
+              ("aws", "r", "large", 8, 32, 0.4, "a;b;c", "amd64"), ("aws", "r", "arm", 8, 32, 0.2, "a;b;c", "arm64")]
+    first = limited(runner, tmp_path, demands, offers)
+    plan = json.loads(first.stdout)
+    assert first.returncode == 0 and plan["proven"]
+    rows = list(csv.DictReader(io.StringIO(limited(runner, tmp_path, demands, offers, "csv").stdout)))
+    web = collections.Counter(row["zone"] for row in rows if row["workload"] == "web")
+    assert sorted(web.values()) == [2, 2, 3] and all(row["count"] == "1" and row["instance_type"] != "arm" for row in rows if row["workload"] == "web")
+    assert {one["zone"] for one in plan["zoneDuals"] if one["workload"] == "web"} == {"a", "b", "c"}
+    assert "ZONE" in limited(runner, tmp_path, demands, offers, "text").stdout
+    turned = json.loads(limited(runner, tmp_path, demands[::-1], offers[::-1]).stdout)
+    assert turned == plan | {"zoneDuals": turned["zoneDuals"], "duals": turned["duals"]}
+    earlier = tmp_path / "plan.json"
+    earlier.write_text(first.stdout)
+    again = json.loads(limited(runner, tmp_path, demands, offers, "json", "--previous", earlier).stdout)
+    assert nodes_by_kind(again) == nodes_by_kind(plan)
+    earlier.write_text(json.dumps(plan | {"zoneDuals": [{"workload": "web", "dual": -1}]}))
+    assert "zoneDuals[0]: dual: a number from 0 on is expected" in limited(runner, tmp_path, demands, offers, "json", "--previous", earlier).stderr
+
+
+@pytest.mark.parametrize("demand, zone, message", [
+    ((0, ""), "a", "w.csv: row 2: max_per_node: 0 leaves room for no piece"),
+    ((-1, ""), "a", "w.csv: row 2: max_per_node: -1 is not between 0 and 1e+09"),
+    (("x", ""), "a", 'w.csv: row 2: max_per_node: "x" is not a number'),
+    ((1.5, ""), "a", "w.csv: row 2: max_per_node: 1.5 is no whole number"),
+    (("", 0), "a", "w.csv: row 2: max_skew: 0 leaves room for no piece"),
+    (("", "nan"), "a", 'w.csv: row 2: max_skew: "nan" is not a number'),
+    (("", 1), "a", 'p.csv: zone: max_skew of "w" needs offers in two zones at least, and all are in a: add a column zone'),
+    (("", 1), "", 'p.csv: zone: max_skew of "w" needs offers in two zones at least, and all are in r: add a column zone'),
+    (("", 1), "a;;b", 'p.csv: row 2: zone: "a;;b": names of up to 63 bytes with ; between them are expected'),
+    (("", 1), "a;b;a", "p.csv: row 2: aws r t a is there twice"),
+    (("", "", "x86"), "a", 'w.csv: row 2: architecture: "x86" is neither amd64 nor arm64'),
+])
+def test_a_limit_that_is_none(runner, tmp_path, demand, zone, message):
+    done = limited(runner, tmp_path, [("w", 100, 100, 1, *demand, *[""] * (3 - len(demand)))], [("aws", "r", "t", 2, 4, 0.1, zone, "amd64")])
+    assert done.returncode == 1 and message in done.stderr and done.stdout == "", done.stderr
 
 
 def test_csv_and_json_are_one_plan_that_holds(runner, tmp_path):

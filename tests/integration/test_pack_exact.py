@@ -1,5 +1,6 @@
 """trimtab pack: proven optima of 200 small cases held against HiGHS's, which is given every filling that no piece can be added
 to. A tenth of them are also given to it as which machine takes how many pieces, which knows nothing of fillings.
+Sixty more are of demands with limits: pieces on one machine, and spread over zones.
 
 SPDX-License-Identifier: Apache-2.0
 """
@@ -135,9 +136,9 @@ def optimum_by_machines(demands, offers, most):
     return solver
 
 
-def plan_of(trimtab, folder, demands, offers):
+def plan_of(trimtab, folder, demands, offers, headers=(WORKLOADS, PRICES)):
     tables = []
-    for name, header, rows in (("w.csv", WORKLOADS, demands), ("p.csv", PRICES, offers)):
+    for name, header, rows in (("w.csv", headers[0], demands), ("p.csv", headers[1], offers)):
         tables.append(folder / name)
         tables[-1].write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
     done = trimtab.call("pack", "--workloads", tables[0], "--prices", tables[1], "--overhead",
@@ -174,3 +175,62 @@ def test_nor_does_highs_know_better_without_fillings(runner, tmp_path, seed):
     plan = plan_of(runner, tmp_path, demands, offers)
     assert plan["proven"]
     assert check_equal(plan, optimum_by_machines(demands, offers, plan["nodes"] + 1), seed)
+
+
+def limited_instance(seed):
+    """(demands with max_per_node and max_skew, offers with a zone, [(offer, filling)])"""
+    chance = random.Random(5000 + seed)
+    zones = "abcd"[:chance.randint(2, 4)]
+    while True:
+        offers = [(*one, chance.choice(zones)) for one in made_offers(chance, chance.randint(4, 12))]
+        offers += [(*max(offers, key=lambda one: one[3])[:2], f"large-{zone}", 32, 256, round(chance.uniform(2, 3), 5), zone) for zone in zones]
+        demands = [(f"w{i}", 10 * chance.randint(50, 400), 16 * chance.randint(32, 600), chance.randint(2, 9),
+                    chance.choice(["", 1, 2]), chance.choice(["", 1, 2])) for i in range(chance.randint(2, 4))]
+        if seed % 3 == 0:  # One that cannot be more even than its count lets it be.
+            demands.append(("rest", 600, 512, 2 * len(zones) + 1, 1, 1))
+        bounded = [(*one[:3], min(one[3], one[4] or one[3])) for one in demands]
+        every = [(offer, fillings(bounded, room_of(offer))) for zone in zones for offer in useful([one for one in offers if one[6] == zone])]
+        if all(some is not None for _, some in every) and sum(len(some) for _, some in every) <= FILLINGS_MAX:
+            return demands, offers, [(offer, filling) for offer, some in every for filling in some if any(filling)]
+
+
+def optimum_with_limits(demands, columns):
+    solver = new_solver()
+    zones = sorted({offer[6] for offer, _ in columns})
+    bought = [solver.addIntegral(0, PIECES_MAX, offer[5]) for offer, _ in columns]
+    for i, (*_, count, _, skew) in enumerate(demands):
+        placed = [solver.addIntegral(0, count) for _ in zones]
+        for zone, n in zip(zones, placed):
+            solver.addConstr(sum(x * filling[i] for x, (offer, filling) in zip(bought, columns) if filling[i] and offer[6] == zone) >= n)
+        solver.addConstr(sum(placed) == count)
+        for one, other in itertools.permutations(placed, 2):
+            if skew:
+                solver.addConstr(one - other <= skew)
+    solver.minimize()
+    return solver
+
+
+def check_limits(plan, demands, offers):
+    for name, *_, count, most, skew in demands:
+        placed = dict.fromkeys((offer[6] for offer in offers), 0)
+        for one in plan["purchases"]:
+            on_one = one["workloads"].get(name, 0)
+            assert not most or on_one <= most
+            if on_one:
+                placed[one.get("zone", offers[0][6])] += on_one * one["count"]
+        assert sum(placed.values()) == count and (not skew or max(placed.values()) - min(placed.values()) <= skew), name
+
+
+@pytest.mark.parametrize("tens", range(6))
+def test_with_limits_the_optimum_is_that_of_highs(runner, tmp_path, tens):
+    proven = 0
+    for seed in range(10 * tens, 10 * tens + 10):
+        demands, offers, columns = limited_instance(seed)
+        plan = plan_of(runner, tmp_path, demands, offers, (WORKLOADS + ",max_per_node,max_skew", PRICES + ",zone"))
+        check_limits(plan, demands, offers)
+        solver = optimum_with_limits(demands, columns)
+        info = solver.getInfo()
+        assert plan["lowerBound"] <= info.objective_function_value + 2e-6, seed
+        if plan["proven"]:
+            proven += check_equal(plan, solver, seed)
+    assert proven >= 7

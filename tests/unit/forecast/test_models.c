@@ -227,8 +227,12 @@ Test(forecast_models, say_of_all_origins_what_they_say_of_each) {
         bench.y[i] = i % 50 == 7 ? NAN : bench.y[i] + chance_next(&c);
     struct arena arena = {0};
     struct forecast_data *data = bench_all(10 * DAY);
-    struct forecast_grid grid = {
-        .knots = {1, 20, 2 * DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31, .origin_count = 60};
+    struct forecast_grid grid = {.knots = {1, 20, 2 * DAY},
+                                 .knot_count = 3,
+                                 .horizon = 2 * DAY,
+                                 .origin_first = 2 * DAY,
+                                 .origin_stride = 31,
+                                 .origin_count = 60};
     struct forecast_model models[MODELS];
     models_all(data, &grid, &arena, models);
     for (size_t m = 0; m < MODELS; m++) {
@@ -256,7 +260,8 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
         bench.y[i] += chance_next(&c);
     struct arena arena = {0};
     struct forecast_data *data = bench_all(10 * DAY);
-    struct forecast_grid grid = {.knots = {1, 20, DAY}, .knot_count = 3, .origin_first = 2 * DAY, .origin_stride = 31};
+    struct forecast_grid grid = {
+        .knots = {1, 20, DAY}, .knot_count = 3, .horizon = DAY, .origin_first = 2 * DAY, .origin_stride = 31};
     grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
     double before[MODELS][8];
     for (int round = 0; round < 2; round++) {

@@ -126,3 +126,54 @@ Test(forecast_score, means_of_past_seasons_have_or_have_no_gaps) {
         }
     }
 }
+
+static void knots_are(size_t steps, size_t day, int64_t step_ms, const size_t *wanted, size_t count) {
+    const struct forecast_data data = {.count = 14 * day, .day = day, .step_ms = step_ms};
+    const struct forecast_grid grid = forecast_grid_make(&data, steps);
+    cr_expect_eq(grid.horizon, steps);
+    cr_assert_eq(grid.knot_count, count, "%zu steps: %zu knots", steps, grid.knot_count);
+    for (size_t k = 0; k < count; k++)
+        cr_expect_eq(grid.knots[k], wanted[k], "%zu steps: %zu, not %zu", steps, grid.knots[k], wanted[k]);
+}
+
+Test(forecast_score, distances_end_before_what_is_known_from_two_days_ago) {
+    knots_are(1, 288, 300000, (const size_t[]){1}, 1);
+    knots_are(2, 288, 300000, (const size_t[]){1, 2}, 2);
+    knots_are(12, 288, 300000, (const size_t[]){1, 4, 8, 12}, 4);
+    knots_are(282, 288, 300000, (const size_t[]){1, 4, 16, 64, 176, 282}, 6);
+    knots_are(288, 288, 300000, (const size_t[]){1, 4, 16, 64, 176, 282}, 6);
+    knots_are(289, 288, 300000, (const size_t[]){1, 4, 16, 64, 179, 289}, 6);
+    knots_are(24, 24, 3600000, (const size_t[]){1, 4, 13, 24}, 4);
+}
+
+#define TAKES 200
+
+/* What is said of y by one that is off by the model's season, once above and once below. */
+static double off_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
+                        size_t step, double *ret_scale) {
+    (void)ret_scale;
+    double off = 0.1 * (double)model->season * (0.5 + (double)(origin % 7));
+    return data->y[origin + step - 1] + (origin % 2 ? off : -off);
+}
+
+Test(forecast_score, who_is_far_off_gets_no_weight_and_the_yardsticks_keep_theirs) {
+    double y[TAKES];
+    bool saturated[TAKES] = {false};
+    struct chance c = {5};
+    struct arena arena = {0};
+    values_make(&c, y, TAKES, 0);
+    const struct forecast_data data = {.y = y, .saturated = saturated, .count = TAKES, .step_ms = 300000};
+    const struct forecast_grid grid = forecast_grid_make(&data, 1);
+    const struct forecast f = {.steps = 1, .quantile_count = 1, .quantiles = {0.9}};
+    const size_t offs[] = {30, 30, 10, 19, 21};
+    struct forecast_mixture *mixture = arena_alloc(&arena, sizeof(*mixture));
+    mixture->count = 5;
+    mixture->last_value = 1;
+    for (size_t m = 0; m < 5; m++)
+        mixture->models[m] = (struct forecast_model){.name = "off", .season = offs[m], .point = off_point};
+    forecast_mixture_fit(mixture, &data, &grid, &f, &arena);
+    const double *weights = mixture->weights[0][0];
+    cr_expect(weights[0] > 0 && weights[1] > 0 && weights[2] > 0.9 && weights[3] > 0);
+    cr_expect_eq(weights[4], 0);
+    arena_release(&arena);
+}

@@ -45,6 +45,8 @@ Test(decode, policy_defaults) {
     cr_expect_eq(policy->forecast.history_ms, 14 * DAY_MS);
     cr_expect_eq(policy->forecast.horizon_ms, DAY_MS);
     cr_expect_eq(policy->placement.target_count, 0u);
+    cr_expect_eq(policy->placement.spread_count, 0u);
+    cr_expect_not(policy->placement.has_anti_affinity);
     cr_expect_eq(policy->placement.vcpu_min, 0);
     cr_expect_eq(policy->placement.vcpu_max, 0);
     cr_expect_eq(policy->disruption.window_count, 0u);
@@ -91,6 +93,9 @@ static const char full_policy[] = "  selector:\n"
                                   "    overhead: {cpu: '2', memory: 1Gi, hourlyCost: '0.025'}\n"
                                   "    data: [{from: 's3://web-assets', sizeHint: 200Gi, sync: Continuous},"
                                   " {from: 'gs://b', sizeHint: 5M}]\n"
+                                  "    spread: [{topologyKey: Region, maxSkew: 4, minDomains: 2},"
+                                  " {topologyKey: Zone, maxSkew: 1}]\n"
+                                  "    antiAffinity: {topologyKey: Provider}\n"
                                   "  disruption:\n"
                                   "    windows: [{schedule: 0 2 * * *, duration: 4h, timeZone: Europe/Berlin}]\n"
                                   "    maxConcurrent: 3\n"
@@ -156,6 +161,14 @@ Test(decode, policy_placement_and_disruption) {
     cr_expect_eq(policy->placement.overhead.vcpu_milli, 2000);
     cr_expect_eq(policy->placement.overhead.memory_mib, 1024);
     cr_expect_eq(policy->placement.overhead.hourly_cost, 25000);
+    cr_assert_eq(policy->placement.spread_count, 2u);
+    cr_expect_eq(policy->placement.spreads[0].topology, TOPOLOGY_REGION);
+    cr_expect_eq(policy->placement.spreads[0].skew_max, 4);
+    cr_expect_eq(policy->placement.spreads[0].domains_min, 2);
+    cr_expect_eq(policy->placement.spreads[1].topology, TOPOLOGY_ZONE);
+    cr_expect_eq(policy->placement.spreads[1].domains_min, 1);
+    cr_expect(policy->placement.has_anti_affinity);
+    cr_expect_eq(policy->placement.anti_affinity, TOPOLOGY_PROVIDER);
     cr_assert_eq(policy->placement.data_count, 2u);
     cr_expect_str_eq(policy->placement.data[0].from, "s3://web-assets");
     cr_expect_eq(policy->placement.data[0].size_hint_bytes, INT64_C(200) << 30);

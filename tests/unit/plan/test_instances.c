@@ -173,6 +173,7 @@ Test(plan_instances, what_is_not_served_while_it_stops_has_the_price_of_a_violat
 static struct plan grow(void) {
     start(4.0);
     sell("m5.2xlarge", 8, 32, 384000);
+    sell("r6a.xlarge", 4, 32, 140000); /* Serves no more than today's. */
     sell("m5.4xlarge", 16, 64, 768000);
     sell("c5.2xlarge", 8, 16, 340000); /* Demand is half as much again as it serves: so is what it holds in memory. */
     return world_plan(&w);

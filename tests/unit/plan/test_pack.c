@@ -43,7 +43,10 @@ static struct pack_result solved(const struct pack_problem *problem) {
 }
 
 #define PROBLEM(demands, offers)                                                                                       \
-    { demands, sizeof(demands) / sizeof(*(demands)), offers, sizeof(offers) / sizeof(*(offers)), {0}, 0, WORK, NULL, 0 }
+    {                                                                                                                  \
+        .demands = demands, .demand_count = sizeof(demands) / sizeof(*(demands)), .offers = offers,                    \
+        .offer_count = sizeof(offers) / sizeof(*(offers)), .work_max = WORK                                            \
+    }
 
 Test(plan_pack, nothing_is_wanted) {
     const struct pack_demand demands[] = {demand(0, 1000, 1024, 0)};
@@ -262,7 +265,11 @@ Test(plan_pack, whatever_an_earlier_plan_says_the_plan_is_whole, .timeout = 120)
         }
         for (size_t i = 0; i < before.problem.demand_count; i++)
             duals[i] = earlier.duals[i];
-        const struct pack_previous previous = {both[0], counts[0], both[1], counts[1], duals};
+        const struct pack_previous previous = {.purchases = both[0],
+                                               .purchase_count = counts[0],
+                                               .patterns = both[1],
+                                               .pattern_count = counts[1],
+                                               .duals = duals};
         now.problem.previous = &previous;
         solved(&now.problem);
         now.problem.work_max = 0;

@@ -45,11 +45,6 @@ static struct pack_problem problem_make(uint64_t seed) {
                                  .work_max = WORK};
 }
 
-static struct pack_previous earlier(const struct pack_result *result) {
-    return (struct pack_previous){result->purchases, result->purchase_count, result->patterns, result->pattern_count,
-                                  result->duals};
-}
-
 /* One piece in a hundred goes, and another comes. */
 static void change(uint64_t seed) {
     int64_t total = 0;
@@ -86,7 +81,7 @@ Test(plan_pack_replan, a_hundredth_changed_is_a_tenth_of_the_work_at_most, .time
         struct pack_result first, second;
         pack_solve(&problem, &arena, &first);
         change(seed);
-        const struct pack_previous previous = earlier(&first);
+        const struct pack_previous previous = pack_previous_of(&first);
         problem.previous = &previous;
         pack_solve(&problem, &arena, &second);
         cr_expect_lt(second.work * 10, first.work, "seed %llu: %llu of %llu", (unsigned long long)seed,
@@ -105,7 +100,7 @@ Test(plan_pack_replan, nothing_changed_is_no_dearer_and_without_work_the_same_pl
     struct pack_result first, again;
     problem.work_max = WORK / 5;
     pack_solve(&problem, &arena, &first);
-    const struct pack_previous previous = earlier(&first);
+    const struct pack_previous previous = pack_previous_of(&first);
     problem.previous = &previous;
     pack_solve(&problem, &arena, &again);
     cr_expect_leq(again.cost_hourly, first.cost_hourly);
@@ -127,7 +122,7 @@ Test(plan_pack_replan, an_earlier_plan_of_other_prices_binds_nothing, .timeout =
         if (offers[first.purchases[p].offer].price_hourly < 10000000)
             offers[first.purchases[p].offer].price_hourly *= 20;
     pack_solve(&problem, &arena, &anew);
-    const struct pack_previous previous = earlier(&first);
+    const struct pack_previous previous = pack_previous_of(&first);
     problem.previous = &previous;
     pack_solve(&problem, &arena, &again);
     cr_expect_leq((double)again.cost_hourly, 1.03 * (double)anew.cost_hourly);
