@@ -102,11 +102,11 @@ bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
     return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
 }
 
-bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool is_spot) {
-    char pattern[64];
-    if (!str_eq(limit->unit, is_spot ? "spot vCPU" : "vCPU"))
-        return false;
-    for (const char *at = limit->types; *at;) {
+#define PATTERN_MAX 129
+
+static bool is_one_of(const char *types, const char *type) {
+    char pattern[PATTERN_MAX];
+    for (const char *at = types; *at;) {
         size_t size = strcspn(at, ",");
         if (size < sizeof(pattern)) {
             memcpy(pattern, at, size);
@@ -117,4 +117,14 @@ bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool 
         at += size + (at[size] == ',');
     }
     return false;
+}
+
+bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool is_spot) {
+    return str_eq(limit->unit, is_spot ? "spot vCPU" : "vCPU") && is_one_of(limit->types, type);
+}
+
+int64_t cloud_commitment_use(const struct cloud_commitment *commitment, const char *type, int64_t vcpu_milli) {
+    if (!is_one_of(commitment->types, type))
+        return 0;
+    return commitment->is_vcpu ? vcpu_milli : 1000;
 }

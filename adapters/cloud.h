@@ -126,6 +126,25 @@ struct cloud_limit { /* A quota. */
 /* Whether machines of this type count against it, bought so. False for what no type is said of. */
 bool cloud_limit_covers(const struct cloud_limit *limit, const char *type, bool is_spot);
 
+/* Capacity that is paid for whether or not anything runs on it, reserved or committed to for a time. What it covers
+ * costs nothing more while it runs. */
+#define CLOUD_COMMITMENT_MAX 1000000000 /* Machines or vCPU of one. */
+struct cloud_commitment {
+    const char *region;
+    const char *id;            /* The cloud's, or the name in spec.commitments. */
+    const char *types;         /* As in cloud_limit; never "". */
+    bool is_vcpu;              /* The amount is in vCPU; else in machines. */
+    int64_t amount;            /* Whole machines, or vCPU. */
+    money_micros price_hourly; /* What is owed for all of it; -1 unknown. */
+    int64_t ends_at_ms;        /* 0: not told. */
+};
+
+/* How much of it a machine of this type takes, on demand, in thousandths of its unit. 0: it does not cover it. */
+int64_t cloud_commitment_use(const struct cloud_commitment *commitment, const char *type, int64_t vcpu_milli);
+static inline bool cloud_commitment_is_live(const struct cloud_commitment *commitment, int64_t at_ms) {
+    return commitment->ends_at_ms == 0 || at_ms < commitment->ends_at_ms;
+}
+
 struct cloud_sample {
     int64_t time_ms; /* The start of the period. */
     double value;

@@ -152,6 +152,11 @@ static void put_bound(struct json_writer *w, const struct plan *plan) {
     jw_put_string(w, "optimalityGapPercent", text);
 }
 
+/* What is owed either way is not saved. */
+static money_micros saving_of(const struct plan *plan) {
+    return plan->cost_hourly - plan->committed_hourly - (plan->desired_cost_hourly - plan->desired_committed_hourly);
+}
+
 static void put_plan(struct json_writer *w, const struct policy *policy, const struct plan *plan) {
     jw_put_int(w, "actual", plan->actual);
     jw_put_int(w, "desired", plan->desired);
@@ -159,7 +164,7 @@ static void put_plan(struct json_writer *w, const struct policy *policy, const s
         jw_put_string(w, "currency", "USD");
         put_money(w, "hourlyCost", plan->cost_hourly, 4);
         if (plan->desired_cost_hourly >= 0)
-            put_money(w, "projectedSaving", plan->cost_hourly - plan->desired_cost_hourly, 4);
+            put_money(w, "projectedSaving", saving_of(plan), 4);
         /* It moves with each forecast: shown only where there is more to choose from than sizes. */
         if (policy_may_move(policy) && plan->lower_bound_hourly >= 0 && plan->desired_cost_hourly >= 0)
             put_bound(w, plan);

@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "loop/loop_internal.h"
+#include "loop/outages.h"
 
 static const struct metric metric_plans = {"trimtab_plans_total", "Plans computed.", METRIC_COUNTER, NULL, NULL};
 static const char *const policy_names[] = {"namespace", "policy", NULL};
@@ -273,6 +274,17 @@ static void mark_resources(struct loop *loop, const struct object *object, struc
     mem_free(own);
 }
 
+/* What the cloud has lately refused this policy for want of it. */
+static void mark_outages(const struct loop *loop, const struct object *object, struct policy_job *job) {
+    const struct name_set *names = admit_names(loop, object->namespace, object->name);
+    for (size_t i = 0; i < names->count; i++) {
+        const struct object *one = store_get(loop->store, OBJECT_RECOMMENDATION, object->namespace, names->names[i]);
+        if (one && !one->fault[0])
+            outages_add(job->snapshot, one->as.recommendation, &job->arena);
+    }
+    outages_end(job->snapshot, &job->arena);
+}
+
 /* Observation of the policy; false: *ret_summary says what is missing. */
 static bool job_observe(struct loop *loop, const struct object *object, struct policy_job *job,
                         struct status_summary *ret_summary) {
@@ -307,6 +319,7 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
         return false;
     }
     mark_resources(loop, object, job);
+    mark_outages(loop, object, job);
     return true;
 }
 

@@ -130,5 +130,6 @@ const struct recommendation *decode_recommendation(struct decoder *d, const stru
 void decode_simulated(struct decoder *d, const struct place *at);
 void decode_kubernetes(struct decoder *d, const struct place *at);
 void decode_aws(struct decoder *d, const struct place *at);
+void decode_commitments(struct decoder *d, const struct place *spec, struct provider *ret); /* regions are there. */
 
 #endif

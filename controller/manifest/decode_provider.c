@@ -72,8 +72,8 @@ static void decode_regions(struct decoder *d, const struct place *spec, struct p
 }
 
 const struct provider *decode_provider(struct decoder *d, const struct place *spec) {
-    static const char *const keys[] = {"type",    "regions",   "credentials", "endpoint", "sharing", "limits",
-                                       "suspend", "simulated", "kubernetes",  "aws",      NULL};
+    static const char *const keys[] = {"type",        "regions", "credentials", "endpoint",   "sharing", "limits",
+                                       "commitments", "suspend", "simulated",   "kubernetes", "aws",     NULL};
     static const char *const credentials_keys[] = {"secretRef", NULL};
     static const char *const limits_keys[] = {"requestsPerSecond", NULL};
     struct place at = *spec;
@@ -88,6 +88,7 @@ const struct provider *decode_provider(struct decoder *d, const struct place *sp
     decode_sharing(d, &at, provider);
     struct place limits = decode_object(d, &at, "limits", limits_keys);
     provider->requests_per_second = decode_int(d, &limits, "requestsPerSecond", INT_RULE(.min = 1, .max = 10000));
+    decode_commitments(d, &at, provider);
     decode_parameters(d, &at, provider);
     provider->base_dir = arena_strdup(d->arena, d->options->base_dir);
     provider->hash = json_hash(at.json);

@@ -136,6 +136,17 @@ static int64_t status_time(const struct json *status, const char *key) {
     return time_parse(json_string(json_get(status, key), ""), &value) ? value : 0;
 }
 
+/* The summary's reason is the class of the error that it failed with. */
+static bool status_is_out_of_stock(const struct json *status) {
+    const struct json *conditions = json_get(status, "conditions");
+    for (size_t i = 0; i < json_array_count(conditions); i++) {
+        const struct json *one = json_array_at(conditions, i);
+        if (str_eq(json_string(json_get(one, "type"), ""), condition_type_name(CONDITION_READY)))
+            return str_eq(json_string(json_get(one, "reason"), ""), error_class_name(ERR_CAPACITY));
+    }
+    return false;
+}
+
 static void decode_journal(struct decoder *d, const struct place *status, struct recommendation *ret) {
     const struct json *json = status->json;
     struct place at = place_key(status, "phase");
@@ -145,6 +156,7 @@ static void decode_journal(struct decoder *d, const struct place *status, struct
         decode_fault(d, &at, "\"%.80s\" is a phase that this version does not know; it is left alone", phase);
     else
         ret->phase = (enum recommendation_phase)found;
+    ret->is_out_of_stock = ret->phase == PHASE_FAILED && status_is_out_of_stock(json);
     ret->message = arena_strdup(d->arena, json_string(json_get(json, "message"), NULL));
     ret->operation = arena_strdup(d->arena, json_string(json_get(json, "operation"), NULL));
     ret->tries = json_int(json_get(json, "tries"), 0);

@@ -92,6 +92,7 @@ struct recommendation {
 
     /* status: recorded decisions */
     enum recommendation_phase phase;
+    bool is_out_of_stock; /* It failed because the cloud had none of what it asked for. */
     const char *message;
     const char *operation;      /* Handle of a long operation; NULL. */
     int64_t tries;              /* How often the effect was sent. */

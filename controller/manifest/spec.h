@@ -55,6 +55,8 @@ struct provider {
     const char *endpoint;    /* NULL: the cloud's own. */
     const struct provider_sharing *sharing;
     size_t sharing_count;
+    const struct cloud_commitment *commitments; /* What is paid for either way, and no API tells. */
+    size_t commitment_count;
     int64_t requests_per_second; /* limits.requestsPerSecond; 0: the adapter's default. */
     const char *parameters_json; /* The block named like the type ("simulated"), serialised; NULL: none. */
     const char *base_dir;        /* Directory of the manifest file; NULL from a cluster. */

@@ -192,6 +192,7 @@ static struct observe_provider *provider_new(struct observe *observe, const stru
     provider->regions = mem_alloc_array(provider->region_count, sizeof(*provider->regions));
     for (size_t i = 0; i < provider->region_count; i++)
         region_init(provider, i, spec->region_count ? spec->regions[i] : CLOUD_REGION_CLUSTER, kinds);
+    observe_commitments_keep(provider, spec);
     return provider;
 }
 

@@ -102,6 +102,8 @@ struct observe_provider {
     uint64_t spec_hash;
     struct observe_region *regions;
     size_t region_count;
+    const struct cloud_commitment *commitments; /* As the spec tells them. */
+    size_t commitment_count;
     size_t in_flight;            /* Listings. */
     struct observe_shelf *queue; /* Due listings, those first that somebody waits for. */
     struct adapter_call account_call;
@@ -168,6 +170,12 @@ void observe_limits_begin(struct observe_shelf *shelf);
 void observe_limits_release(struct observe_region *region);
 /* Those of the region that a plan can reckon with, and what is used of each by the listings. Until the next listing. */
 size_t observe_limits(struct observe_region *region, const struct cloud_limit **ret, const double **ret_used);
+
+/* commitments.c */
+void observe_commitments_keep(struct observe_provider *provider, const struct provider *spec);
+/* Those of the scopes' regions; resources are there. */
+void observe_view_commitments(const struct observe *observe, const struct observe_scope *scopes, size_t scope_count,
+                              struct snapshot *snapshot, struct arena *arena);
 
 /* list.c */
 void observe_list_start(struct observe_shelf *shelf, int64_t delay_ms);

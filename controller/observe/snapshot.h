@@ -58,6 +58,22 @@ struct snapshot_limit {   /* A quota that what the policy makes may count agains
 int snapshot_limit_cmp(const void *a, const void *b); /* By provider, region, id. */
 #define SNAPSHOT_LIMITS_MAX 1024                      /* Of one policy; what does not fit is as if it were not known. */
 
+struct snapshot_commitment { /* Capacity that is owed either way, in a place that the policy sees. */
+    const char *provider;    /* "namespace/name" */
+    struct cloud_commitment commitment;
+    int64_t used_milli; /* Of it, by machines in the region's listings that the policy does not select. */
+};
+int snapshot_commitment_cmp(const void *a, const void *b); /* By provider, region, id. */
+#define SNAPSHOT_COMMITMENTS_MAX 256 /* Of one policy; what does not fit is as if it were not known. */
+
+struct snapshot_outage {  /* What the cloud lately said to have none of. */
+    const char *provider; /* "namespace/name" */
+    const char *region, *type;
+    bool is_spot;
+    int64_t until_ms; /* Until then it is taken to have none. */
+};
+#define SNAPSHOT_OUTAGES_MAX 256
+
 struct snapshot {
     int64_t as_of_ms;                      /* Wall time of assembling. */
     const struct snapshot_source *sources; /* Sorted by provider, region, kind. */
@@ -71,6 +87,15 @@ struct snapshot {
     /* In the same places, and in those of what it selects. Sorted by provider, region, id. */
     const struct snapshot_limit *limits;
     size_t limit_count;
+    const struct snapshot_commitment *commitments; /* Sorted by provider, region, id. */
+    size_t commitment_count;
+    /* What is known to be out of stock; the caller fills it. Sorted by provider, region, type, on demand first. */
+    const struct snapshot_outage *outages;
+    size_t outage_count;
 };
+int snapshot_outage_cmp(const void *a, const void *b);
+/* NULL: it is not known to be out of stock then. */
+const struct snapshot_outage *snapshot_outage_of(const struct snapshot *snapshot, const char *provider,
+                                                 const char *region, const char *type, bool is_spot);
 
 #endif

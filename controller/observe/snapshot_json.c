@@ -542,6 +542,42 @@ static void print_limits(const struct snapshot *snapshot, struct json_writer *w)
     jw_close(w, ']');
 }
 
+/* Left out where there are none. */
+static void print_commitments(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "commitments");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->commitment_count; i++) {
+        const struct cloud_commitment *c = &snapshot->commitments[i].commitment;
+        jw_open(w, '{');
+        put_text(w, "provider", snapshot->commitments[i].provider);
+        put_text(w, "region", c->region);
+        put_text(w, "id", c->id);
+        put_text(w, "types", c->types);
+        jw_put_int(w, c->is_vcpu ? "vcpu" : "machines", c->amount);
+        put_price(w, "priceHourly", c->price_hourly);
+        put_time(w, "endsAt", c->ends_at_ms);
+        jw_put_int(w, "usedMilli", snapshot->commitments[i].used_milli);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
+static void print_outages(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "outages");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->outage_count; i++) {
+        const struct snapshot_outage *outage = &snapshot->outages[i];
+        jw_open(w, '{');
+        put_text(w, "provider", outage->provider);
+        put_text(w, "region", outage->region);
+        put_text(w, "instanceType", outage->type);
+        jw_put_bool(w, "spot", outage->is_spot);
+        put_time(w, "until", outage->until_ms);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
 void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w) {
     jw_open(w, '{');
     put_time(w, "asOf", snapshot->as_of_ms);
@@ -559,6 +595,10 @@ void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w)
         print_offers(snapshot, w);
     if (snapshot->limit_count > 0)
         print_limits(snapshot, w);
+    if (snapshot->commitment_count > 0)
+        print_commitments(snapshot, w);
+    if (snapshot->outage_count > 0)
+        print_outages(snapshot, w);
     jw_close(w, '}');
 }
 
@@ -617,6 +657,58 @@ static void read_limits(struct reader *r, const struct json *json, struct snapsh
     ret->limit_count = count;
 }
 
+static struct snapshot_commitment read_commitment(struct reader *r, const struct json *json) {
+    bool is_vcpu = json_type(json_get(json, "vcpu")) != JSON_NULL;
+    return (struct snapshot_commitment){
+        .provider = take_text(r, json, "provider"),
+        .commitment = {.region = take_text(r, json, "region"),
+                       .id = take_text(r, json, "id"),
+                       .types = take_text(r, json, "types"),
+                       .is_vcpu = is_vcpu,
+                       .amount = take_int(r, json, is_vcpu ? "vcpu" : "machines", 0, CLOUD_COMMITMENT_MAX),
+                       .price_hourly = take_price(r, json, "priceHourly"),
+                       .ends_at_ms = take_time(r, json, "endsAt")},
+        .used_milli = take_int(r, json, "usedMilli", 0, INT64_MAX),
+    };
+}
+
+static void read_commitments(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "commitments")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "commitments", SNAPSHOT_COMMITMENTS_MAX, &array);
+    struct snapshot_commitment *commitments = arena_alloc_array(r->arena, count, sizeof(*commitments));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        snprintf(r->at, sizeof(r->at), "commitments[%zu]", i);
+        commitments[i] = read_commitment(r, json_array_at(array, i));
+        if (!r->failed && i > 0 && snapshot_commitment_cmp(&commitments[i - 1], &commitments[i]) >= 0)
+            fault(r, "", "commitments are sorted by provider, region and id, each once");
+    }
+    ret->commitments = commitments;
+    ret->commitment_count = count;
+}
+
+static void read_outages(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "outages")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "outages", SNAPSHOT_OUTAGES_MAX, &array);
+    struct snapshot_outage *outages = arena_alloc_array(r->arena, count, sizeof(*outages));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        const struct json *one = json_array_at(array, i);
+        snprintf(r->at, sizeof(r->at), "outages[%zu]", i);
+        outages[i] = (struct snapshot_outage){.provider = take_text(r, one, "provider"),
+                                              .region = take_text(r, one, "region"),
+                                              .type = take_text(r, one, "instanceType"),
+                                              .is_spot = take_bool(r, one, "spot"),
+                                              .until_ms = take_time(r, one, "until")};
+        if (!r->failed && i > 0 && snapshot_outage_cmp(&outages[i - 1], &outages[i]) >= 0)
+            fault(r, "", "outages are sorted by provider, region, type and spot, each once");
+    }
+    ret->outages = outages;
+    ret->outage_count = count;
+}
+
 enum err_class snapshot_read_json(const struct json *json, struct arena *arena, struct snapshot *ret,
                                   struct error *err) {
     struct reader r = {.arena = arena, .err = err};
@@ -648,6 +740,12 @@ enum err_class snapshot_read_json(const struct json *json, struct arena *arena, 
     r.at[0] = '\0';
     if (!r.failed)
         read_limits(&r, json, &snapshot);
+    r.at[0] = '\0';
+    if (!r.failed)
+        read_commitments(&r, json, &snapshot);
+    r.at[0] = '\0';
+    if (!r.failed)
+        read_outages(&r, json, &snapshot);
     if (r.failed)
         return err->class;
     *ret = snapshot;

@@ -345,6 +345,7 @@ struct snapshot *observe_snapshot(struct observe *observe, const struct policy *
     observe_want_offers(observe, policy, scopes, scope_count);
     view_offers(&view, scopes, scope_count, snapshot);
     view_limits(&view, scopes, scope_count, snapshot);
+    observe_view_commitments(observe, scopes, scope_count, snapshot, arena);
     return snapshot;
 }
 

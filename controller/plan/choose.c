@@ -37,7 +37,9 @@ struct choice {
 };
 
 static money_micros saving(const struct entry *entry, size_t taken) {
-    return taken == 0 ? 0 : entry->row->stay_run - plan_option_cost(&entry->row->options[taken - 1]);
+    return taken == 0
+               ? 0
+               : entry->row->stay_run + entry->row->stay_unmet - plan_option_cost(&entry->row->options[taken - 1]);
 }
 
 static int64_t room_of(const struct entry *entry, size_t taken) {

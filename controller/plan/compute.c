@@ -174,7 +174,8 @@ static void action_idle(const struct plan_work *work, const struct plan_row *row
     action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
     action->to = (struct target_state){.state = row->idle->state};
     action->cost_hourly = price < 0 ? -1 : 0;
-    action->saving_hourly = action->cost_hourly < 0 ? 0 : money_mul(price, plan_row_is_storage(row) ? 1 : row->actual);
+    if (action->cost_hourly == 0)
+        action->saving_hourly = plan_row_is_storage(row) ? price : plan_paid_cost(work, row, row->actual);
     action->risk_per_mille = row->idle->risk_per_mille;
     action->confidence_per_mille =
         row->idle->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
@@ -203,7 +204,9 @@ static struct plan_action action_make(struct plan_work *work, const struct plan_
         .from.count = row->now,
         .to.count = row->to,
         .cost_hourly = row->price < 0 ? -1 : money_mul(row->price, plan_size_after(row, row->to)),
-        .saving_hourly = row->price < 0 ? 0 : money_mul(row->price, row->actual - plan_size_after(row, row->to)),
+        .saving_hourly = row->price < 0 ? 0
+                                        : plan_paid_cost(work, row, row->actual) -
+                                              plan_paid_cost(work, row, plan_size_after(row, row->to)),
         .risk_per_mille = plan_risk(work, row),
         .confidence_per_mille = confidence_of(row),
     };
@@ -322,7 +325,11 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
 
 static void bound_fill(const struct plan_work *work, struct plan *plan) {
     money_micros cost = plan->desired_cost_hourly;
+    plan->committed_hourly = plan_committed_cost(work, false);
+    plan->desired_committed_hourly = plan_committed_cost(work, true);
     plan->lower_bound_hourly = plan_bound(work);
+    if (plan->lower_bound_hourly >= 0) /* Of what is paid beyond commitments; these are owed whatever is chosen. */
+        plan->lower_bound_hourly = money_add(plan->lower_bound_hourly, plan->desired_committed_hourly);
     if (plan->lower_bound_hourly > 0 && cost > 0)
         plan->gap_per_mille = (int64_t)(((__int128)(cost - plan->lower_bound_hourly) * 1000 + cost - 1) / cost);
 }
@@ -341,10 +348,12 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     }
     qsort(work.rows, count, sizeof(*work.rows), row_cmp);
     plan_quotas_open(&work);
+    plan_commitments_open(&work);
     plan_scale_needs(&work);
     plan_leave(&work);
     plan_scale_sum(&work);
     plan_spread_needs(&work);
+    plan_commitments_hold(&work);
     plan_scale_steps(&work);
     plan_quotas_grow(&work);
     plan_spread_steps(&work);

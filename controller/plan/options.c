@@ -34,6 +34,7 @@ struct shelf {
 
 struct refusal {
     const struct snapshot_offer *offer; /* The cheapest; NULL: none. */
+    bool is_spot;
     money_micros hourly;
 };
 
@@ -43,12 +44,13 @@ enum refusal_kind {
     REFUSED_SIZE,
     REFUSED_PRICE,
     REFUSED_CLOSED,
+    REFUSED_STOCK,
     REFUSED_SILENTLY,
     REFUSED_NOT
 };
-#define REFUSED_TOLD 5 /* Of them: those that a person can do something about. */
+#define REFUSED_TOLD 6 /* Of them: those that a person can do something about. */
 static const char *const refusal_reasons[REFUSED_TOLD] = {"WrongArchitecture", "ExcludedType", "TooSmall",
-                                                          "UnknownPrice", "PlaceClosed"};
+                                                          "UnknownPrice",      "PlaceClosed",  "OutOfStock"};
 
 struct search {              /* Of one row. */
     bool is_movable;         /* Else the options count for the bound alone. */
@@ -58,6 +60,8 @@ struct search {              /* Of one row. */
     double *required; /* Of each step from first_step on. */
     size_t step_count;
     double change_required, peak_required;
+    struct plan_cover stay_cover;
+    money_micros stay_list;   /* What row->stay_run would be without commitments. */
     money_micros stay_hourly; /* When nothing is changed but the size. */
     struct plan_option *options;
     size_t option_count;
@@ -136,15 +140,25 @@ static const struct headroom_closure *closure_of(const struct search *search, co
     return headroom_closure_of(&search->work->input->headroom, offer->provider, offer->offer.region, offer->offer.type);
 }
 
+static const struct snapshot_outage *outage_of(const struct search *search, const struct snapshot_offer *offer,
+                                               bool is_spot) {
+    return snapshot_outage_of(search->work->input->snapshot, offer->provider, offer->offer.region, offer->offer.type,
+                              is_spot);
+}
+
 static int64_t machines(const struct search *search, int64_t capacity, double demand) {
     int64_t count = plan_machines_for(search->work->input->policy, capacity, demand);
     count = count > search->row->low ? count : search->row->low;
     return count < search->row->high ? count : search->row->high;
 }
 
-/* As much as today's machines could, if not all. */
+/* As much as today's machines could, if not all. Where unmet demand has a price it is paid instead; but not that of
+ * memory after an OOM kill, nor of what must leave. */
 static bool is_enough(const struct search *search, int64_t capacity) {
     const struct plan_row *row = search->row;
+    bool is_priced = search->work->input->policy->sla.violation_cost && row->forecast->level > 0;
+    if (is_priced && !row->raise && !row->closure && !row->is_single)
+        return row->high > 0;
     double most = row->is_single ? INFINITY : plan_capacity_of(search->work, row, row->high);
     return plan_machines_for(search->work->input->policy, capacity, fmin(most, search->peak_required)) <= row->high;
 }
@@ -162,6 +176,10 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
     size_t faults = 0;
     if (closure_of(search, option->offer)) {
         kind = REFUSED_CLOSED;
+        faults++;
+    }
+    if (outage_of(search, option->offer, option->is_spot)) {
+        kind = REFUSED_STOCK;
         faults++;
     }
     if (!is_architecture(policy, search->row, offer->architecture)) {
@@ -182,11 +200,39 @@ static enum refusal_kind fits(const struct search *search, const struct shelf *s
 
 /* ---- what it costs ---- */
 
-static int64_t machine_steps(const struct search *search, int64_t capacity) {
+static int64_t count_at(const struct search *search, int64_t capacity, int64_t fixed, size_t step) {
+    return fixed >= 0 ? fixed : machines(search, capacity, search->required[step]);
+}
+
+/* Machines x steps of the horizon; fixed: so many in each step, -1: what demand asks for. */
+static int64_t machine_steps(const struct search *search, int64_t capacity, int64_t fixed) {
     int64_t sum = 0;
     for (size_t s = 0; s < search->step_count; s++)
-        sum += machines(search, capacity, search->required[s]);
+        sum += count_at(search, capacity, fixed, s);
     return sum;
+}
+
+/* What is worth serving and these machines do not. */
+static money_micros unmet_of(const struct search *search, int64_t capacity, int64_t fixed) {
+    const struct policy *policy = search->work->input->policy;
+    money_micros sum = 0;
+    for (size_t s = 0; policy->sla.violation_cost && !search->row->is_single && s < search->step_count; s++)
+        sum =
+            money_add(sum, plan_unmet_cost(search->work, search->row, search->row->first_step + s, search->required[s],
+                                           plan_serves(policy, capacity, count_at(search, capacity, fixed, s))));
+    return sum;
+}
+
+/* What they cost, without what commitments cover to the end of the step. */
+static money_micros run_of(const struct search *search, money_micros price, int64_t capacity, int64_t fixed,
+                           const struct plan_cover *cover) {
+    const struct forecast *f = search->row->forecast;
+    int64_t covered = 0;
+    for (size_t s = 0; cover->count > 0 && s < search->step_count; s++)
+        covered += plan_cover_machines(cover, count_at(search, capacity, fixed, s),
+                                       f->start_ms + (int64_t)(search->row->first_step + s + 1) * f->step_ms);
+    return price_of_span(price, machine_steps(search, capacity, fixed), f->step_ms) -
+           price_of_span(plan_committed_price(search->work, price), covered, f->step_ms);
 }
 
 static money_micros egress(const struct search *search, const struct shelf *shelf, bool is_continuous) {
@@ -208,17 +254,21 @@ static void price_option(const struct search *search, const struct shelf *shelf,
     const struct plan_row *row = search->row;
     int64_t step_ms = row->forecast->step_ms, lead_ms = policy->sla.lead_time_ms;
     int64_t horizon_ms = step_ms * (int64_t)search->step_count;
-    int64_t sum = policy_may(search->work->input->policy, ACTION_SCALE) ? machine_steps(search, option->capacity)
-                                                                        : option->count * (int64_t)search->step_count;
-    option->run = price_of_span(option->price, sum, step_ms);
+    int64_t fixed = policy_may(policy, ACTION_SCALE) ? -1 : option->count;
+    option->run = run_of(search, option->price, option->capacity, fixed, &option->cover);
+    option->unmet = unmet_of(search, option->capacity, fixed);
     if (option->is_spot)
         option->run += saturated((__int128)option->run * lead_ms * SPOT_INTERRUPTED_PER_MILLE /
                                  ((__int128)1000 * MONTH_HOURS * HOUR_MS));
     option->run = money_add(
         option->run, saturated((__int128)egress(search, shelf, true) * horizon_ms / ((__int128)MONTH_HOURS * HOUR_MS)));
-    option->once =
-        money_add(price_of_span(row->price, row->now, lead_ms),
-                  money_add(price_of_span(option->price, option->count, lead_ms), egress(search, shelf, false)));
+    const struct plan_purchase p = plan_purchase_of_option(row, option);
+    const struct plan_cover beside = plan_cover_for(search->work, row, &p, true);
+    int64_t covered = plan_cover_machines(&beside, option->count, INT64_MIN);
+    money_micros paid =
+        money_mul(option->price, option->count) - money_mul(plan_committed_price(search->work, option->price), covered);
+    option->once = money_add(price_of_span(plan_paid_cost(search->work, row, row->now), 1, lead_ms),
+                             money_add(price_of_span(paid, 1, lead_ms), egress(search, shelf, false)));
     if (row->is_single)
         option->once = money_add(option->once, plan_instance_outage(search->work, row));
 }
@@ -266,7 +316,8 @@ static void judge_freeze(const struct search *search, struct plan_option *option
 
 static void judge(const struct search *search, struct plan_option *option) {
     const struct policy *policy = search->work->input->policy;
-    money_micros stay = search->row->stay_run, saving = stay - option->run;
+    money_micros stay = search->row->stay_run + search->row->stay_unmet;
+    money_micros run = option->run + option->unmet, saving = stay - run;
     if (!search->is_movable) {
         option->reason = option->detail = "NotNow";
         return;
@@ -284,6 +335,14 @@ static void judge(const struct search *search, struct plan_option *option) {
         option->reason = "ActionNotAllowed";
         option->detail = arena_printf(arena, "%s would serve it; the policy's actions lack %s", words,
                                       action_type_name(option->type));
+    } else if (saving <= 0 && search->stay_list + search->row->stay_unmet - run > 0) {
+        option->reason = "Committed";
+        option->detail = arena_printf(arena, "%s would save nothing: what it has runs on %s", words,
+                                      plan_commitment_words(search->work, search->stay_cover.parts[0].commitment));
+    } else if (saving <= 0 && stay - option->run > 0) {
+        option->reason = "TooSmall";
+        option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, but not serve all: that counts %s",
+                                      words, money_words(search, option->run), money_words(search, option->unmet));
     } else if (saving <= 0) {
         option->reason = "DearerThanNow";
         option->detail = arena_printf(arena, "%s would cost %s USD over the horizon, as it is %s", words,
@@ -347,8 +406,8 @@ static struct plan_option option_of(const struct search *search, const struct sh
                                 .price = plan_overhead_price(search->work, price)};
 }
 
-static const char *refusal_words(const struct search *search, enum refusal_kind kind,
-                                 const struct snapshot_offer *offer) {
+static const char *refusal_words(const struct search *search, enum refusal_kind kind, const struct refusal *refusal) {
+    const struct snapshot_offer *offer = refusal->offer;
     switch (kind) {
     case REFUSED_ARCHITECTURE:
         return ": its architecture is not one of the policy's, or today's";
@@ -360,6 +419,9 @@ static const char *refusal_words(const struct search *search, enum refusal_kind 
         return " and others have no price that is known";
     case REFUSED_CLOSED:
         return arena_printf(search->work->arena, " is not for sale: %s is closed", closure_of(search, offer)->text);
+    case REFUSED_STOCK:
+        return arena_printf(search->work->arena, " would save; %s",
+                            plan_outage_words(search->work, outage_of(search, offer, refusal->is_spot)));
     case REFUSED_SILENTLY:
     case REFUSED_NOT:
         break;
@@ -376,7 +438,7 @@ static void tell_refused(const struct search *search, const struct refusal *refu
             continue;
         note(search, refusal_reasons[i],
              arena_printf(search->work->arena, "%s in %s/%s%s", offer->offer.type, offer->provider, offer->offer.region,
-                          refusal_words(search, (enum refusal_kind)i, offer)));
+                          refusal_words(search, (enum refusal_kind)i, &refused[i])));
     }
 }
 
@@ -384,9 +446,10 @@ static void note_refused(const struct search *search, const struct plan_option *
     money_micros hourly =
         option->price < 0 ? 0 : money_mul(option->price, machines(search, option->capacity, search->change_required));
     if (!refused->offer || hourly < refused->hourly)
-        *refused = (struct refusal){option->offer, hourly};
+        *refused = (struct refusal){option->offer, option->is_spot, hourly};
 }
 
+/* What a commitment may cover costs less than its price says: it stays in. */
 static size_t undominated(struct plan_option *options, size_t count) {
     size_t kept = 0;
     int64_t most_free = 0, most = 0; /* Capacity that what is kept has. */
@@ -394,11 +457,11 @@ static size_t undominated(struct plan_option *options, size_t count) {
         qsort(options, count, sizeof(*options), by_price);
     for (size_t i = 0; i < count; i++) {
         struct plan_option option = options[i];
-        if (option.capacity <= (option.is_blocked ? most : most_free))
+        if (option.cover.count == 0 && option.capacity <= (option.is_blocked ? most : most_free))
             continue;
         options[kept++] = option;
         most = option.capacity > most ? option.capacity : most;
-        most_free = option.is_blocked ? most_free : option.capacity;
+        most_free = option.is_blocked || option.capacity < most_free ? most_free : option.capacity;
     }
     return kept;
 }
@@ -427,9 +490,11 @@ static size_t offers_begin(const struct snapshot *snapshot, const struct shelf *
     return low;
 }
 
-/* How many of them, and whether there is room for so many. */
+/* How many of them, what they may run on, and whether there is room for so many. */
 static struct plan_option counted(const struct search *search, struct plan_option option) {
+    const struct plan_purchase p = plan_purchase_of_option(search->row, &option);
     const struct cloud_limit *limit;
+    option.cover = plan_cover_for(search->work, search->row, &p, false);
     option.count = machines(search, option.capacity, search->change_required);
     option.is_blocked = quota_room(search, &option, &limit) < option.count && limit;
     return option;
@@ -484,17 +549,20 @@ static void require(struct search *search) {
         search->required[s] = plan_demand_at(search->work, row, row->first_step + s);
         search->peak_required = fmax(search->peak_required, search->required[s]);
     }
-    int64_t capacity = row->resource->capacity_per_machine, sum = row->now * (int64_t)search->step_count;
-    if (policy_may(search->work->input->policy, ACTION_SCALE))
-        sum = machine_steps(search, capacity);
-    else
+    int64_t capacity = row->resource->capacity_per_machine, fixed = -1;
+    if (!policy_may(search->work->input->policy, ACTION_SCALE)) {
         search->change_required = search->peak_required;
+        fixed = row->now;
+    }
     row->is_short =
         row->is_single && plan_machines_for(search->work->input->policy, capacity, search->peak_required) > 1;
-    row->stay_run = price_of_span(row->price, sum, row->forecast->step_ms);
-    search->stay_hourly = money_mul(row->price, policy_may(search->work->input->policy, ACTION_SCALE)
-                                                    ? machines(search, capacity, search->change_required)
-                                                    : row->now);
+    const struct plan_purchase p = plan_purchase_of(row);
+    search->stay_cover = plan_cover_for(search->work, row, &p, false);
+    row->stay_run = run_of(search, row->price, capacity, fixed, &search->stay_cover);
+    row->stay_unmet = unmet_of(search, capacity, fixed);
+    search->stay_list = price_of_span(row->price, machine_steps(search, capacity, fixed), row->forecast->step_ms);
+    int64_t count = fixed >= 0 ? fixed : machines(search, capacity, search->change_required);
+    search->stay_hourly = plan_paid_cost(search->work, row, count);
 }
 
 /* Something is known to compare with. */
@@ -510,6 +578,28 @@ static bool is_movable(const struct plan_work *work, const struct plan_row *row)
     return row->may_shrink && !r->count_manager && !r->size_manager && row->now > 0 && row->to == row->now &&
            row->need <= row->now && row->forecast->basis == FORECAST_BASIS_OWN &&
            !work->input->headroom.shrink_to_minimum;
+}
+
+/* What of commitments the row counts on is its own from here on; its other options have only that. */
+static void settle_covers(struct search *search) {
+    struct plan_option *best = NULL;
+    for (size_t k = 0; k < search->option_count && !best; k++)
+        if (!search->options[k].reason)
+            best = &search->options[k];
+    int64_t capacity = best ? best->capacity : search->row->resource->capacity_per_machine;
+    plan_commitments_allot(search->work, search->row, best ? &best->cover : &search->stay_cover,
+                           machines(search, capacity, search->peak_required));
+    for (size_t k = 0; best && k < search->option_count; k++) {
+        struct plan_option *option = &search->options[k];
+        if (option == best || option->reason || option->cover.count == 0)
+            continue;
+        const struct plan_purchase p = plan_purchase_of_option(search->row, option);
+        const struct policy_target *target = option->target;
+        option->cover = plan_cover_held(search->work, search->row, &p);
+        price_option(search, &(struct shelf){option->type, target, option->offer->provider, p.region, option->is_spot},
+                     option);
+        judge(search, option);
+    }
 }
 
 static void row_search(struct plan_work *work, struct plan_row *row, bool is_movable) {
@@ -535,6 +625,11 @@ static void row_search(struct plan_work *work, struct plan_row *row, bool is_mov
     }
     if (search.option_count > 0)
         qsort(search.options, search.option_count, sizeof(*search.options), by_cost);
+    if (is_movable) {
+        settle_covers(&search);
+        if (search.option_count > 0)
+            qsort(search.options, search.option_count, sizeof(*search.options), by_cost);
+    }
     row->options = search.options;
     row->option_count = search.option_count;
 }

@@ -16,6 +16,7 @@
 #define TRIMTAB_PLAN_OPTIONS_H
 
 #include "observe/snapshot.h"
+#include "plan/commitment.h"
 #include "plan/plan.h"
 
 struct plan_option {
@@ -25,16 +26,18 @@ struct plan_option {
     bool is_spot;
     int64_t capacity;   /* Of a machine in the policy's metric (milli-vCPU, MiB); spot: less what is interrupted. */
     money_micros price; /* Of a machine and hour. */
-    int64_t count;      /* Machines when it is done. */
-    bool is_blocked;    /* A quota has no room for them. */
-    money_micros run;   /* Over the horizon. */
-    money_micros once;  /* What changing costs: dual running, cold start, egress. */
-    const char *reason; /* Why it may not be taken; NULL: it may. */
+    struct plan_cover cover; /* What of it commitments may cover: that costs nothing more. */
+    int64_t count;           /* Machines when it is done. */
+    bool is_blocked;         /* A quota has no room for them. */
+    money_micros run;        /* Over the horizon. */
+    money_micros unmet;      /* What demand that it cannot serve is worth: sla.violationCost. */
+    money_micros once;       /* What changing costs: dual running, cold start, egress. */
+    const char *reason;      /* Why it may not be taken; NULL: it may. */
     const char *detail;
 };
 
 static inline money_micros plan_option_cost(const struct plan_option *option) {
-    return option->run + option->once;
+    return option->run + option->unmet + option->once;
 }
 
 #endif

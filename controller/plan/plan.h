@@ -67,8 +67,9 @@ struct plan {
     const char *unit;                 /* Of these: "machines", "replicas", "machines and replicas". */
     money_micros cost_hourly;         /* Now; -1 unknown. */
     money_micros desired_cost_hourly; /* -1 unknown. */
-    money_micros lower_bound_hourly;  /* No choice under the policy serves what is desired for less; -1 unknown. */
-    int64_t gap_per_mille;            /* By how much of it desired_cost_hourly may be above the least, at most. */
+    money_micros committed_hourly, desired_committed_hourly; /* What of both runs on commitments: owed either way. */
+    money_micros lower_bound_hourly; /* No choice under the policy serves what is desired for less; -1 unknown. */
+    int64_t gap_per_mille;           /* By how much of it desired_cost_hourly may be above the least, at most. */
     money_micros peak_cost_hourly; /* Static sizing for the highest demand in the history; -1 unknown. The saving shown
                                       is against it. */
     const char *binding;           /* The constraint that held the plan back ("capacity.max"); NULL: none. */

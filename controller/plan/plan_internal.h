@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 
+#include "plan/commitment.h"
 #include "plan/compute.h"
 #include "plan/options.h"
 #include "plan/quota.h"
@@ -56,7 +57,10 @@ struct plan_row {
     int64_t weight;                    /* The greatest of sla.slots in the steps that are read. */
     size_t first_step, last_step;      /* The steps of the forecast that are read, [first, last). */
     money_micros price;                /* Of one machine; -1 unknown. */
+    int64_t *held;                     /* Of each commitment what is the row's, in thousandths; NULL: nothing. */
+    int64_t covered;                   /* Machines of it, as it stands and grows, that commitments cover. */
     money_micros stay_run;             /* What it costs over the horizon as it is, scaled to demand. */
+    money_micros stay_unmet;           /* What demand that it cannot serve is worth, likewise. */
     const struct plan_option *options; /* Cheapest over the horizon first. */
     size_t option_count;
     const char *quota;                /* Why it grows by less than it should; NULL: none holds it. */
@@ -86,6 +90,8 @@ struct plan_work {
     struct plan_why_not *why_not; /* Candidates that were not taken. */
     size_t why_not_count;
     struct plan_quota *quotas; /* One for each limit of the snapshot. */
+    /* Of each commitment of the snapshot, in thousandths: what others do not use, and what of it no row holds. */
+    int64_t *commitments_free, *commitments_left;
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
@@ -125,6 +131,9 @@ double plan_demand_peak(struct plan_work *work, const struct plan_row *row); /* 
 void plan_scale_needs(struct plan_work *work);
 void plan_scale_sum(struct plan_work *work);   /* need -> desired: capacity.min and capacity.max. */
 void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be done now. */
+int64_t plan_step_weight(struct plan_work *work, const struct forecast *f, size_t step); /* Of sla.slots. */
+/* The chance that demand at a step is above what is served, from the quantiles; straight between them. */
+double plan_chance_above(const struct forecast *f, size_t step, double serves);
 int64_t plan_risk(const struct plan_work *work, const struct plan_row *row); /* Once it is carried out. */
 
 /* overhead.c */
@@ -156,6 +165,24 @@ void plan_leave_settle(struct plan_work *work); /* After the choice: what it com
 void plan_choose(struct plan_work *work);
 /* bound.c: what the hour planned for costs at least; -1: a price is not known. */
 money_micros plan_bound(const struct plan_work *work);
+
+/* unmet.c: what a violation costs, where the policy says so. */
+/* What it is worth that of `required` in a step of the row only `serves` is served. */
+money_micros plan_unmet_cost(struct plan_work *work, const struct plan_row *row, size_t step, double required,
+                             double serves);
+/* ": 3.9 of 13.0 vCPU are not served" by so many of the row's machines; "" if all is. */
+const char *plan_short_words(const struct plan_work *work, const struct plan_row *row, int64_t count);
+/* Of what is chosen; NULL: it serves all. */
+const char *plan_unmet_sentence(const struct plan_work *work, const struct plan_row *row);
+
+/* cut.c: need -> desired, of `total` machines that may be there. False: unmet demand has no price here. */
+bool plan_cut_priced(struct plan_work *work, int64_t total);
+
+/* outage.c */
+bool plan_is_out_of_stock(const struct plan_work *work, const struct plan_row *row);
+const char *plan_outage_words(const struct plan_work *work, const struct snapshot_outage *outage);
+/* Of what grows all the same; NULL: nothing is known to be out of stock. */
+const char *plan_outage_sentence(const struct plan_work *work, const struct plan_row *row);
 
 /* requests.c */
 void plan_requests(struct plan_work *work);

@@ -83,6 +83,10 @@ void plan_print_members(const struct plan *plan, struct json_writer *w) {
     jw_put_int(w, "desired", plan->desired);
     put_money(w, "costHourly", plan->cost_hourly, plan->cost_hourly >= 0);
     put_money(w, "desiredCostHourly", plan->desired_cost_hourly, plan->desired_cost_hourly >= 0);
+    if (plan->committed_hourly > 0 || plan->desired_committed_hourly > 0) {
+        put_money(w, "committedHourly", plan->committed_hourly, true);
+        put_money(w, "desiredCommittedHourly", plan->desired_committed_hourly, true);
+    }
     put_money(w, "peakCostHourly", plan->peak_cost_hourly, plan->peak_cost_hourly >= 0);
     put_money(w, "lowerBound", plan->lower_bound_hourly, plan->lower_bound_hourly >= 0);
     put_gap(w, plan);
@@ -201,6 +205,10 @@ static void text_totals(struct buf *out, const struct plan *plan) {
                (long long)plan->actual, plan->unit, (long long)plan->desired);
     text_money(out, "cost", plan->cost_hourly);
     text_money(out, ", desired", plan->desired_cost_hourly);
+    if (plan->committed_hourly > 0 || plan->desired_committed_hourly > 0) {
+        text_money(out, "; owed either way", plan->committed_hourly);
+        text_money(out, ", desired", plan->desired_committed_hourly);
+    }
     text_money(out, ", at least", plan->lower_bound_hourly);
     if (plan->lower_bound_hourly >= 0)
         buf_printf(out, " (gap %lld.%lld %%)", (long long)plan->gap_per_mille / 10,

@@ -121,9 +121,9 @@ static void grow(struct plan_work *work, struct plan_row *row) {
     if (limit && room < more) {
         row->about = action_type_name(ACTION_SCALE);
         row->reason = "QuotaExceeded";
-        row->detail = row->quota =
-            arena_printf(work->arena, "%s has room for %lld of %lld more %s; have it raised",
-                         plan_quota_words(work, limit), (long long)room, (long long)more, plan_piece(row, more));
+        row->detail = row->quota = arena_printf(work->arena, "%s has room for %lld of %lld more %s; have it raised%s",
+                                                plan_quota_words(work, limit), (long long)room, (long long)more,
+                                                plan_piece(row, more), plan_short_words(work, row, row->now + room));
         row->to = row->now + room;
         work->binding = "quota";
     }

@@ -152,11 +152,15 @@ static void weights_fill(struct plan_work *work, const struct forecast *f) {
     }
 }
 
+int64_t plan_step_weight(struct plan_work *work, const struct forecast *f, size_t step) {
+    weights_fill(work, f);
+    return work->weights.values[step];
+}
+
 /* One step is served by the quantile that its own weight asks for, or that is worth the price of its violation. */
 static double wanted_demand(struct plan_work *work, const struct forecast *f, size_t step) {
     const struct policy *policy = work->input->policy;
-    weights_fill(work, f);
-    int64_t weight = work->weights.values[step];
+    int64_t weight = plan_step_weight(work, f, step);
     if (policy->sla.violation_cost)
         return forecast_priced(f, step, (double)policy->sla.violation_cost * (double)weight * f->level);
     double q = plan_policy_quantile(policy, weight);
@@ -347,12 +351,15 @@ static void sum_cut(struct plan_work *work, int64_t total) {
 }
 
 struct priced {
+    bool is_out;        /* Of stock: it comes last. */
     money_micros price; /* INT64_MAX: unknown, dearest. */
     size_t index;
 };
 
 static int priced_cmp(const void *a, const void *b) {
     const struct priced *left = a, *right = b;
+    if (left->is_out != right->is_out)
+        return left->is_out ? 1 : -1;
     if (left->price != right->price)
         return left->price < right->price ? -1 : 1;
     return (left->index > right->index) - (left->index < right->index);
@@ -361,7 +368,9 @@ static int priced_cmp(const void *a, const void *b) {
 static void sum_raise(struct plan_work *work, int64_t missing) {
     struct priced *order = arena_alloc_array(work->arena, work->count + 1, sizeof(*order));
     for (size_t i = 0; i < work->count; i++)
-        order[i] = (struct priced){work->rows[i].price < 0 ? INT64_MAX : work->rows[i].price, i};
+        order[i] = (struct priced){.is_out = plan_is_out_of_stock(work, &work->rows[i]),
+                                   .price = work->rows[i].price < 0 ? INT64_MAX : work->rows[i].price,
+                                   .index = i};
     qsort(order, work->count, sizeof(*order), priced_cmp);
     for (size_t i = 0; i < work->count && missing > 0; i++) {
         struct plan_row *row = &work->rows[order[i].index];
@@ -388,7 +397,8 @@ void plan_scale_sum(struct plan_work *work) {
     }
     if (sum > policy->capacity.max) {
         work->binding = "capacity.max";
-        sum_cut(work, max64(0, policy->capacity.max - held));
+        if (!plan_cut_priced(work, max64(0, policy->capacity.max - held)))
+            sum_cut(work, max64(0, policy->capacity.max - held));
     } else if (sum < policy->capacity.min && may_grow) {
         bind(work, "capacity.min");
         sum_raise(work, policy->capacity.min - sum);
@@ -410,12 +420,29 @@ static void step_of_growth(struct plan_work *work, struct plan_row *row) {
     work->binding = "budget";
 }
 
+/* By what is paid, where commitments cover some of it. */
+static bool saves_little(const struct plan_work *work, const struct plan_row *row) {
+    int64_t percent = work->input->policy->disruption.min_saving_percent;
+    if (row->covered == 0)
+        return (row->now - row->to) * 100 < percent * row->now;
+    money_micros stay = plan_paid_cost(work, row, row->now), saving = stay - plan_paid_cost(work, row, row->to);
+    return (__int128)saving * 100 < (__int128)stay * percent;
+}
+
 static void step_of_shrinking(struct plan_work *work, struct plan_row *row) {
     const struct policy *policy = work->input->policy;
     bool must =
         work->actual_sum > policy->capacity.max || row->now > row->high || work->input->headroom.shrink_to_minimum;
-    int64_t less = row->now - row->desired;
-    if (!must && less * 100 < policy->disruption.min_saving_percent * row->now) {
+    bool is_owed = row->covered > row->desired && plan_committed_price(work, row->price) == row->price;
+    if (!must && is_owed) { /* To end what is owed either way saves nothing. */
+        row->to = min64(row->now, row->covered);
+        if (row->to == row->now) {
+            leave(row, "Committed", plan_committed_sentence(work, row));
+            return;
+        }
+    }
+    int64_t less = row->now - row->to;
+    if (!must && saves_little(work, row)) {
         leave(row, "BelowMinSaving",
               arena_printf(work->arena, "%lld of %lld %s fewer would save less than %lld %%", (long long)less,
                            (long long)row->now, plan_piece(row, row->now),
@@ -485,8 +512,7 @@ void plan_scale_steps(struct plan_work *work) {
     steps_cut(work, -1, work->floor_sum - policy->capacity.min);
 }
 
-/* The chance that demand at step s is above `capacity`, from the quantiles; straight between them. */
-static double chance_above(const struct forecast *f, size_t s, double capacity) {
+double plan_chance_above(const struct forecast *f, size_t s, double capacity) {
     double below_value = 0, below_q = 0;
     if (capacity < 0)
         return 1;
@@ -509,6 +535,6 @@ int64_t plan_risk(const struct plan_work *work, const struct plan_row *row) {
                                   : plan_capacity_of(work, row, row->to);
     double worst = 0;
     for (size_t s = row->first_step; s < row->last_step; s++)
-        worst = fmax(worst, chance_above(row->forecast, s, capacity));
+        worst = fmax(worst, plan_chance_above(row->forecast, s, capacity));
     return (int64_t)ceil(worst * 1000 - ROUNDING * 1000);
 }

@@ -10,7 +10,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 8
+#define SENTENCES_MAX 10
 #define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
@@ -111,15 +111,16 @@ static const char *bound_sentence(const struct plan_work *work, const struct pla
         return arena_printf(arena, "capacity.min %lld asks for %lld more than demand", (long long)policy->capacity.min,
                             (long long)(row->desired - row->need));
     if (row->desired < row->need)
-        return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for",
-                            (long long)policy->capacity.max, (long long)row->desired, (long long)row->need);
+        return arena_printf(arena, "capacity.max %lld leaves it %lld of the %lld that demand asks for%s",
+                            (long long)policy->capacity.max, (long long)row->desired, (long long)row->need,
+                            plan_short_words(work, row, row->desired));
     if (row->is_single && row->raw > row->high)
         return arena_printf(arena, "it is one machine; demand asks for %lld of its type", (long long)row->raw);
     if (row->is_single)
         return NULL;
     if (row->raw >= 0 && row->raw > row->high)
-        return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld", owner_word(row),
-                            (long long)row->high, (long long)row->raw);
+        return arena_printf(arena, "the %s's own maximum is %lld; demand asks for %lld%s", owner_word(row),
+                            (long long)row->high, (long long)row->raw, plan_short_words(work, row, row->high));
     if (row->need == row->low && row->raw < row->low)
         return arena_printf(arena, "the %s's own minimum is %lld", owner_word(row), (long long)row->low);
     return NULL;
@@ -131,6 +132,9 @@ static const char *step_sentence(const struct plan_work *work, const struct plan
         return NULL;
     if (row->quota)
         return row->quota;
+    if (row->to < row->now && row->to == row->covered)
+        return arena_printf(work->arena, "keeps %lld, on the way to %lld: to end what is owed either way saves nothing",
+                            (long long)row->to, (long long)row->desired);
     if (row->to > row->now)
         return arena_printf(work->arena, "grows to %lld for now: capacity.max %lld counts %lld %s that are there",
                             (long long)row->to, (long long)policy->capacity.max, (long long)work->ceiling_sum,
@@ -181,6 +185,10 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     if ((sentence = bound_sentence(work, row)))
         why[count++] = sentence;
     if ((sentence = step_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = plan_outage_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = plan_committed_sentence(work, row)))
         why[count++] = sentence;
     if (action->is_bounds)
         why[count++] = autoscaler_sentence(work, row, action);

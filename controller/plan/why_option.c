@@ -7,7 +7,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 7
+#define SENTENCES_MAX 9
 
 const char *plan_option_words(const struct plan_work *work, const struct plan_option *option) {
     const struct snapshot_offer *offer = option->offer;
@@ -48,9 +48,19 @@ static const char *money_sentence(const struct plan_work *work, const struct pla
                         stay, run, once, how, extra_words(work, row));
 }
 
+static const char *covered_sentence(const struct plan_work *work, const struct plan_row *row) {
+    const struct plan_option *option = row->chosen;
+    int64_t covered = plan_cover_machines(&option->cover, option->count, INT64_MIN);
+    if (covered == 0)
+        return NULL;
+    return arena_printf(work->arena, "%lld of %lld would run on %s", (long long)covered, (long long)option->count,
+                        plan_commitment_words(work, option->cover.parts[0].commitment));
+}
+
 void plan_why_option(struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
     const char **why = arena_alloc_array(work->arena, SENTENCES_MAX, sizeof(*why));
     char text[MONEY_TEXT_MAX];
+    const char *sentence;
     size_t count = 0;
     money_micros saving = action->saving_hourly;
     if (row->closure)
@@ -65,6 +75,10 @@ void plan_why_option(struct plan_work *work, const struct plan_row *row, struct 
     why[count++] = plan_demand_sentence(work, row);
     why[count++] = serving_sentence(work, row);
     why[count++] = money_sentence(work, row);
+    if ((sentence = plan_unmet_sentence(work, row)))
+        why[count++] = sentence;
+    if ((sentence = covered_sentence(work, row)))
+        why[count++] = sentence;
     if (row->chosen->is_spot)
         why[count++] = "spot machines may be taken back; one in twenty is counted as lost";
     action->why = why;

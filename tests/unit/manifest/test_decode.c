@@ -257,6 +257,30 @@ Test(decode, provider_fields) {
     rig_release(&rig);
 }
 
+Test(decode, commitments_of_a_provider) {
+    struct rig rig;
+    rig_spec(&rig, "Provider",
+             "  type: aws\n  regions: [us-east-1]\n  commitments:\n"
+             "  - {name: ri-1, region: us-east-1, instanceTypes: [m5.*, c5.large], machines: 3}\n"
+             "  - {name: cud, region: us-east-1, instanceTypes: ['*'], vcpu: 64, hourlyPrice: '1.97',"
+             " endsAt: '2027-03-01T00:00:00Z'}\n");
+    cr_assert_str_eq(rig_faults(&rig), "");
+    const struct provider *provider = rig.object->as.provider;
+    cr_assert_eq(provider->commitment_count, 2u);
+    cr_expect_str_eq(provider->commitments[0].id, "ri-1");
+    cr_expect_str_eq(provider->commitments[0].region, "us-east-1");
+    cr_expect_str_eq(provider->commitments[0].types, "m5.*,c5.large");
+    cr_expect_not(provider->commitments[0].is_vcpu);
+    cr_expect_eq(provider->commitments[0].amount, 3);
+    cr_expect_eq(provider->commitments[0].price_hourly, -1);
+    cr_expect_eq(provider->commitments[0].ends_at_ms, 0);
+    cr_expect(provider->commitments[1].is_vcpu);
+    cr_expect_eq(provider->commitments[1].amount, 64);
+    cr_expect_eq(provider->commitments[1].price_hourly, 1970000);
+    cr_expect_eq(provider->commitments[1].ends_at_ms, at("2027-03-01T00:00:00Z"));
+    rig_release(&rig);
+}
+
 Test(decode, provider_defaults_and_hash) {
     struct rig first, second, third;
     rig_spec(&first, "Provider", "  type: aws\n  regions: [us-east-1]\n");

@@ -144,6 +144,36 @@ static struct snapshot_resource any_resource(struct arena *arena, const struct s
     return entry;
 }
 
+static void add_commitments(struct snapshot *snapshot, struct arena *arena) {
+    snapshot->commitment_count = (size_t)below(4);
+    struct snapshot_commitment *commitments =
+        arena_alloc_array(arena, snapshot->commitment_count + 1, sizeof(*commitments));
+    for (size_t i = 0; i < snapshot->commitment_count; i++)
+        commitments[i] =
+            (struct snapshot_commitment){.provider = arena_printf(arena, "%zu%s", i, any_text(arena)),
+                                         .commitment = {.region = any_text(arena),
+                                                        .id = any_text(arena),
+                                                        .types = any_text(arena),
+                                                        .is_vcpu = below(2) == 1,
+                                                        .amount = below(1000),
+                                                        .price_hourly = below(3) ? below(1000000) : -1,
+                                                        .ends_at_ms = below(3) ? 1000 * below(1 << 30) : 0},
+                                         .used_milli = below(1000000)};
+    snapshot->commitments = commitments;
+}
+
+static void add_outages(struct snapshot *snapshot, struct arena *arena) {
+    snapshot->outage_count = (size_t)below(4);
+    struct snapshot_outage *outages = arena_alloc_array(arena, snapshot->outage_count + 1, sizeof(*outages));
+    for (size_t i = 0; i < snapshot->outage_count; i++)
+        outages[i] = (struct snapshot_outage){.provider = arena_printf(arena, "%zu%s", i, any_text(arena)),
+                                              .region = any_text(arena),
+                                              .type = any_text(arena),
+                                              .is_spot = below(2) == 1,
+                                              .until_ms = 1000 * (1 + below(1 << 30))};
+    snapshot->outages = outages;
+}
+
 static struct snapshot any_snapshot(struct arena *arena) {
     struct snapshot snapshot = {.as_of_ms = any_time(), .source_count = 1 + (size_t)below(3)};
     struct snapshot_source *sources = arena_alloc_array(arena, snapshot.source_count, sizeof(*sources));
@@ -177,6 +207,8 @@ static struct snapshot any_snapshot(struct arena *arena) {
                                              .value = (double)below(1000) / 8,
                                              .used = below(3) ? (double)below(1000) / 8 : -1}};
     snapshot.limits = limits;
+    add_commitments(&snapshot, arena);
+    add_outages(&snapshot, arena);
     return snapshot;
 }
 
@@ -287,6 +319,26 @@ static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
         cr_assert(a->limits[i].limit.value == b->limits[i].limit.value);
         cr_assert(a->limits[i].limit.used == b->limits[i].limit.used);
     }
+    SAME_INT(a, b, commitment_count);
+    for (size_t i = 0; i < a->commitment_count; i++) {
+        SAME_TEXT(a, b, commitments[i].provider);
+        SAME_TEXT(a, b, commitments[i].commitment.region);
+        SAME_TEXT(a, b, commitments[i].commitment.id);
+        SAME_TEXT(a, b, commitments[i].commitment.types);
+        SAME_INT(a, b, commitments[i].commitment.is_vcpu);
+        SAME_INT(a, b, commitments[i].commitment.amount);
+        SAME_INT(a, b, commitments[i].commitment.price_hourly);
+        SAME_INT(a, b, commitments[i].commitment.ends_at_ms);
+        SAME_INT(a, b, commitments[i].used_milli);
+    }
+    SAME_INT(a, b, outage_count);
+    for (size_t i = 0; i < a->outage_count; i++) {
+        SAME_TEXT(a, b, outages[i].provider);
+        SAME_TEXT(a, b, outages[i].region);
+        SAME_TEXT(a, b, outages[i].type);
+        SAME_INT(a, b, outages[i].is_spot);
+        SAME_INT(a, b, outages[i].until_ms);
+    }
 }
 
 static void print(const struct snapshot *snapshot, struct buf *out) {
@@ -360,6 +412,10 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     "\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,\"architecture\":\"\","      \
     "\"priceHourly\":" price ",\"asOf\":null,\"source\":\"\"}"
 
+#define OUT "{\"provider\":\"p\",\"region\":\"r\",\"instanceType\":\"t\",\"spot\":false,\"until\":null}"
+#define COMMITMENT(amount)                                                                                             \
+    "{\"provider\":\"p\",\"region\":\"r\",\"id\":\"c\",\"types\":\"*\",\"machines\":" amount ",\"priceHourly\":null,"  \
+    "\"endsAt\":null,\"usedMilli\":0}"
 #define QUOTA(value)                                                                                                   \
     "{\"provider\":\"p/"                                                                                               \
     "a\",\"region\":\"r\",\"id\":\"i\",\"name\":\"\",\"types\":\"\",\"unit\":\"vCPU\",\"value\":" value                \
@@ -424,6 +480,11 @@ static const struct fault faults[] = {
     {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"offers\":[" SOLD "," SOLD "]}", "offers[1]: offers are sorted"},
     {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"limits\":[" QUOTA("1") "," QUOTA("1") "]}",
      "limits[1]: limits are sorted"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"commitments\":[" COMMITMENT("1") "," COMMITMENT("2") "]}",
+     "commitments[1]: commitments are sorted"},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"commitments\":[" COMMITMENT("-1") "]}",
+     "commitments[0].machines: "},
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"outages\":[" OUT "," OUT "]}", "outages[1]: outages are sorted"},
     {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"limits\":[" QUOTA("-1") "]}",
      "limits[0].value: a number of zero or more is expected"},
 };
