@@ -193,12 +193,14 @@ static struct cloud_series series_of(const struct sim *sim, const struct served 
     struct cloud_series series = {.id = arena_strdup(arena, of->id), .utilization = utilization, .serving = serving};
     for (int64_t t = first_ms; t < end_ms; t += query->step_ms) {
         int64_t machines = sim_changes_at(of->changes, t).serving;
+        double demand = sim_load_at(of->load, t);
         if (of->tells_serving)
             serving[series.serving_count++] = (struct cloud_sample){t, (double)machines};
-        if (machines > 0) { /* No machine, no utilisation: a gap, not a zero. */
+        /* No machine, no utilisation: a gap, not a zero. Nor where a trace that was made in memory has one. */
+        if (machines > 0 && !isnan(demand)) {
             int64_t milli = t < of->resized_at_ms ? of->vcpu_milli_before : of->vcpu_milli;
             double vcpu = (double)machines * (double)milli / 1000.0;
-            double percent = sim_load_at(of->load, t) / vcpu * 100.0;
+            double percent = demand / vcpu * 100.0;
             utilization[series.utilization_count++] = (struct cloud_sample){t, fmin(percent, 100.0)};
         }
     }

@@ -16,8 +16,9 @@
 #define LIST_PERIOD_MS DAY_MS
 #define NAME_LABEL "kubernetes.io/metadata.name"
 
-struct wait { /* For one resource's history. */
-    struct look_policy *entry;
+struct wait {                  /* For one resource's history. */
+    struct look_policy *entry; /* NULL: it may only be borrowed from; without it there is less to borrow. */
+    enum cloud_metric metric;
     const char *provider;
     const struct cloud_resource *resource;
 };
@@ -164,12 +165,17 @@ struct selection {
     struct look_policy *entry;
 };
 
+static void wait_add(struct look *look, struct look_policy *entry, enum cloud_metric metric, const char *provider,
+                     const struct cloud_resource *resource) {
+    observe_track(look->observe, provider, resource, metric);
+    look->waits = arena_push(look->arena, look->waits, look->wait_count, sizeof(*look->waits));
+    look->waits[look->wait_count++] = (struct wait){entry, metric, provider, resource};
+}
+
 static void add_wait(void *ctx, const char *provider, const struct cloud_resource *resource) {
     struct selection *selection = ctx;
     struct look *look = selection->look;
-    observe_track(look->observe, provider, resource, selection->entry->policy->as.policy->forecast.metric);
-    look->waits = arena_push(look->arena, look->waits, look->wait_count, sizeof(*look->waits));
-    look->waits[look->wait_count++] = (struct wait){selection->entry, provider, resource};
+    wait_add(look, selection->entry, selection->entry->policy->as.policy->forecast.metric, provider, resource);
 }
 
 static void history_start(struct look *look, struct look_policy *entry) {
@@ -188,8 +194,12 @@ static bool is_history_settled(struct look *look) {
     for (size_t i = 0; i < look->wait_count; i++) {
         const struct wait *wait = &look->waits[i];
         struct error error;
-        bool is_there = observe_is_tracked(look->observe, wait->provider, wait->resource,
-                                           wait->entry->policy->as.policy->forecast.metric, &error);
+        bool is_there = observe_is_tracked(look->observe, wait->provider, wait->resource, wait->metric, &error);
+        if (!wait->entry) {
+            if (!is_there && error.class == ERR_NONE)
+                return false;
+            continue;
+        }
         if (error.class != ERR_NONE && !wait->entry->fault)
             wait->entry->fault =
                 arena_printf(look->arena, "utilisation of %s cannot be read: %s", wait->resource->id, error.message);
@@ -244,6 +254,35 @@ static void snapshot_take(struct look *look, struct look_policy *entry) {
     }
     snapshot->resources = resources;
     entry->snapshot = snapshot;
+}
+
+/* ---- what may be borrowed ---- */
+
+static void add_offer(void *ctx, const char *provider, const struct cloud_resource *resource) {
+    struct lend *lend = ctx;
+    if (lend->count < LEND_OFFERS_MAX)
+        (void)lend_offer(lend, provider, resource);
+}
+
+/* As the controller does: what the policies of its namespace select that follow by name (loop/tenant.c). */
+static void lenders_ask(struct look *look, struct look_policy *policies, size_t count, size_t own) {
+    struct look_policy *entry = &policies[own];
+    enum cloud_metric metric = entry->policy->as.policy->forecast.metric;
+    struct lend *lend = &entry->lend;
+    entry->is_borrowing = lend_begin(lend, entry->snapshot, look->arena);
+    for (size_t i = 1, looked = 0; entry->is_borrowing && i < count && looked < LEND_OFFERS_MAX; i++) {
+        struct look_policy *other = &policies[(own + i) % count];
+        struct observe_scope scopes[EVALUATE_SCOPES_MAX];
+        if (!str_eq(other->policy->namespace, entry->policy->namespace))
+            continue;
+        looked++;
+        if (other->policy->as.policy->forecast.metric != metric)
+            continue;
+        observe_select(look->observe, other->policy->as.policy, scopes, scopes_of(look, other, scopes), add_offer,
+                       lend);
+    }
+    for (size_t i = 0; i < lend->count; i++)
+        wait_add(look, NULL, metric, lend->offers[i].provider, lend->offers[i].resource);
 }
 
 /* ---- life ---- */
@@ -332,7 +371,13 @@ void look(const struct manifest_set *set, int64_t usage_step_ms, struct look_pol
     }
     wait_until(&look, is_history_settled);
     for (size_t i = 0; i < count; i++)
-        if (policies[i].is_wanted && !policies[i].fault)
+        if (policies[i].is_wanted && !policies[i].fault) {
             snapshot_take(&look, &policies[i]);
+            lenders_ask(&look, policies, count, i);
+        }
+    wait_until(&look, is_history_settled);
+    for (size_t i = 0; i < count; i++)
+        if (policies[i].is_borrowing)
+            lend_end(&policies[i].lend, look.observe, policies[i].policy->as.policy, policies[i].snapshot);
     look_close(&look);
 }

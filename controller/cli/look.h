@@ -8,6 +8,7 @@
 #define TRIMTAB_CLI_LOOK_H
 
 #include "base/arena.h"
+#include "loop/lend.h"
 #include "manifest/load.h"
 #include "observe/snapshot.h"
 
@@ -16,8 +17,10 @@ struct look_policy {
     const char *key; /* "namespace/name" */
     bool is_wanted;  /* Else it counts only as one that may select the same resources. */
     /* Filled for the wanted ones. */
-    const struct snapshot *snapshot; /* NULL: fault says why there is none. */
+    struct snapshot *snapshot; /* NULL: fault says why there is none. */
     const char *fault;
+    struct lend lend; /* Of look itself. */
+    bool is_borrowing;
 };
 
 /* Opens the Providers that the wanted policies select by, lists them, reads prices and the history of utilisation on a

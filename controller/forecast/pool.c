@@ -21,6 +21,14 @@
 #define SPREAD_MIN 0.05    /* However alike the donors are, the young one is not one of them. */
 #define LOGISTIC_SD 1.8138 /* pi / sqrt 3: the standard deviation of the logistic distribution. */
 #define SEASON_MS INT64_C(86400000)
+#define HOUR_MS INT64_C(3600000)
+#define STRANGER_LEVEL 0.2 /* Of a donor's mean, that it had meanwhile: from its nights nobody knows another's days.   \
+                            */
+#define STRANGER_HOURS 2   /* In common. After one, what was borrowed of other policies lost twice what nothing does. */
+
+/* Of the spread, for whose donors they are. With 1.5 quantiles of 0.9 held from three hours on, each series of a folder
+ * having borrowed from the others of it (docs/forecasting.md). */
+static const double widening[] = {[FORECAST_KIN_POLICY] = 1, [FORECAST_KIN_TENANT] = 1.5};
 
 /* A donor on the young one's grid, by slot from `first` (in slots of the young one's step since 1970). */
 struct shape {
@@ -39,6 +47,24 @@ static size_t used_of(const struct history_series *series) {
     for (size_t i = 0; i < series->count; i++)
         used += isfinite(series->demand[i]);
     return used;
+}
+
+/* Samples of two seasons: of days, or of weeks where a day has hardly a step. */
+static double two_seasons(int64_t step_ms) {
+    return 2 * (double)(step_ms * 2 <= SEASON_MS ? SEASON_MS : 7 * SEASON_MS) / (double)step_ms;
+}
+
+static size_t first_of(const struct history_series *series) {
+    size_t first = 0;
+    while (first < series->count && !isfinite(series->demand[first]))
+        first++;
+    return first;
+}
+
+bool forecast_pool_is_grown(const struct history_series *series) {
+    size_t first = first_of(series);
+    double wanted = series->count > first ? two_seasons(series->step_ms) : 1;
+    return (double)(series->count - first) >= wanted && (double)used_of(series) >= wanted / 2;
 }
 
 static bool is_candidate(const struct history_series *young, const struct history_series *donor) {
@@ -104,10 +130,18 @@ static struct common common_of(const struct history_series *young, const double 
     return c;
 }
 
+/* A policy's own are like each other by what they are selected for; of others it has to be seen. */
+static size_t common_min(const struct history_series *young, enum forecast_kin kin) {
+    size_t hours = (size_t)(STRANGER_HOURS * HOUR_MS / young->step_ms);
+    return kin == FORECAST_KIN_POLICY ? COMMON_MIN : hours > FIT_MIN ? hours : FIT_MIN;
+}
+
 /* Whether the young one goes the donor's way, at its own level, at least about as well as it stands still. */
-static bool is_alike(const struct history_series *young, const double *values, size_t count) {
+static bool is_alike(const struct history_series *young, const double *values, size_t count, enum forecast_kin kin) {
     struct common c = common_of(young, values, count);
-    if (c.count < COMMON_MIN || !(c.shape > 0) || !(c.young > 0))
+    if (c.count < common_min(young, kin) || !(c.shape > 0) || !(c.young > 0))
+        return false;
+    if (kin == FORECAST_KIN_TENANT && c.shape < STRANGER_LEVEL * (double)c.count)
         return false;
     if (c.count < FIT_MIN)
         return true;
@@ -153,11 +187,11 @@ static double *pool_shapes(const struct shape *shapes, size_t shape_count, const
 /* The shape at the young one's level, then the young one as it is, gaps included. */
 static struct history_series glue(const struct history_series *young, const double *values, double ratio,
                                   const struct grid *grid, struct arena *arena) {
-    size_t before = grid->count - young->count;
+    size_t before = grid->count - young->count, borrowed = before + first_of(young);
     float *demand = arena_alloc_array(arena, grid->count, sizeof(*demand));
     uint8_t *saturated = arena_alloc_array(arena, grid->count / 8 + 1, 1);
     for (size_t i = 0; i < grid->count; i++)
-        demand[i] = i < before ? (float)(ratio * values[i]) : young->demand[i - before];
+        demand[i] = i < borrowed ? (float)(ratio * values[i]) : young->demand[i - before];
     for (size_t i = 0; i < young->count; i++)
         if (history_is_saturated(young, i))
             saturated[(before + i) / 8] = (uint8_t)(saturated[(before + i) / 8] | 1u << (before + i) % 8);
@@ -199,9 +233,23 @@ static struct grid grid_make(const struct history_series *young, const struct hi
     return grid;
 }
 
-bool forecast_pool(const struct history_series *young, const struct history_series *donors, size_t donor_count,
-                   struct arena *arena, struct forecast_pool *ret) {
-    if (young->count == 0 || young->count >= FORECAST_HISTORY_MAX || young->step_ms <= 0)
+/* Without the gaps before its first sample, in whole bytes of `saturated`: it begins when it is first seen. */
+static struct history_series begun(const struct history_series *young) {
+    struct history_series series = *young;
+    size_t gaps = first_of(young) / 8 * 8;
+    series.start_ms += (int64_t)gaps * series.step_ms;
+    series.count -= gaps;
+    series.demand += gaps;
+    series.saturated = series.saturated ? series.saturated + gaps / 8 : NULL;
+    return series;
+}
+
+bool forecast_pool(const struct history_series *series, const struct history_series *donors, size_t donor_count,
+                   enum forecast_kin kin, struct arena *arena, struct forecast_pool *ret) {
+    if (series->count == 0 || series->step_ms <= 0)
+        return false;
+    const struct history_series whole = begun(series), *young = &whole;
+    if (young->count == 0 || young->count >= FORECAST_HISTORY_MAX)
         return false;
     struct arena scratch = {0};
     struct shape shapes[FORECAST_DONORS_MAX];
@@ -213,7 +261,7 @@ bool forecast_pool(const struct history_series *young, const struct history_seri
             continue;
         shape_read(&donors[i], &grid, &scratch, &shapes[shape_count]);
         if (shape_normalise(&shapes[shape_count], &grid) &&
-            is_alike(young, shapes[shape_count].values + before, compared))
+            is_alike(young, shapes[shape_count].values + before, compared, kin))
             shape_count++;
     }
     bool is_found = false;
@@ -227,7 +275,7 @@ bool forecast_pool(const struct history_series *young, const struct history_seri
                                           .young_count = young->count,
                                           .young_used = used_of(young),
                                           .donor_count = shape_count,
-                                          .spread = spread};
+                                          .spread = spread * widening[kin]};
     }
     arena_release(&scratch);
     return is_found;
@@ -253,9 +301,8 @@ bool forecast_pool_finish(const struct forecast_pool *pool, struct arena *arena,
         return false;
     bool has_negative;
     double level = level_of(&pool->series, &has_negative);
-    /* The same end as where a history becomes the resource's own: two days, or what two of its steps can be. */
-    double wanted = fmax(2, 2 * (double)SEASON_MS / (double)forecast->step_ms);
-    double missing = fmax(0.1, 1 - (double)pool->young_used / wanted);
+    /* The same end as where a history becomes the resource's own. */
+    double missing = fmax(0.1, 1 - (double)pool->young_used / two_seasons(forecast->step_ms));
     size_t count = forecast->steps * forecast->quantile_count;
     double *values = arena_memdup(arena, forecast->values, count * sizeof(*values));
     for (size_t i = 0; i < count; i++) {

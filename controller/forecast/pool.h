@@ -25,19 +25,25 @@
 
 #define FORECAST_DONORS_MAX 16
 
+/* Whose the donors are. Those of another policy have less to do with the young one, and widen it more. */
+enum forecast_kin { FORECAST_KIN_POLICY, FORECAST_KIN_TENANT };
+
 struct forecast_pool {
     struct history_series series; /* Ends where the young one does; its newest young_count slots are the young one's. */
     size_t young_count;
     size_t young_used;  /* Of these, those that are not gaps. */
     size_t donor_count; /* That were of use. */
-    double spread;      /* Standard deviation of a donor from the shape, as a share of its level. */
+    double spread; /* How far the young one may be from the shape, as a share of its level: a standard deviation. */
 };
+
+/* Whether a series is long enough to lend, and need not borrow: two seasons, half of them there. */
+bool forecast_pool_is_grown(const struct history_series *series);
 
 /* False, and *ret untouched: nothing can be borrowed (the young one has no level yet, or nobody is like it). A donor
  * counts only if it begins before the young one, its step divides the young one's, and it follows the young one over
  * the time that they share. At most FORECAST_DONORS_MAX are looked at, the first ones. */
 bool forecast_pool(const struct history_series *young, const struct history_series *donors, size_t donor_count,
-                   struct arena *arena, struct forecast_pool *ret);
+                   enum forecast_kin kin, struct arena *arena, struct forecast_pool *ret);
 
 /* Of the forecast of pool->series: wider by the donors' spread, basis POOLED, and what its models were judged by, which
  * was mostly not its own, as unknown. False, and *forecast untouched: the pool is no history of two seasons either. */

@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <string.h>
+
 #include "base/str.h"
 #include "loop/loop_internal.h"
 
@@ -14,6 +16,24 @@ struct claim {
 
 char *claims_key(const char *provider, const char *region, enum cloud_kind kind, const char *id) {
     return mem_printf("%s/%s/%s/%s", provider, region, cloud_kind_name(kind), id);
+}
+
+bool claims_key_read(const char *key, struct arena *arena, struct claims_id *ret) {
+    char *parts[4] = {arena_strdup(arena, key)}; /* Provider, region, kind, and an id that may hold slashes. */
+    for (size_t i = 1; i < ARRAY_LEN(parts); i++) {
+        char *end = strchr(parts[i - 1], '/');
+        if (i == 1 && end) /* A provider is "namespace/name". */
+            end = strchr(end + 1, '/');
+        if (!end)
+            return false;
+        *end = '\0';
+        parts[i] = end + 1;
+    }
+    const char *kind = parts[2];
+    *ret = (struct claims_id){.provider = parts[0], .region = parts[1], .id = parts[3]};
+    while (ret->kind < CLOUD_KIND_COUNT && !str_eq(cloud_kind_name(ret->kind), kind))
+        ret->kind++;
+    return ret->kind < CLOUD_KIND_COUNT;
 }
 
 /* The others see the change of one claim: a conflict came or went. */

@@ -320,6 +320,8 @@ static bool job_observe(struct loop *loop, const struct object *object, struct p
     }
     mark_resources(loop, object, job);
     mark_outages(loop, object, job);
+    tenant_lend(loop, policy_state_get(loop, object->namespace, object->name, true), policy, job->snapshot,
+                &job->arena);
     return true;
 }
 

@@ -5,9 +5,11 @@
  */
 #include "loop/evaluate.h"
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "forecast/calendar.h"
 #include "forecast/pool.h"
+#include "loop/lend.h"
 
 static bool refuse(struct status_summary *ret, const char *reason, const char *message) {
     *ret = (struct status_summary){.progress = PROGRESS_STALLED, .reason = reason, .message = message};
@@ -59,54 +61,61 @@ static const char *recall_key(const struct snapshot_resource *entry, const char 
 
 /* ---- cold start ---- */
 
-/* What speaks for two resources being of one kind: each tag that they share, and a common provider. -1: they cannot be
- * compared. */
-static int64_t likeness(const struct snapshot_resource *a, const struct snapshot_resource *b) {
-    if (a->resource.kind != b->resource.kind)
-        return -1;
-    int64_t shared = str_eq(a->provider, b->provider);
-    for (size_t i = 0; i < a->resource.tag_count; i++) {
-        const struct cloud_tag *tag = &a->resource.tags[i];
-        shared += str_eq(cloud_resource_tag(&b->resource, tag->key), tag->value);
-    }
-    return shared;
+/* The histories of those that are most like a young one. */
+struct donors {
+    const struct snapshot_resource *young;
+    int64_t likeness;
+    size_t count;
+    struct history_series series[FORECAST_DONORS_MAX];
+};
+
+static void donors_add(struct donors *donors, const char *provider, const struct cloud_resource *resource,
+                       const struct history_series *history) {
+    int64_t like = lend_likeness(donors->young->provider, &donors->young->resource, provider, resource);
+    if (like < donors->likeness)
+        return;
+    if (like > donors->likeness)
+        donors->count = 0;
+    donors->likeness = like;
+    if (donors->count < FORECAST_DONORS_MAX)
+        donors->series[donors->count++] = *history;
 }
 
-/* The histories of those that are most like the young one, among those that have a history of their own. */
-static size_t donors_find(const struct snapshot *snapshot, const struct forecast *forecasts, size_t young,
-                          struct history_series *ret) {
-    int64_t best = 0;
-    size_t count = 0;
-    for (size_t i = 0; i < snapshot->resource_count; i++) {
-        if (i == young || forecasts[i].basis != FORECAST_BASIS_OWN)
-            continue;
-        int64_t like = likeness(&snapshot->resources[young], &snapshot->resources[i]);
-        if (like < best)
-            continue;
-        if (like > best)
-            count = 0;
-        best = like;
-        if (count < FORECAST_DONORS_MAX)
-            ret[count++] = snapshot->resources[i].history;
+/* Of the policy, those that have a history of their own: who has borrowed does not lend. */
+static void donors_find(struct donors *donors, const struct snapshot *snapshot, const struct forecast *own,
+                        enum forecast_kin kin) {
+    donors->likeness = 0;
+    donors->count = 0;
+    for (size_t i = 0; kin == FORECAST_KIN_POLICY && i < snapshot->resource_count; i++) {
+        const struct snapshot_resource *entry = &snapshot->resources[i];
+        if (entry != donors->young && own[i].basis == FORECAST_BASIS_OWN)
+            donors_add(donors, entry->provider, &entry->resource, &entry->history);
     }
-    return count;
+    for (size_t i = 0; kin == FORECAST_KIN_TENANT && i < snapshot->donor_count; i++) {
+        const struct snapshot_donor *donor = &snapshot->donors[i];
+        donors_add(donors, donor->provider, &donor->resource, &donor->history);
+    }
 }
 
 /* In place of a forecast that knows no season. */
 static void borrow(const struct plan_input *input, struct recall *recall, const struct forecast *own, size_t young,
                    struct forecast_options *options, struct span *span, struct arena *arena, struct forecast *ret) {
-    const struct snapshot *snapshot = input->snapshot;
-    struct history_series donors[FORECAST_DONORS_MAX];
-    struct forecast_pool pool;
-    struct forecast borrowed;
-    size_t count = donors_find(snapshot, own, young, donors);
-    if (!forecast_pool(&snapshot->resources[young].history, donors, count, arena, &pool))
-        return;
-    options->factors = factors_of(input->policy, &pool.series, options->steps, span, arena);
-    const char *key = recall_key(&snapshot->resources[young], "pool", arena);
-    recall_forecast(recall, key, &pool.series, options, arena, &borrowed);
-    if (forecast_pool_finish(&pool, arena, &borrowed))
+    static const enum forecast_kin kins[] = {FORECAST_KIN_POLICY, FORECAST_KIN_TENANT};
+    const struct snapshot_resource *entry = &input->snapshot->resources[young];
+    struct donors donors = {.young = entry};
+    for (size_t k = 0; k < ARRAY_LEN(kins); k++) {
+        struct forecast_pool pool;
+        struct forecast borrowed;
+        donors_find(&donors, input->snapshot, own, kins[k]);
+        if (!forecast_pool(&entry->history, donors.series, donors.count, kins[k], arena, &pool))
+            continue;
+        options->factors = factors_of(input->policy, &pool.series, options->steps, span, arena);
+        recall_forecast(recall, recall_key(entry, "pool", arena), &pool.series, options, arena, &borrowed);
+        if (!forecast_pool_finish(&pool, arena, &borrowed))
+            continue;
         *ret = borrowed;
+        return;
+    }
 }
 
 void evaluate_forecast(struct plan_input *input, struct recall *recall, struct arena *arena) {
@@ -123,7 +132,6 @@ void evaluate_forecast(struct plan_input *input, struct recall *recall, struct a
         options.factors = factors_of(input->policy, history, options.steps, &span, arena);
         recall_forecast(recall, recall_key(&snapshot->resources[i], "own", arena), history, &options, arena, &own[i]);
     }
-    /* Apart from `own`: who has borrowed does not lend. */
     struct forecast *forecasts = arena_memdup(arena, own, snapshot->resource_count * sizeof(*own));
     for (size_t i = 0; i < snapshot->resource_count; i++) {
         options.steps = own[i].steps;

@@ -338,6 +338,7 @@ void loop_free(struct loop *loop) {
     map_release(&loop->providers);
     map_release(&loop->policies);
     map_release(&loop->by_policy);
+    map_release(&loop->tenants);
     map_release(&loop->creations);
     upkeep_release(loop);
     workqueue_release(&loop->queue);

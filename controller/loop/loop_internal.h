@@ -110,6 +110,7 @@ struct loop {
     struct map policies;        /* key -> struct policy_state * */
     struct map recommendations; /* key -> struct recommendation_state * */
     struct map providers;       /* key -> struct provider_state * */
+    struct map tenants;         /* namespace -> struct tenant * */
     struct map claims;          /* resource key -> struct claim * */
     struct map by_policy;       /* policy key -> struct name_set * of its Recommendations */
     struct map creations;       /* policy and resource key -> struct creation * under way */
@@ -178,11 +179,24 @@ void policy_survey(struct loop *loop, const struct object *policy, const struct 
 void policy_write_status(struct loop *loop, struct workqueue_item *item, const struct object *object,
                          const struct policy_status *status);
 
+/* tenant.c: the policies of a namespace. A state is in it from when it is made until it is forgotten. */
+void tenant_add(struct loop *loop, struct policy_state *state);
+void tenant_remove(struct loop *loop, const struct policy_state *state);
+/* snapshot->donors: what other policies of the namespace select, where the policy's own resources need to borrow. */
+void tenant_lend(struct loop *loop, const struct policy_state *state, const struct policy *policy,
+                 struct snapshot *snapshot, struct arena *arena);
+
 /* claims.c */
 void claims_set(struct loop *loop, struct policy_state *state, char **keys, size_t count); /* Takes keys. */
 /* Another policy that selects this resource; NULL: none. */
 const char *claims_other(const struct loop *loop, const char *resource_key, const char *policy_key);
 char *claims_key(const char *provider, const char *region, enum cloud_kind kind, const char *id);
+struct claims_id {
+    const char *provider, *region, *id;
+    enum cloud_kind kind;
+};
+/* What claims_key was made of; in the arena. False: a region with a slash in its name, of which it cannot be told. */
+bool claims_key_read(const char *key, struct arena *arena, struct claims_id *ret);
 void claims_release(struct loop *loop);
 
 /* admit.c: plan -> Recommendations. Serial: one policy at a time, on the loop thread. */

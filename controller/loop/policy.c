@@ -10,7 +10,12 @@
 #include "loop/loop_internal.h"
 
 struct policy_state *policy_state_get(struct loop *loop, const char *namespace, const char *name, bool make) {
-    return state_get(&loop->policies, namespace, name, sizeof(struct policy_state), make, NULL);
+    bool is_new;
+    struct policy_state *state =
+        state_get(&loop->policies, namespace, name, sizeof(struct policy_state), make, &is_new);
+    if (is_new)
+        tenant_add(loop, state);
+    return state;
 }
 
 void policy_state_forget(struct loop *loop, const char *namespace, const char *name) {
@@ -18,6 +23,7 @@ void policy_state_forget(struct loop *loop, const char *namespace, const char *n
     if (!state)
         return;
     claims_set(loop, state, NULL, 0);
+    tenant_remove(loop, state);
     reckon_release(&state->reckoning);
     arena_release(&state->raises.arena);
     policy_recall_forget(loop, state);

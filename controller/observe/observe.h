@@ -169,8 +169,13 @@ uint64_t observe_sequence(const struct observe *observe);
 void observe_want_offers(struct observe *observe, const struct policy *policy, const struct observe_scope *scopes,
                          size_t scope_count);
 
+/* What is known of the demand of a resource, as the policy looks at it; in the arena. */
+struct history_series observe_history(const struct observe *observe, const char *provider,
+                                      const struct cloud_resource *resource, const struct policy *policy,
+                                      struct arena *arena);
+
 /* The snapshot, deep-copied into the arena: it may go to another thread. Its sources are those of the kinds that the
- * policy selects. claimed_by and last_change are filled by the caller. */
+ * policy selects. donors, claimed_by and last_change are filled by the caller. */
 struct snapshot *observe_snapshot(struct observe *observe, const struct policy *policy,
                                   const struct observe_scope *scopes, size_t scope_count, struct arena *arena);
 

@@ -43,6 +43,16 @@ struct snapshot_resource {
     struct snapshot_change last_change;
 };
 
+/* Of another policy of the same namespace: whose demand's shape a resource may borrow that has no history of its own.
+ * Of the resource only region, kind, id and tags are told. */
+struct snapshot_donor {
+    const char *provider; /* "namespace/name" */
+    struct cloud_resource resource;
+    struct history_series history;
+};
+#define SNAPSHOT_DONORS_OF_KIND 16
+#define SNAPSHOT_DONORS_MAX (SNAPSHOT_DONORS_OF_KIND * CLOUD_KIND_COUNT)
+
 struct snapshot_offer {   /* What is for sale in a place. */
     const char *provider; /* "namespace/name"; the region is the offer's. */
     struct cloud_offer offer;
@@ -80,6 +90,9 @@ struct snapshot {
     size_t source_count;
     const struct snapshot_resource *resources; /* Sorted by provider, region, kind, id. */
     size_t resource_count;
+    /* Where one of the resources has too short a history; the most alike first. */
+    const struct snapshot_donor *donors;
+    size_t donor_count;
     /* In the regions of the resources and of placement.targets, where the policy may change machines or place. Sorted
      * by provider, region, type. */
     const struct snapshot_offer *offers;

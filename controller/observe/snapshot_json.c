@@ -342,6 +342,14 @@ static struct cloud_offer read_offer(struct reader *r, const struct json *json) 
 
 /* ---- resources ---- */
 
+static void print_tags(const struct cloud_resource *resource, struct json_writer *w) {
+    jw_key(w, "tags");
+    jw_open(w, '{');
+    for (size_t i = 0; i < resource->tag_count; i++)
+        put_text(w, resource->tags[i].key, resource->tags[i].value);
+    jw_close(w, '}');
+}
+
 static void print_cloud_resource(const struct cloud_resource *resource, struct json_writer *w) {
     put_text(w, "region", resource->region);
     put_text(w, "zone", resource->zone);
@@ -365,11 +373,7 @@ static void print_cloud_resource(const struct cloud_resource *resource, struct j
     put_text_or_null(w, "parent", resource->parent);
     put_text_or_null(w, "countManager", resource->count_manager);
     put_text_or_null(w, "sizeManager", resource->size_manager);
-    jw_key(w, "tags");
-    jw_open(w, '{');
-    for (size_t i = 0; i < resource->tag_count; i++)
-        put_text(w, resource->tags[i].key, resource->tags[i].value);
-    jw_close(w, '}');
+    print_tags(resource, w);
 }
 
 static void read_tags(struct reader *r, const struct json *json, struct cloud_resource *ret) {
@@ -501,6 +505,49 @@ static struct snapshot_resource read_resource(struct reader *r, const struct jso
     return entry;
 }
 
+/* ---- donors ---- */
+
+/* Left out where there are none: mostly. */
+static void print_donors(const struct snapshot *snapshot, struct json_writer *w) {
+    jw_key(w, "donors");
+    jw_open(w, '[');
+    for (size_t i = 0; i < snapshot->donor_count; i++) {
+        const struct snapshot_donor *donor = &snapshot->donors[i];
+        jw_open(w, '{');
+        put_text(w, "provider", donor->provider);
+        put_text(w, "region", donor->resource.region);
+        jw_put_string(w, "kind", cloud_kind_name(donor->resource.kind));
+        put_text(w, "id", donor->resource.id);
+        print_tags(&donor->resource, w);
+        jw_key(w, "history");
+        print_history(&donor->history, w);
+        jw_close(w, '}');
+    }
+    jw_close(w, ']');
+}
+
+static void read_donors(struct reader *r, const struct json *json, struct snapshot *ret) {
+    const struct json *array;
+    if (json_type(json_get(json, "donors")) == JSON_NULL)
+        return;
+    size_t count = take_array(r, json, "donors", SNAPSHOT_DONORS_MAX, &array);
+    struct snapshot_donor *donors = arena_alloc_array(r->arena, count, sizeof(*donors));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        const struct json *one = json_array_at(array, i);
+        snprintf(r->at, sizeof(r->at), "donors[%zu]", i);
+        donors[i] = (struct snapshot_donor){
+            .provider = take_text(r, one, "provider"),
+            .resource = {.region = take_text(r, one, "region"),
+                         .kind = (enum cloud_kind)take_name(r, one, "kind", kind_name, CLOUD_KIND_COUNT),
+                         .id = take_text(r, one, "id")}};
+        read_tags(r, json_get(one, "tags"), &donors[i].resource);
+        donors[i].history = read_history(r, enter(r, one, "history"));
+    }
+    r->at[0] = '\0';
+    ret->donors = donors;
+    ret->donor_count = count;
+}
+
 /* ---- the whole ---- */
 
 /* Left out where there are none: who only scales needs none. */
@@ -591,6 +638,8 @@ void snapshot_print_json(const struct snapshot *snapshot, struct json_writer *w)
     for (size_t i = 0; i < snapshot->resource_count; i++)
         print_resource(&snapshot->resources[i], w);
     jw_close(w, ']');
+    if (snapshot->donor_count > 0)
+        print_donors(snapshot, w);
     if (snapshot->offer_count > 0)
         print_offers(snapshot, w);
     if (snapshot->limit_count > 0)
@@ -736,7 +785,9 @@ enum err_class snapshot_read_json(const struct json *json, struct arena *arena, 
     snapshot.resources = resources;
     snapshot.resource_count = count;
     r.at[0] = '\0';
-    read_offers(&r, json, &snapshot);
+    read_donors(&r, json, &snapshot);
+    if (!r.failed)
+        read_offers(&r, json, &snapshot);
     r.at[0] = '\0';
     if (!r.failed)
         read_limits(&r, json, &snapshot);

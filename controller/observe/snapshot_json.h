@@ -5,7 +5,8 @@
  *     {"asOf", "sources": [{"provider", "region", "kind", "state", "asOf", "message"}],
  *      "resources": [{"provider", "source", "region", "zone", "kind", "id", "name", "type", "state", "count", ...,
  *                     "tags": {}, "capacityPerMachine", "claimedBy", "offer": {} or null,
- *                     "history": {"start", "stepMs", "basis", "demand": [], "saturated": [slots]}}]}
+ *                     "history": {"start", "stepMs", "basis", "demand": [], "saturated": [slots]}}],
+ *      "donors": [{"provider", "region", "kind", "id", "tags": {}, "history": {}}]}
  *
  * SPDX-License-Identifier: Apache-2.0
  */

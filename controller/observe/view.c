@@ -161,6 +161,16 @@ static struct cloud_resource resource_copy(struct arena *arena, const struct clo
     return to;
 }
 
+struct history_series observe_history(const struct observe *observe, const char *provider,
+                                      const struct cloud_resource *resource, const struct policy *policy,
+                                      struct arena *arena) {
+    char *key = observe_history_key(provider, resource, policy->forecast.metric);
+    struct history_series history = history_view(
+        observe->options.history, key, runtime_wall_ms(observe_runtime(observe)), policy->forecast.history_ms, arena);
+    mem_free(key);
+    return history;
+}
+
 static void add_resource(void *ctx, const char *provider, const struct cloud_resource *resource) {
     struct view *view = ctx;
     struct observe *observe = view->observe;
@@ -177,10 +187,7 @@ static void add_resource(void *ctx, const char *provider, const struct cloud_res
         entry.offer.architecture = arena_strdup(view->arena, entry.offer.architecture);
         entry.offer.source = arena_strdup(view->arena, entry.offer.source);
     }
-    char *key = observe_history_key(provider, resource, metric);
-    entry.history = history_view(observe->options.history, key, runtime_wall_ms(observe_runtime(observe)),
-                                 view->policy->forecast.history_ms, view->arena);
-    mem_free(key);
+    entry.history = observe_history(observe, provider, resource, view->policy, view->arena);
     view->resources = arena_push(view->arena, view->resources, view->count, sizeof(*view->resources));
     view->resources[view->count++] = entry;
 }

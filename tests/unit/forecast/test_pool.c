@@ -51,12 +51,17 @@ static double loss_of(const struct forecast *f, const float *future) {
     return loss / (double)(f->steps * f->quantile_count);
 }
 
-static bool pooled(const struct history_series *young, size_t donor_count, struct arena *arena, struct forecast *ret) {
+static bool pooled_of(const struct history_series *young, size_t donor_count, enum forecast_kin kin,
+                      struct arena *arena, struct forecast *ret) {
     struct forecast_pool pool;
-    if (!forecast_pool(young, donors, donor_count, arena, &pool))
+    if (!forecast_pool(young, donors, donor_count, kin, arena, &pool))
         return false;
     forecast_compute(&pool.series, &day_ahead, arena, ret);
     return forecast_pool_finish(&pool, arena, ret);
+}
+
+static bool pooled(const struct history_series *young, size_t donor_count, struct arena *arena, struct forecast *ret) {
+    return pooled_of(young, donor_count, FORECAST_KIN_POLICY, arena, ret);
 }
 
 Test(forecast_pool, a_young_copy_of_known_days_is_forecast_with_their_season) {
@@ -166,7 +171,7 @@ Test(forecast_pool, a_finer_donor_is_averaged_onto_the_grid) {
         .start_ms = (2 * DAY - YOUNG) * STEP_MS, .step_ms = STEP_MS, .count = YOUNG, .demand = demand};
     for (size_t i = 0; i < YOUNG; i++)
         demand[i] = (float)(2 * ((double)(2 * DAY - YOUNG + i) + 1.5));
-    cr_assert(forecast_pool(&young, &donor, 1, &arena, &pool));
+    cr_assert(forecast_pool(&young, &donor, 1, FORECAST_KIN_POLICY, &arena, &pool));
     cr_assert_eq(pool.series.start_ms, 24 * STEP_MS, "two hours of the oldest are left out");
     cr_assert_eq(pool.series.count, (size_t)(2 * DAY - 24));
     for (size_t i = 24; i < 2 * DAY; i++)
@@ -183,7 +188,7 @@ Test(forecast_pool, the_young_histories_own_slots_stand_as_they_are) {
     struct history_series young = young_make(demand, YOUNG, 1, 1);
     demand[7] = NAN;
     young.saturated = saturated;
-    cr_assert(forecast_pool(&young, donors, 4, &arena, &pool));
+    cr_assert(forecast_pool(&young, donors, 4, FORECAST_KIN_POLICY, &arena, &pool));
     size_t count = pool.series.count;
     cr_assert_eq(count, (size_t)LENGTH - 16, "what is left out ends with an hour");
     cr_assert_eq(pool.young_used, (size_t)YOUNG - 1);
@@ -211,7 +216,7 @@ Test(forecast_pool, its_track_is_fitted_once_an_hour) {
             donors[k].start_ms = series_of(NULL, 0).start_ms + (int64_t)t * STEP_MS;
         }
         young.count = YOUNG + t;
-        cr_assert(forecast_pool(&young, donors, 4, &arena, &pool));
+        cr_assert(forecast_pool(&young, donors, 4, FORECAST_KIN_POLICY, &arena, &pool));
         forecast_track_compute(&track, &pool.series, &day_ahead, SIZE_MAX, &arena, &f);
         if (t % 7 == 0) {
             forecast_track_compute(NULL, &pool.series, &day_ahead, 0, &arena, &alone);
@@ -296,4 +301,79 @@ Test(forecast_pool, quantiles_are_finite_monotone_and_not_negative_for_any_histo
         arena_release(&arena);
     }
     cr_assert_gt(borrowed, 5u, "the property was looked at %zu times", borrowed);
+}
+
+Test(forecast_pool, what_others_of_the_tenant_lend_is_doubted_more) {
+    float demand[YOUNG + AHEAD];
+    struct arena arena = {0};
+    struct forecast own, others;
+    donors_make(3);
+    struct history_series young = young_make(demand, YOUNG, 1, 1);
+    cr_assert(pooled_of(&young, 4, FORECAST_KIN_POLICY, &arena, &own));
+    cr_assert(pooled_of(&young, 4, FORECAST_KIN_TENANT, &arena, &others));
+    cr_assert_eq(others.basis, FORECAST_BASIS_POOLED);
+    for (size_t s = 0; s < AHEAD; s++) {
+        cr_assert_float_eq(forecast_value(&own, s, 0), forecast_value(&others, s, 0), 1e-9);
+        cr_assert_gt(forecast_value(&others, s, 3), forecast_value(&own, s, 3), "step %zu", s);
+    }
+    arena_release(&arena);
+}
+
+Test(forecast_pool, an_hour_in_common_tells_nothing_of_who_is_not_of_the_policy) {
+    float demand[YOUNG + AHEAD];
+    struct arena arena = {0};
+    struct forecast f;
+    donors_make(1);
+    struct history_series young = young_make(demand, 23, 1, 1);
+    cr_assert(pooled_of(&young, 4, FORECAST_KIN_POLICY, &arena, &f));
+    cr_assert_not(pooled_of(&young, 4, FORECAST_KIN_TENANT, &arena, &f));
+    young = young_make(demand, YOUNG, 1, 1);
+    cr_assert(pooled_of(&young, 4, FORECAST_KIN_TENANT, &arena, &f));
+    arena_release(&arena);
+}
+
+/* A window may begin long before the first sample in it. */
+Test(forecast_pool, gaps_before_the_first_sample_are_no_part_of_the_young_history) {
+    static float whole[LENGTH];
+    static uint8_t saturated[LENGTH / 8 + 1];
+    float demand[YOUNG + AHEAD];
+    struct arena arena = {0};
+    struct forecast_pool pool, same;
+    donors_make(1);
+    struct history_series young = young_make(demand, YOUNG, 3, 1), late = series_of(whole, LENGTH);
+    for (size_t i = 0; i < LENGTH; i++)
+        whole[i] = i < LENGTH - YOUNG ? NAN : demand[i - (LENGTH - YOUNG)];
+    late.saturated = saturated;
+    saturated[(LENGTH - 2) / 8] = 1u << (LENGTH - 2) % 8;
+    cr_assert(forecast_pool(&young, donors, 4, FORECAST_KIN_POLICY, &arena, &pool));
+    cr_assert(forecast_pool(&late, donors, 4, FORECAST_KIN_POLICY, &arena, &same));
+    cr_assert_eq(same.series.count, pool.series.count);
+    cr_assert_eq(same.young_used, pool.young_used);
+    cr_assert_eq(same.spread, pool.spread);
+    for (size_t i = 0; i < pool.series.count; i++) {
+        cr_assert_eq(same.series.demand[i], pool.series.demand[i], "slot %zu", i);
+        cr_assert_eq(history_is_saturated(&same.series, i), i == pool.series.count - 2, "slot %zu", i);
+    }
+    arena_release(&arena);
+}
+
+static bool is_grown(const float *values, size_t count, int64_t step_ms) {
+    return forecast_pool_is_grown(&(struct history_series){.step_ms = step_ms, .count = count, .demand = values});
+}
+
+Test(forecast_pool, who_has_two_days_half_of_them_there_lends_and_need_not_borrow) {
+    float demand[2 * DAY + 5];
+    for (size_t i = 0; i < 2 * DAY + 5; i++)
+        demand[i] = i < 5 ? NAN : 1;
+    cr_assert(is_grown(demand, 2 * DAY + 5, STEP_MS));
+    cr_assert_not(is_grown(demand, 2 * DAY + 4, STEP_MS));
+    for (size_t i = 100; i < 100 + DAY; i++)
+        demand[i] = NAN;
+    cr_assert(is_grown(demand, 2 * DAY + 5, STEP_MS));
+    demand[99] = NAN;
+    cr_assert_not(is_grown(demand, 2 * DAY + 5, STEP_MS));
+    cr_assert_not(is_grown(NULL, 0, STEP_MS));
+    /* A step of a day: two weeks. */
+    cr_assert(is_grown(demand + 5, 14, DAY * STEP_MS));
+    cr_assert_not(is_grown(demand + 5, 13, DAY * STEP_MS));
 }

@@ -162,13 +162,16 @@ Test(evaluate, declared_events_are_learned_without_and_planned_for) {
 
 #define YOUNG 60 /* Five hours. */
 
-static enum forecast_basis basis_of_young(struct snapshot_resource *resources, size_t count, double *ret_noon) {
+static enum forecast_basis basis_of_young(struct snapshot_resource *resources, size_t count,
+                                          const struct snapshot_donor *donors, size_t donor_count, double *ret_noon) {
     struct policy policy = policy_make();
     struct snapshot snapshot = {.as_of_ms = START_MS + SAMPLES * STEP_MS,
                                 .sources = &source,
                                 .source_count = 1,
                                 .resources = resources,
-                                .resource_count = count};
+                                .resource_count = count,
+                                .donors = donors,
+                                .donor_count = donor_count};
     policy.sla.lead_time_ms = 6 * 12 * STEP_MS; /* Six hours: the wave's top is inside. */
     struct plan_input input = {.policy = &policy, .snapshot = &snapshot};
     struct arena arena = {0};
@@ -202,13 +205,51 @@ Test(evaluate, a_resource_that_is_new_borrows_from_those_that_are_like_it) {
     resources[2].history.start_ms += (SAMPLES - YOUNG) * STEP_MS;
     resources[2].history.count = YOUNG;
     double noon, alone;
-    cr_assert_eq(basis_of_young(resources, 3, &noon), FORECAST_BASIS_POOLED);
+    cr_assert_eq(basis_of_young(resources, 3, NULL, 0, &noon), FORECAST_BASIS_POOLED);
     cr_assert_float_eq(noon, 29.7, 1.5, "%g: the wave's top, six hours ahead", noon);
     /* Without the one that is like it: the other does not do what it does, and nothing is borrowed. */
-    cr_assert_eq(basis_of_young(resources + 1, 2, &alone), FORECAST_BASIS_PRIOR);
+    cr_assert_eq(basis_of_young(resources + 1, 2, NULL, 0, &alone), FORECAST_BASIS_PRIOR);
     resources[0].resource.kind = CLOUD_WORKLOAD;
     struct snapshot_resource pair[2] = {resources[0], resources[2]};
-    cr_assert_eq(basis_of_young(pair, 2, &alone), FORECAST_BASIS_PRIOR, "a workload lends to no group");
+    cr_assert_eq(basis_of_young(pair, 2, NULL, 0, &alone), FORECAST_BASIS_PRIOR, "a workload lends to no group");
+}
+
+/* Those of the policy first; where they have nothing to lend, the others of the tenant, with more doubt. */
+Test(evaluate, what_the_policy_cannot_lend_other_policies_of_the_tenant_do) {
+    static const struct cloud_tag api[] = {{"app", "api"}}, batch[] = {{"app", "batch"}};
+    static float constant[SAMPLES], twice[SAMPLES];
+    struct snapshot_resource resources[2] = {resource_make(), resource_make()};
+    for (size_t i = 0; i < SAMPLES; i++) {
+        constant[i] = 12;
+        twice[i] = 2 * demand[i];
+    }
+    resources[0].resource.id = "old";
+    resources[1].resource.id = "young";
+    resources[1].history.demand += SAMPLES - YOUNG;
+    resources[1].history.start_ms += (SAMPLES - YOUNG) * STEP_MS;
+    resources[1].history.count = YOUNG;
+    struct snapshot_donor donors[2] = {{"p/a", resources[0].resource, resources[0].history},
+                                       {"p/a", resources[0].resource, resources[0].history}};
+    donors[0].history.demand = constant;
+    donors[0].resource.tags = batch;
+    donors[1].history.demand = twice;
+    donors[1].resource.tags = resources[1].resource.tags = api;
+    donors[0].resource.tag_count = donors[1].resource.tag_count = resources[1].resource.tag_count = 1;
+    double of_policy, of_tenant, with_both, other;
+    cr_assert_eq(basis_of_young(resources, 2, NULL, 0, &of_policy), FORECAST_BASIS_POOLED);
+    cr_assert_eq(basis_of_young(resources, 2, donors, 2, &with_both), FORECAST_BASIS_POOLED);
+    cr_assert_eq(with_both, of_policy, "the policy's own comes first");
+    /* Alone, and beside one that does not do what it does. */
+    cr_assert_eq(basis_of_young(resources + 1, 1, NULL, 0, &other), FORECAST_BASIS_PRIOR);
+    cr_assert_eq(basis_of_young(resources + 1, 1, donors, 2, &of_tenant), FORECAST_BASIS_POOLED);
+    cr_assert_float_eq(of_tenant, of_policy, 1.5, "%g and %g: the wave's top", of_tenant, of_policy);
+    resources[0].history.demand = constant;
+    cr_assert_eq(basis_of_young(resources, 2, donors, 2, &other), FORECAST_BASIS_POOLED);
+    cr_assert_eq(other, of_tenant, "%g and %g", other, of_tenant);
+    cr_assert_eq(basis_of_young(resources + 1, 1, donors, 1, &other), FORECAST_BASIS_PRIOR,
+                 "a constant refutes itself");
+    donors[1].resource.kind = CLOUD_WORKLOAD;
+    cr_assert_eq(basis_of_young(resources + 1, 1, donors + 1, 1, &other), FORECAST_BASIS_PRIOR);
 }
 
 static const char *refused(const struct object *provider, const struct object *namespace, const char *tenant) {

@@ -190,6 +190,19 @@ static struct snapshot any_snapshot(struct arena *arena) {
     for (size_t i = 0; i < snapshot.resource_count; i++)
         resources[i] = any_resource(arena, &snapshot);
     snapshot.resources = resources;
+    snapshot.donor_count = (size_t)below(3);
+    struct snapshot_donor *donors = arena_alloc_array(arena, snapshot.donor_count + 1, sizeof(*donors));
+    for (size_t i = 0; i < snapshot.donor_count; i++) {
+        const struct cloud_resource whole = any_cloud_resource(arena, &sources[0]);
+        donors[i] = (struct snapshot_donor){any_text(arena),
+                                            {.kind = whole.kind,
+                                             .region = any_text(arena),
+                                             .id = whole.id,
+                                             .tags = whole.tags,
+                                             .tag_count = whole.tag_count},
+                                            any_history(arena)};
+    }
+    snapshot.donors = donors;
     snapshot.offer_count = (size_t)below(4);
     struct snapshot_offer *offers = arena_alloc_array(arena, snapshot.offer_count + 1, sizeof(*offers));
     for (size_t i = 0; i < snapshot.offer_count; i++)
@@ -303,6 +316,18 @@ static void check_snapshot(const struct snapshot *a, const struct snapshot *b) {
     }
     for (size_t i = 0; i < a->resource_count; i++)
         check_resource(&a->resources[i], &b->resources[i]);
+    SAME_INT(a, b, donor_count);
+    for (size_t i = 0; i < a->donor_count; i++) {
+        const struct cloud_resource *x = &a->donors[i].resource, *y = &b->donors[i].resource;
+        SAME_TEXT(a, b, donors[i].provider);
+        SAME_INT(x, y, kind);
+        SAME_TEXT(x, y, region);
+        SAME_TEXT(x, y, id);
+        SAME_INT(x, y, tag_count);
+        for (size_t k = 0; k < x->tag_count; k++)
+            cr_assert_str_eq(cloud_resource_tag(y, x->tags[k].key), x->tags[k].value);
+        check_history(&a->donors[i].history, &b->donors[i].history);
+    }
     SAME_INT(a, b, offer_count);
     for (size_t i = 0; i < a->offer_count; i++) {
         SAME_TEXT(a, b, offers[i].provider);
@@ -424,11 +449,20 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     "{\"provider\":\"p/a\",\"offer\":{\"region\":\"r\",\"type\":\"t\",\"vcpuMilli\":1,\"memoryMiB\":1,\"gpu\":0,"      \
     "\"architecture\":\"\",\"priceHourly\":null,\"priceSpotHourly\":null,\"asOf\":null,\"source\":\"\"}}"
 
+#define DONORS(kind, tags, step)                                                                                       \
+    "{\"asOf\":null,\"sources\":[],\"resources\":[],\"donors\":[{\"provider\":\"p/a\",\"region\":\"r\",\"kind\":" kind \
+    ",\"id\":\"i\",\"tags\":" tags ",\"history\":{" HISTORY_HEAD ",\"stepMs\":" step                                   \
+    ",\"demand\":[1],\"saturated\":[]}}]}"
+
 struct fault {
     const char *text, *message;
 };
 
 static const struct fault faults[] = {
+    {"{\"asOf\":null,\"sources\":[],\"resources\":[],\"donors\":{}}", "donors: an array is expected"},
+    {DONORS("\"Machine\"", "{}", "300000"), "donors[0].kind: the name is not known"},
+    {DONORS("\"InstanceGroup\"", "[]", "300000"), "donors[0].tags: an object"},
+    {DONORS("\"InstanceGroup\"", "{}", "0"), "donors[0].history.stepMs: the number is out of range"},
     {"[]", "snapshot: an object is expected"},
     {"{\"asOf\":null,\"resources\":[]}", "sources: an array is expected"},
     {"{\"asOf\":1,\"sources\":[],\"resources\":[]}", "asOf: a time"},
