@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Measures the forecasts of `trimtab forecast` against what else is there, on real series: accuracy and calibration from
-rolling origins, coverage after level shifts, the capacity that a rate of violations costs, and speed and memory.
+rolling origins, coverage after level shifts and from cold starts, the capacity that a rate of violations costs, and
+speed and memory.
 
     make bench BENCH=forecast                                      all of it; hours at the first time, for the rivals
     make bench BENCH=forecast BENCH_ARGS_forecast="--markdown docs/forecasting.md"
@@ -20,12 +21,12 @@ from pathlib import Path
 # Before numpy starts its threads: one core each, and what numba compiled is kept.
 os.environ.update({"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NIXTLA_NUMBA_CACHE": "1"})
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from forecasting import accuracy, capacity, rivals, shifts, speed  # noqa: E402
+from forecasting import accuracy, capacity, cold, rivals, shifts, speed  # noqa: E402
 from forecasting.report import Report  # noqa: E402
 from forecasting.series import DATA, load  # noqa: E402
 from forecasting.store import Store  # noqa: E402
 
-PARTS = ["accuracy", "shifts", "capacity", "speed"]
+PARTS = ["accuracy", "shifts", "cold", "capacity", "speed"]
 
 
 def main():
@@ -58,11 +59,14 @@ def main():
                 accuracy.write_csv(args.csv, results)
         elif part == "shifts":
             shifts.tables(report, series, args.processes)
+        elif part == "cold":
+            cold.tables(report, series, args.processes)
         elif part == "capacity":
             capacity.tables(report, series, store, args.processes)
         else:
             speed.tables(report, series, args.speed_runs)
         report.finish()
+    report.finish_all()
     if args.keep:
         store.keep()
     if args.markdown:

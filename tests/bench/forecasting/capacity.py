@@ -10,6 +10,7 @@ the quantile, or what a violation costs. The slack at a rate of violations is re
 SPDX-License-Identifier: Apache-2.0
 """
 
+import functools
 import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -31,6 +32,7 @@ COSTS = [0.5, 1, 2, 5, 10, 15, 20, 30, 40, 60, 80, 100, 125, 150, 200, 300, 400,
          6000, 10000, 20000, 50000, 100000]
 RATES = [0.01, 0.001]
 RESAMPLES = 2000
+GOAL = 0.8
 REVISION = 1  # See rivals.REVISION.
 WORK = []
 
@@ -45,6 +47,10 @@ class Case:
         self.window = int(min(7 * series.season, max(series.season, self.first // 3)))
         self.warm = self.first - self.lead - self.window  # Forecasts from here on give the errors of the window.
         self.demand = series.y[self.first:]
+
+    @functools.cached_property
+    def aws(self):
+        return aws_track(self)
 
     def usable(self):
         """A demand is not negative."""
@@ -181,9 +187,8 @@ METHODS = {
     "HPA": lambda case: [hpa_track(case, u) for u in UTILISATIONS],
     "VPA p90": lambda case: [vpa_track(case, 0.9) * margin for margin in MARGINS],
     "VPA p95": lambda case: [vpa_track(case, 0.95) * margin for margin in MARGINS],
-    "AWS-like": lambda case: [aws_track(case) / u for u in UTILISATIONS],
-    "AWS-like and HPA": lambda case: [np.maximum(track, hpa_track(case, u))
-                                      for track, u in zip(METHODS["AWS-like"](case), UTILISATIONS)],
+    "AWS-like": lambda case: [case.aws / u for u in UTILISATIONS],
+    "AWS-like and HPA": lambda case: [np.maximum(case.aws / u, hpa_track(case, u)) for u in UTILISATIONS],
     "last value, rolling conformal": lambda case: conformal(case, last_value(case)),
     "ETS, rolling conformal": lambda case: conformal(case, ets_track(case)),
     "last value, at our costs": last_value_at_cost,
@@ -204,13 +209,33 @@ def judge(method, at):
     return found
 
 
-def slack_at(rate, slack, violations):
-    """Interpolated on the logarithm of the violations; NaN where the curve does not reach."""
+def knob_at(rate, slack, violations):
+    """The place on a curve where it has that rate of violations, between two knobs: (one, the other, how far to it); None
+    where the curve does not reach. Interpolated on the logarithm of the violations."""
     order = np.argsort(slack)
-    x = np.minimum.accumulate(np.log(np.maximum(violations, 5e-5))[order])
-    if not x[-1] <= np.log(rate) <= x[0]:
-        return float("nan")
-    return float(np.interp(-np.log(rate), -x, np.asarray(slack)[order]))
+    x = -np.minimum.accumulate(np.log(np.maximum(violations, 5e-5))[order])
+    wanted = -np.log(rate)
+    if not x[0] <= wanted <= x[-1]:
+        return None
+    after = min(int(np.searchsorted(x, wanted)), len(x) - 1)
+    before = max(after - 1, 0)
+    way = x[after] - x[before]
+    return order[before], order[after], (wanted - x[before]) / way if way > 0 else 0.0
+
+
+def each_at(rate, curves):
+    """Slack of each series, the knob being the one at which all of them together have that rate. curves: series x knobs x
+    (slack, violations)."""
+    knob = knob_at(rate, *curves.mean(0).T)
+    if knob is None:
+        return np.full(len(curves), np.nan)
+    before, after, way = knob
+    return (1 - way) * curves[:, before, 0] + way * curves[:, after, 0]
+
+
+def slack_at(rate, curves):
+    """NaN where the curve does not reach."""
+    return float(np.mean(each_at(rate, curves)))
 
 
 def measure(cases, store, processes, methods):
@@ -243,13 +268,20 @@ def interval(curves, best, rate):
     random, ratios = np.random.default_rng(1), []
     for _ in range(RESAMPLES):
         chosen = random.integers(0, len(curves[best]), len(curves[best]))
-        one, other = (slack_at(rate, *curves[method][chosen].mean(0).T) for method in (ours.NAME, best))
+        one, other = (slack_at(rate, curves[method][chosen]) for method in (ours.NAME, best))
         if np.isfinite(one) and np.isfinite(other):
             ratios.append(one / other)
     if len(ratios) < RESAMPLES / 2:
         return "-"
     low, high = np.quantile(ratios, [0.025, 0.975])
     return f"{low:.2f} to {high:.2f}"
+
+
+def best_of(curves, rate):
+    """(the rival with the least slack, its slack); None if none reaches the rate."""
+    found = [(slack_at(rate, curve), method) for method, curve in curves.items() if method not in OURS]
+    reaching = [pair for pair in found if np.isfinite(pair[0])]
+    return min(reaching)[::-1] if reaching else None
 
 
 def hourly_oracle(case):
@@ -271,20 +303,71 @@ def tables(report, all_series, store, processes):
     steady = np.array([case.steady() for case in cases])
     for title, chosen in (("all", steady | True), ("steady (P99 at most 3 times the median before)", steady),
                           ("bursty (the others)", ~steady)):
-        if not chosen.any():
-            continue
-        part = {method: curve[chosen] for method, curve in curves.items()}
-        slack = {method: [slack_at(rate, *curve.mean(0).T) for rate in RATES] for method, curve in part.items()}
-        perfect = np.mean([hourly_oracle(case) for case, kept in zip(cases, chosen) if kept])
-        report.heading(f"Slack at a rate of violations: {title}, {chosen.sum()} series, lead 10 minutes")
-        report.table(["method", *(f"at {100 * rate:g} %" for rate in RATES)],
-                     [[method, *("-" if np.isnan(x) else f"{x:.3f}" for x in found)] for method, found in slack.items()]
-                     + [["oracle that changes hourly", *[f"{perfect:.3f}"] * 2], ["oracle", "0", "0"]])
-        for j, rate in enumerate(RATES):
-            reaching = [method for method in METHODS if method not in OURS and np.isfinite(slack[method][j])]
-            if not reaching:
+        if chosen.any():
+            perfect = np.mean([hourly_oracle(case) for case, kept in zip(cases, chosen) if kept])
+            curves_table(report, title, {method: curve[chosen] for method, curve in curves.items()}, perfect)
+    by_source(report, cases, curves)
+    weights(report, cases, curves)
+
+
+def curves_table(report, title, part, perfect):
+    slack = {method: [slack_at(rate, curve) for rate in RATES] for method, curve in part.items()}
+    report.heading(f"Slack at a rate of violations: {title}, {len(part[ours.NAME])} series, lead 10 minutes")
+    report.table(["method", *(f"at {100 * rate:g} %" for rate in RATES)],
+                 [[method, *("-" if np.isnan(x) else f"{x:.3f}" for x in found)] for method, found in slack.items()]
+                 + [["oracle that changes hourly", *[f"{perfect:.3f}"] * 2], ["oracle", "0", "0"]])
+    for j, rate in enumerate(RATES):
+        found = best_of(part, rate)
+        if found:
+            best, least = found
+            ratio = slack[ours.NAME][j] / least
+            report.verdict(f"slack at {100 * rate:g} % violations, {title.split()[0]}", ratio <= GOAL,
+                           f"{ratio:.3f} of {best} ({interval(part, best, rate)})", f"<= {GOAL}")
+
+
+def by_source(report, cases, curves):
+    """One knob for the series of a folder; and the same for all of them, as above."""
+    sources, rows, worst = sorted({case.series.source for case in cases}), [], {}
+    for source in sources:
+        chosen = np.array([case.series.source == source for case in cases])
+        part, row = {method: curve[chosen] for method, curve in curves.items()}, [source, int(chosen.sum())]
+        for rate in RATES:
+            found, mine = best_of(part, rate), slack_at(rate, part[ours.NAME])
+            if not found or np.isnan(mine):
+                row += ["-", "-", "-", "-", "-"]
                 continue
-            best = min(reaching, key=lambda method: slack[method][j])
-            ratio = slack[ours.NAME][j] / slack[best][j]
-            report.verdict(f"slack at {100 * rate:g} % violations, {title.split()[0]}", ratio <= 0.8,
-                           f"{ratio:.3f} of {best} ({interval(part, best, rate)})", "<= 0.8")
+            best, least = found
+            row += [best, f"{least:.3f}", f"{mine:.3f}", f"{mine / least:.3f}", interval(part, best, rate)]
+            worst[rate] = max(worst.get(rate, (0, "", "")), (mine / least, source, best))
+        rows.append(row)
+    report.heading("Capacity by source folder, against the best rival there")
+    report.table(["source", "series", *(f"{100 * rate:g} %: {what}" for rate in RATES
+                                        for what in ("best rival", "its slack", "ours", "ratio", "interval"))], rows)
+    for rate, (ratio, source, best) in worst.items():
+        report.verdict(f"slack at {100 * rate:g} % violations, worst source folder", ratio <= GOAL,
+                       f"{ratio:.3f} of {best} on {source}", f"<= {GOAL}")
+
+
+def half_of(values):
+    """How many of the largest make half of the sum."""
+    ordered = np.sort(values)[::-1]
+    return int(np.searchsorted(np.cumsum(ordered), ordered.sum() / 2) + 1)
+
+
+def weights(report, cases, curves):
+    """Whether a few series make the figures: an interval over series is as wide as they are few."""
+    rows = []
+    for rate in RATES:
+        found = best_of(curves, rate)
+        if not found:
+            continue
+        mine, other = each_at(rate, curves[ours.NAME]), each_at(rate, curves[found[0]])
+        top = int(np.argmax(other))
+        without = np.arange(len(cases)) != top
+        ratio = slack_at(rate, curves[ours.NAME][without]) / slack_at(rate, curves[found[0]][without])
+        rows.append([f"{100 * rate:g} %", found[0], half_of(mine), half_of(other), f"{100 * np.mean(mine < other):.0f}",
+                     f"{np.exp(np.mean(np.log(np.maximum(mine, 1e-9) / np.maximum(other, 1e-9)))):.3f}",
+                     cases[top].series.name, f"{100 * other[top] / other.sum():.0f}", f"{ratio:.3f}"])
+    report.heading(f"What the slack of {len(cases)} series is made of, each at the knob of all")
+    report.table(["violations", "best rival", "series that make half of ours", "half of its", "less with ours, % of series",
+                  "ours / its, geometric mean", "its largest", "% of its slack", "ours / its without that"], rows)

@@ -19,9 +19,9 @@ def binary():
     return os.environ.get("TRIMTAB_BIN", str(REPO / "build" / "trimtab"))
 
 
-def tracker():
-    """The program beside the benchmark that forecasts a history as it grows."""
-    return os.environ.get("FORECAST_TRACK", str(REPO / "build" / "release" / "tests" / "bench" / "forecast_track"))
+def helper(name):
+    """A program beside the benchmark: tests/bench/NAME.c."""
+    return os.environ.get(name.upper(), str(REPO / "build" / "release" / "tests" / "bench" / name))
 
 
 def forecast(series, steps, origins, knobs, option="--quantiles"):

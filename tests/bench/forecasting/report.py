@@ -1,7 +1,14 @@
-"""What the bench prints: Markdown that reads well on a terminal too. Progress goes to stderr.
+"""What the bench prints: Markdown that reads well on a terminal too. Progress goes to stderr. The goals of all parts come
+together in one more part, `goals`; in a document those of the parts that were not run are read from their tables there.
 
 SPDX-License-Identifier: Apache-2.0
 """
+
+import re
+
+GOALS = "goals"
+STATES = ["reached", "MISSED", "open"]
+
 
 def begin(part):
     return f"<!-- bench {part}: begin -->\n"
@@ -9,6 +16,20 @@ def begin(part):
 
 def end(part):
     return f"<!-- bench {part}: end -->\n"
+
+
+def goals_of(part, text):
+    """The rows of the table of goals that a part ends with."""
+    _, _, table = text.partition(f"### Goals: {part}\n")
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table.splitlines() if line.startswith("|")]
+    return rows[2:]
+
+
+def replaced(text, part, lines):
+    """None: its markers are missing."""
+    before, found, rest = text.partition(begin(part))
+    _, ended, after = rest.partition(end(part))
+    return before + begin(part) + "\n".join(lines).strip("\n") + "\n" + end(part) + after if found and ended else None
 
 
 class Report:
@@ -49,13 +70,26 @@ class Report:
         self.heading(f"Goals: {self.part}")
         self.table(["goal", "found", "wanted", ""], self.verdicts)
 
+    def summary(self, rows):
+        """Every goal with what was found, and how many there are of each state."""
+        counts = [f"{count} {state}" for state in STATES if (count := sum(row[-1] == state for row in rows))]
+        self.begin(GOALS)
+        self.say(f"Goals: {', '.join(counts)}.\n")
+        self.table(["part", "goal", "found", "wanted", ""], rows)
+
+    def finish_all(self):
+        self.heading("All goals of this run")
+        self.summary([[part, *row] for part, lines in self.parts.items() for row in goals_of(part, "\n".join(lines))])
+
     def put_into(self, path):
         """Replaces what stands between the markers of the parts that were run; the others stay as they are."""
         text = path.read_text()
         for part, lines in self.parts.items():
-            before, found, rest = text.partition(begin(part))
-            _, ended, after = rest.partition(end(part))
-            if not found or not ended:
+            if part != GOALS:
+                text = replaced(text, part, lines)
+            if text is None:
                 raise SystemExit(f"{path}: the markers {begin(part).strip()} and {end(part).strip()} are missing")
-            text = before + begin(part) + "\n".join(lines).strip("\n") + "\n" + end(part) + after
-        path.write_text(text)
+        order = [part for part in re.findall("<!-- bench (.*): begin -->", text) if part != GOALS]
+        self.summary([[part, *row] for part in order
+                      for row in goals_of(part, text.partition(begin(part))[2].partition(end(part))[0])])
+        path.write_text(replaced(text, GOALS, self.parts[GOALS]) or text)

@@ -66,7 +66,7 @@ def autoets_once(series, steps, conformal):
 
 def growing(path, steps):
     """(seconds of a call that fits, seconds of one that adds a sample, bytes kept) of a series that grows."""
-    argv = [ours.tracker(), str(path), str(ROWS), str(steps), str(GROW_HOURS)]
+    argv = [ours.helper("forecast_track"), str(path), str(ROWS), str(steps), str(GROW_HOURS)]
     fit, sample, size = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split(",")
     return 1e-6 * float(fit), 1e-6 * float(sample), int(size)
 
