@@ -59,11 +59,11 @@ def manifests(namespace, url):
     return [provider, secret, policy("web"), policy("api")]
 
 
-def seed_group(moto, name, desired, percent):
-    """A group with a few days of utilisation and sizes, up to now and a little beyond: no slot goes missing later."""
+def seed_group(moto, name, desired, percent, hours=DAYS * 24):
+    """A group with so many hours of utilisation and sizes, up to now and a little beyond: no slot goes missing later."""
     moto.make_group(name, desired, tags={"app": name})
     now = int(time.time()) // STEP * STEP
-    times = list(range(now - DAYS * 86400, now + 3600, STEP))
+    times = list(range(now - hours * 3600, now + 3600, STEP))
     cloudwatch = moto.client("cloudwatch")
     for at in range(0, len(times), 500):
         for space, metric, value in (
