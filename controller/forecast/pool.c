@@ -22,9 +22,10 @@
 #define LOGISTIC_SD 1.8138 /* pi / sqrt 3: the standard deviation of the logistic distribution. */
 #define SEASON_MS INT64_C(86400000)
 #define HOUR_MS INT64_C(3600000)
-#define STRANGER_LEVEL 0.2 /* Of a donor's mean, that it had meanwhile: from its nights nobody knows another's days.   \
-                            */
-#define STRANGER_HOURS 2   /* In common. After one, what was borrowed of other policies lost twice what nothing does. */
+#define STRANGER_LEVEL                                                                                                 \
+    0.2                  /* Of a donor's mean, that it had meanwhile: from its nights nobody knows another's days.     \
+                          */
+#define STRANGER_HOURS 2 /* In common. After one, what was borrowed of other policies lost twice what nothing does. */
 
 /* Of the spread, for whose donors they are. With 1.5 quantiles of 0.9 held from three hours on, each series of a folder
  * having borrowed from the others of it (docs/forecasting.md). */

@@ -99,7 +99,7 @@ void lend_end(const struct lend *lend, struct observe *observe, const struct pol
               struct snapshot *snapshot) {
     const struct lend_offer **sorted = arena_alloc_array(lend->arena, lend->count, sizeof(*sorted));
     size_t of_kind[CLOUD_KIND_COUNT] = {0}, reads = 0;
-    struct snapshot_donor *donors = NULL;
+    struct snapshot_donor *donors = arena_alloc_array(lend->arena, LEND_READS_MAX, sizeof(*donors));
     for (size_t i = 0; i < lend->count; i++)
         sorted[i] = &lend->offers[i];
     if (lend->count)
@@ -113,7 +113,6 @@ void lend_end(const struct lend *lend, struct observe *observe, const struct pol
             observe_history(observe, sorted[i]->provider, sorted[i]->resource, policy, lend->arena);
         if (!forecast_pool_is_grown(&history))
             continue;
-        donors = arena_push(lend->arena, donors, snapshot->donor_count, sizeof(*donors));
         donors[snapshot->donor_count++] = donor_copy(sorted[i], &history, lend->arena);
         of_kind[kind]++;
     }

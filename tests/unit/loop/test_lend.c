@@ -47,7 +47,8 @@ Test(lend, what_is_of_its_kind_and_not_its_own_is_taken_until_it_is_enough) {
     cr_assert(lend_offer(&lend, "shop/aws", &other));
     cr_assert(lend_offer(&lend, "shop/aws", &resources[1].resource));
     cr_assert_eq(lend.count, 0u, "neither another kind nor the policy's own");
-    other = (struct cloud_resource){.kind = CLOUD_INSTANCE_GROUP, .region = "r", .id = "x", .tags = api, .tag_count = 2};
+    other =
+        (struct cloud_resource){.kind = CLOUD_INSTANCE_GROUP, .region = "r", .id = "x", .tags = api, .tag_count = 2};
     cr_assert(lend_offer(&lend, "shop/gcp", &other));
     cr_assert_eq(lend.offers[0].likeness, 1);
     other.tags = web;
