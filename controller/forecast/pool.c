@@ -22,9 +22,7 @@
 #define LOGISTIC_SD 1.8138 /* pi / sqrt 3: the standard deviation of the logistic distribution. */
 #define SEASON_MS INT64_C(86400000)
 #define HOUR_MS INT64_C(3600000)
-#define STRANGER_LEVEL                                                                                                 \
-    0.2                  /* Of a donor's mean, that it had meanwhile: from its nights nobody knows another's days.     \
-                          */
+#define LEVEL_MIN 0.2    /* Of a donor's mean, that it had meanwhile: its nights tell little of other days. */
 #define STRANGER_HOURS 2 /* In common. After one, what was borrowed of other policies lost twice what nothing does. */
 
 /* Of the spread, for whose donors they are. With 1.5 quantiles of 0.9 held from three hours on, each series of a folder
@@ -142,7 +140,7 @@ static bool is_alike(const struct history_series *young, const double *values, s
     struct common c = common_of(young, values, count);
     if (c.count < common_min(young, kin) || !(c.shape > 0) || !(c.young > 0))
         return false;
-    if (kin == FORECAST_KIN_TENANT && c.shape < STRANGER_LEVEL * (double)c.count)
+    if (c.shape < LEVEL_MIN * (double)c.count)
         return false;
     if (c.count < FIT_MIN)
         return true;

@@ -332,6 +332,21 @@ Test(forecast_pool, an_hour_in_common_tells_nothing_of_who_is_not_of_the_policy)
     arena_release(&arena);
 }
 
+/* A factor that is read off next to nothing is no factor. */
+Test(forecast_pool, a_night_of_next_to_nothing_tells_no_level) {
+    float demand[YOUNG + AHEAD];
+    struct arena arena = {0};
+    struct forecast f;
+    donors_make(1);
+    struct history_series young = young_make(demand, YOUNG, 1, 1);
+    cr_assert(pooled(&young, 1, &arena, &f));
+    for (size_t day = 0; day < LENGTH / DAY; day++)
+        for (size_t i = 1; i <= YOUNG; i++)
+            donors_demand[0][(day + 1) * DAY - i] /= 20;
+    cr_assert_not(pooled(&young, 1, &arena, &f));
+    arena_release(&arena);
+}
+
 /* A window may begin long before the first sample in it. */
 Test(forecast_pool, gaps_before_the_first_sample_are_no_part_of_the_young_history) {
     static float whole[LENGTH];
