@@ -23,7 +23,7 @@
 #define SEASON_MS INT64_C(86400000)
 #define HOUR_MS INT64_C(3600000)
 #define LEVEL_MIN 0.2    /* Of a donor's mean, that it had meanwhile: its nights tell little of other days. */
-#define STRANGER_HOURS 2 /* In common. After one, what was borrowed of other policies lost twice what nothing does. */
+#define STRANGER_HOURS 2 /* In common. After one, borrowing from whoever is there gained nothing. */
 
 /* Of the spread, for whose donors they are. With 1.5 quantiles of 0.9 held from three hours on, each series of a folder
  * having borrowed from the others of it (docs/forecasting.md). */

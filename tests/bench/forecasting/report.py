@@ -73,11 +73,12 @@ class Report:
     def summary(self, rows):
         """Every goal with what was found, and how many there are of each state."""
         counts = [f"{count} {state}" for state in STATES if (count := sum(row[-1] == state for row in rows))]
-        self.begin(GOALS)
+        self.begin(GOALS)  # In a document without a heading of its own.
         self.say(f"Goals: {', '.join(counts)}.\n")
         self.table(["part", "goal", "found", "wanted", ""], rows)
 
     def finish_all(self):
+        self.begin(GOALS)
         self.heading("All goals of this run")
         self.summary([[part, *row] for part, lines in self.parts.items() for row in goals_of(part, "\n".join(lines))])
 
