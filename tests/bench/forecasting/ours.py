@@ -4,6 +4,8 @@ SPDX-License-Identifier: Apache-2.0
 """
 
 import csv
+import functools
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -17,6 +19,11 @@ NAME = "Trimtab"
 
 def binary():
     return os.environ.get("TRIMTAB_BIN", str(REPO / "build" / "trimtab"))
+
+
+@functools.cache
+def digest():
+    return hashlib.sha256(Path(binary()).read_bytes()).hexdigest()[:16]
 
 
 def helper(name):

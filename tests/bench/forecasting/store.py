@@ -44,8 +44,10 @@ class Store:
     def key(*parts):
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
-    def get(self, key):
-        self.asked.add(key)
+    def get(self, key, is_kept=True):
+        """is_kept: it is for `keep` too."""
+        if is_kept:
+            self.asked.add(key)
         return json.loads(self.lines[key])["result"] if key in self.lines else None
 
     def put(self, key, result, about):
