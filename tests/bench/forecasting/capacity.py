@@ -223,14 +223,14 @@ def knob_at(rate, slack, violations):
     return order[before], order[after], (wanted - x[before]) / way if way > 0 else 0.0
 
 
-def each_at(rate, curves):
-    """Slack of each series, the knob being the one at which all of them together have that rate. curves: series x knobs x
-    (slack, violations)."""
+def each_at(rate, curves, what=0):
+    """Slack (what = 1: violations) of each series, the knob being the one at which all of them together have that rate.
+    curves: series x knobs x (slack, violations)."""
     knob = knob_at(rate, *curves.mean(0).T)
     if knob is None:
         return np.full(len(curves), np.nan)
     before, after, way = knob
-    return (1 - way) * curves[:, before, 0] + way * curves[:, after, 0]
+    return (1 - way) * curves[:, before, what] + way * curves[:, after, what]
 
 
 def slack_at(rate, curves):
@@ -363,9 +363,11 @@ def weights(report, cases, curves):
         top = int(np.argmax(other))
         without = np.arange(len(cases)) != top
         ratio = slack_at(rate, curves[ours.NAME][without]) / slack_at(rate, curves[found[0]][without])
-        rows.append([f"{100 * rate:g} %", found[0], half_of(mine), half_of(other), f"{100 * np.mean(mine < other):.0f}",
+        halves = [half_of(each_at(rate, curves[method], what)) for what in (0, 1) for method in (ours.NAME, found[0])]
+        rows.append([f"{100 * rate:g} %", found[0], *halves, f"{100 * np.mean(mine < other):.0f}",
                      f"{np.exp(np.mean(np.log(np.maximum(mine, 1e-9) / np.maximum(other, 1e-9)))):.3f}",
                      cases[top].series.name, f"{100 * other[top] / other.sum():.0f}", f"{ratio:.3f}"])
     report.heading(f"What the slack of {len(cases)} series is made of, each at the knob of all")
-    report.table(["violations", "best rival", "series that make half of ours", "half of its", "less with ours, % of series",
-                  "ours / its, geometric mean", "its largest", "% of its slack", "ours / its without that"], rows)
+    report.table(["violations", "best rival", "series with half of our slack", "of its", "with half of our violations", "of its",
+                  "less slack with ours, % of series", "ours / its, geometric mean", "its largest slack", "% of all",
+                  "ours / its without that"], rows)
