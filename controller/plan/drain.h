@@ -25,8 +25,8 @@
 
 enum drain_dimension { DRAIN_CPU, DRAIN_MEMORY, DRAIN_PODS, DRAIN_DIMENSIONS };
 
-#define DRAIN_NEED_MAX INT64_C(1000000000)
-#define DRAIN_LOAD_MAX 1000000 /* Pods of a kind on a node. */
+#define DRAIN_NEED_MAX INT64_C(100000000)
+#define DRAIN_LOAD_MAX 10000 /* Pods of a kind on a node. */
 
 struct drain_kind {                 /* Pods that are alike. */
     int64_t need[DRAIN_DIMENSIONS]; /* 0..DRAIN_NEED_MAX */

@@ -28,6 +28,10 @@ static int64_t min64(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
+static int64_t room_of(int64_t has, int64_t fixed) {
+    return fixed >= has ? 0 : min64(has - fixed, PACK_AMOUNT_MAX);
+}
+
 /* Of nodes that are alike what the least of them leaves; the price is that of the dearest. */
 static void offer_add(struct store *store, struct nodes_cluster *cluster, size_t j) {
     const struct plan_row *row = &cluster->nodes[j];
@@ -37,7 +41,8 @@ static void offer_add(struct store *store, struct nodes_cluster *cluster, size_t
         return;
     const char *type = r->is_spot ? arena_printf(arena, "%s (spot)", r->type) : r->type;
     int at = offer_find(store, type);
-    int64_t cpu = r->vcpu_milli - r->node->fixed_vcpu_milli, memory = r->memory_mib - r->node->fixed_memory_mib;
+    int64_t cpu = room_of(r->vcpu_milli, r->node->fixed_vcpu_milli);
+    int64_t memory = room_of(r->memory_mib, r->node->fixed_memory_mib);
     if (at < 0) {
         store->offers = arena_push(arena, store->offers, store->count, sizeof(*store->offers));
         at = (int)store->count++;
@@ -48,8 +53,8 @@ static void offer_add(struct store *store, struct nodes_cluster *cluster, size_t
                                                 .price_hourly = row->price};
     }
     struct pack_offer *offer = &store->offers[at];
-    offer->has[PACK_CPU] = cpu < 0 ? 0 : min64(offer->has[PACK_CPU], cpu);
-    offer->has[PACK_MEMORY] = memory < 0 ? 0 : min64(offer->has[PACK_MEMORY], memory);
+    offer->has[PACK_CPU] = min64(offer->has[PACK_CPU], cpu);
+    offer->has[PACK_MEMORY] = min64(offer->has[PACK_MEMORY], memory);
     offer->price_hourly = offer->price_hourly > row->price ? offer->price_hourly : row->price;
     int64_t pods = r->node->pods_max - r->node->fixed_pods;
     if (pods > 0 && (store->pods_max == 0 || pods < store->pods_max))
