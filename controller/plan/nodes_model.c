@@ -264,11 +264,11 @@ bool nodes_model(struct nodes_cluster *cluster) {
 
 /* ---- what is not there yet ---- */
 
-/* Replicas of a workload, once the plan is carried out, or when demand is greatest. What shrinks has not yet: whatever
- * of the plan is carried out first, the pods have a place. */
+/* Replicas of a workload, once the plan is carried out, or when demand is greatest. What shrinks is still among the
+ * loads of the nodes: whatever of the plan is carried out first, the pods have a place. */
 static int64_t replicas_of(struct plan_work *work, const struct plan_row *row, bool is_horizon) {
     const struct policy *policy = work->input->policy;
-    int64_t count = max64(row->actual, row->hold ? row->actual : plan_size_after(row, row->to));
+    int64_t count = row->hold ? row->actual : plan_size_after(row, row->to);
     bool may_change = !row->hold || policy_is_autoscaler(row->resource->resource.count_manager);
     if (!is_horizon || !may_change || row->requests || row->raw < 0 || row->resource->capacity_per_machine <= 0)
         return count;

@@ -210,21 +210,29 @@ Test(plan_drain, pods_that_have_outgrown_their_node_move) {
     arena_release(&arena);
 }
 
-/* Greedily the dear one goes first, and blocks two that are dearer together. */
+/* The first node is the emptiest, the dearest, and the dearest for its load; but it takes the CPU that the pods of two
+ * others need, which together cost more. */
 Test(plan_drain, one_is_brought_back_where_two_others_pay_more) {
-    start(4, 3);
-    c.kinds[0].need[DRAIN_CPU] = 3000;
-    c.kinds[1].need[DRAIN_CPU] = c.kinds[2].need[DRAIN_CPU] = 2000;
+    start(4, 2);
+    c.kinds[0] = (struct drain_kind){.need = {1500, 0, 1}};
+    c.kinds[1] = (struct drain_kind){.need = {1000, 2000, 1}, .group = 1};
     load(0, 0, 1);
     load(1, 1, 1);
-    load(2, 2, 1);
-    c.nodes[0].price = 150000;
+    load(2, 1, 1);
+    for (size_t j = 0; j < 3; j++)
+        memcpy(c.nodes[j].has, c.kinds[j > 0].need, sizeof(c.nodes[j].has));
+    c.nodes[0].price = 300000;
+    c.nodes[1].price = c.nodes[2].price = 200000;
     c.nodes[3].role = DRAIN_STAYS;
-    c.nodes[1].has[DRAIN_CPU] = c.nodes[2].has[DRAIN_CPU] = 2000;
-    c.nodes[0].has[DRAIN_CPU] = 3000;
+    c.nodes[3].has[DRAIN_CPU] = 2000;
+    c.nodes[3].has[DRAIN_MEMORY] = 4000;
     struct drain_result r = solve();
     check(&r);
     cr_expect(!r.goes[0] && r.goes[1] && r.goes[2]);
+    c.problem.work_max = 1;
+    r = solve();
+    check(&r);
+    cr_expect_eq(r.goes_count, 1u, "it ends by work");
     arena_release(&arena);
 }
 
