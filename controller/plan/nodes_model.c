@@ -269,7 +269,8 @@ bool nodes_model(struct nodes_cluster *cluster) {
 static int64_t replicas_of(struct plan_work *work, const struct plan_row *row, bool is_horizon) {
     const struct policy *policy = work->input->policy;
     int64_t count = row->hold ? row->actual : plan_size_after(row, row->to);
-    bool may_change = !row->hold || policy_is_autoscaler(row->resource->resource.count_manager);
+    const char *manager = row->resource->resource.count_manager;
+    bool may_change = manager ? policy_is_autoscaler(manager) : !row->hold && policy_may(policy, ACTION_SCALE);
     if (!is_horizon || !may_change || row->requests || row->raw < 0 || row->resource->capacity_per_machine <= 0)
         return count;
     int64_t most = row->resource->resource.count_max > 0 ? row->resource->resource.count_max : policy->capacity.max;

@@ -12,7 +12,9 @@ import datetime
 import json
 
 import cluster as cluster_support
+import estate
 import procs
+import prometheus
 import pytest
 
 SHOP = "shop"
@@ -37,6 +39,7 @@ class Shop:
     def __init__(self, runner, folder):
         self.runner, self.folder = runner, folder
         self.cluster = cluster_support.Cluster(full=True, nodes=NODES)
+        self.prometheus = prometheus.Prometheus(estate.STEP_S)
         self.cluster.kubectl("create", "namespace", SHOP)
         self.cluster.kubectl("apply", "-k", procs.REPO / "deploy" / "clusters")
         for number in range(NODES):
@@ -44,7 +47,8 @@ class Shop:
                                  f"slot={number}")
         provider = {"apiVersion": "trimtab.dev/v1alpha1", "kind": "Provider", "metadata": {"name": "east", "namespace": "p"},
                     "spec": {"type": "kubernetes", "credentials": {"secretRef": {"name": "east"}},
-                             "kubernetes": {"nodePrices": [{"instanceType": "*", "hourly": str(PRICE)}]}}}
+                             "kubernetes": {"prometheus": {"url": self.prometheus.url},
+                                            "nodePrices": [{"instanceType": "*", "hourly": str(PRICE)}]}}}
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "east", "namespace": "p"},
                   "stringData": {"kubeconfig": self.cluster.kubeconfig_of("trimtab-observer")}}
         policy = {"apiVersion": "trimtab.dev/v1alpha1", "kind": "ResourcePolicy", "metadata": {"name": "all", "namespace": "p"},
@@ -53,6 +57,13 @@ class Shop:
         (folder / "all.yaml").write_text("\n---\n".join(json.dumps(it) for it in (provider, secret, policy)))
 
     def run(self, *objects):
+        """Whose Deployments have for a week needed just the replicas that they have, at 65 %."""
+        end = estate.last_step()
+        for it in objects:
+            if it["kind"] == "Deployment":
+                replicas = it["spec"]["replicas"]
+                demand = estate.daily(end, (replicas - 0.4) * 8 * 0.65, 0, peak_hour=0, seed=replicas)
+                self.prometheus.add(SHOP, it["metadata"]["name"], end, demand, replicas)
         self.cluster.apply(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)}))
         self.settle()
 
@@ -83,6 +94,7 @@ class Shop:
 def shop(runner, tmp_path):
     made = Shop(runner, tmp_path)
     yield made
+    made.prometheus.stop()
     made.cluster.stop()
 
 

@@ -343,3 +343,31 @@ Test(plan_nodes, the_order_of_the_rows_changes_nothing) {
     buf_release(&other);
     arena_release(&w.arena);
 }
+
+/* What may yet be asked for by the horizon counts; what nobody may ask for does not. */
+Test(plan_nodes, room_is_kept_for_growth_that_may_come_and_for_no_other) {
+    static const struct {
+        const char *manager;
+        uint32_t actions;
+        int64_t count_max;
+        size_t goes;
+    } rows[] = {
+        {NULL, 1U << ACTION_SCALE | 1U << ACTION_DELETE, 0, 1},
+        {NULL, 1U << ACTION_DELETE, 0, 2},
+        {"HorizontalPodAutoscaler/web", 1U << ACTION_DELETE, 8, 1},
+        {"HorizontalPodAutoscaler/web", 1U << ACTION_DELETE, 4, 2},
+        {"argocd-controller", 1U << ACTION_SCALE | 1U << ACTION_DELETE, 0, 2},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        start_usual();
+        struct forecast *f = &w.forecasts[0];
+        for (size_t j = 0; j < f->quantile_count; j++)
+            w.values[0][(WORLD_STEPS - 1) * f->quantile_count + j] = 3.9;
+        w.policy.actions = rows[i].actions;
+        w.resources[0].resource.count_manager = rows[i].manager;
+        w.resources[0].resource.count_max = rows[i].count_max;
+        struct plan plan = replan();
+        cr_expect_eq(plan.action_count, rows[i].goes, "row %zu: %zu", i, plan.action_count);
+        arena_release(&w.arena);
+    }
+}
