@@ -272,7 +272,7 @@ static struct cloud_load load_copy(struct arena *arena, const struct cloud_load 
 static const struct cloud_node *node_make(struct kubernetes_world *world, const struct kubernetes_node *row,
                                           const struct kubernetes_load *loads, size_t count) {
     struct cloud_node *node = arena_alloc(world->arena, sizeof(*node));
-    struct cloud_load *to = NULL;
+    struct cloud_load *to = NULL, *last = NULL;
     const char *bare = NULL;
     *node = (struct cloud_node){
         .pods_max = row->pods_max, .taints = arena_strdup(world->arena, row->taints), .pending = world->pending};
@@ -281,12 +281,12 @@ static const struct cloud_node *node_make(struct kubernetes_world *world, const 
         if (load->workload == NULL) {
             fixed_add(node, load);
             bare = bare == NULL || (loads[i].bare != NULL && str_cmp(loads[i].bare, bare) < 0) ? loads[i].bare : bare;
-        } else if (node->load_count > 0 && cloud_load_cmp(&to[node->load_count - 1], load) == 0) {
-            to[node->load_count - 1].count++;
+        } else if (last != NULL && cloud_load_cmp(last, load) == 0) {
+            last->count++;
         } else {
             to = arena_push(world->arena, to, node->load_count, sizeof(*to));
-            to[node->load_count] = load_copy(world->arena, load, node->load_count ? &to[node->load_count - 1] : NULL);
-            node->load_count++;
+            to[node->load_count] = load_copy(world->arena, load, last);
+            last = &to[node->load_count++];
         }
     }
     node->loads = to;

@@ -206,6 +206,8 @@ static void others_say(struct nodes_cluster *cluster, const struct drain_result 
         if (result->goes[j])
             continue;
         keep = nodes_keep(cluster, row, &reason);
+        if (row->resource->resource.state == CLOUD_DELETING)
+            continue; /* That is said already. */
         if (row->resource->resource.state == CLOUD_STOPPING)
             says(row, "BeingDrained", "it takes no pods any more; a place is kept for those that it has");
         else if (row->resource->resource.state != CLOUD_RUNNING)
