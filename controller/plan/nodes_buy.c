@@ -102,7 +102,8 @@ const char *nodes_buy(struct nodes_cluster *cluster, const struct drain_load *un
         demands[i] =
             (struct pack_demand){.name = arena_printf(arena, "%s %zu", cluster->kinds[unplaced[i].kind].workload, i),
                                  .need = {kind->need[DRAIN_CPU], kind->need[DRAIN_MEMORY]},
-                                 .count = min64(unplaced[i].count, PACK_COUNT_MAX)};
+                                 .count = min64(unplaced[i].count, PACK_COUNT_MAX),
+                                 .per_node_max = kind->is_apart ? 1 : 0};
     }
     if (store.count == 0)
         return "no node that takes such pods is for sale at a known price";

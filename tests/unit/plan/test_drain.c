@@ -60,43 +60,61 @@ static bool is_gone(const struct drain_result *r, size_t j) {
     return r->goes[j] || c.nodes[j].role == DRAIN_LEAVES;
 }
 
-/* Everything has a place that may take it, and nothing else has moved. */
-static void check(const struct drain_result *r) {
-    int64_t held[NODES_MAX][KINDS_MAX] = {{0}}, from[NODES_MAX + 1][KINDS_MAX] = {{0}};
-    money_micros cost = 0;
+static int64_t held[NODES_MAX][KINDS_MAX], from[NODES_MAX + 1][KINDS_MAX];
+
+/* What is where before anything moves, and what must move. */
+static void check_start(const struct drain_result *r) {
+    memset(held, 0, sizeof(held));
+    memset(from, 0, sizeof(from));
     for (size_t j = 0; j < c.problem.node_count; j++)
         for (size_t k = 0; k < c.nodes[j].load_count; k++)
-            if (!is_gone(r, j))
-                held[j][c.loads[j][k].kind] += c.loads[j][k].count;
-            else
-                from[j][c.loads[j][k].kind] += c.loads[j][k].count;
+            (is_gone(r, j) ? from : held)[j][c.loads[j][k].kind] += c.loads[j][k].count;
     for (size_t k = 0; k < c.problem.more_count; k++)
         from[c.problem.node_count][c.more[k].kind] += c.more[k].count;
-    for (size_t i = 0; i < r->move_count; i++) {
-        const struct drain_move *m = &r->moves[i];
-        cr_assert(m->count > 0 && !is_gone(r, m->to) && c.may[m->kind * c.problem.node_count + m->to]);
-        held[m->to][m->kind] += m->count;
-        from[m->from][m->kind] -= m->count;
-        for (size_t k = 0; k < c.problem.kind_count && c.kinds[m->kind].is_apart; k++)
-            cr_assert(c.kinds[k].group != c.kinds[m->kind].group || held[m->to][k] <= (k == m->kind),
-                      "two of a group on node %zu", m->to);
-    }
-    for (size_t i = 0; i < r->unplaced_count; i++)
+}
+
+static void check_move(const struct drain_result *r, const struct drain_move *m) {
+    const struct drain_kind *kind = &c.kinds[m->kind];
+    cr_assert(m->count > 0 && !is_gone(r, m->to) && c.may[m->kind * c.problem.node_count + m->to]);
+    held[m->to][m->kind] += m->count;
+    from[m->from][m->kind] -= m->count;
+    for (size_t k = 0; k < c.problem.kind_count && kind->is_apart; k++)
+        cr_assert(c.kinds[k].group != kind->group || held[m->to][k] <= (k == m->kind), "two of a group on node %zu",
+                  m->to);
+}
+
+static void check_unplaced(const struct drain_result *r) {
+    for (size_t i = 0; i < r->unplaced_count; i++) {
+        int64_t left = r->unplaced[i].count;
         for (size_t j = 0; j <= c.problem.node_count; j++) {
-            int64_t some = from[j][r->unplaced[i].kind] < r->unplaced[i].count ? from[j][r->unplaced[i].kind]
-                                                                               : r->unplaced[i].count;
-            from[j][r->unplaced[i].kind] -= some;
-            ((struct drain_load *)(uintptr_t)r->unplaced)[i].count -= some;
+            int64_t *has = &from[j][r->unplaced[i].kind], some = *has < left ? *has : left;
+            *has -= some;
+            left -= some;
         }
-    for (size_t j = 0; j < c.problem.node_count; j++) {
-        int64_t used[DRAIN_DIMENSIONS] = {0};
+    }
+    cr_assert(r->unplaced_count == 0 || r->goes_count == 0);
+}
+
+static void check_node(const struct drain_result *r, size_t j) {
+    for (size_t d = 0; d < DRAIN_DIMENSIONS && !is_gone(r, j); d++) {
+        int64_t used = 0;
         for (size_t k = 0; k < c.problem.kind_count; k++)
-            for (size_t d = 0; d < DRAIN_DIMENSIONS; d++)
-                used[d] += held[j][k] * c.kinds[k].need[d];
-        for (size_t d = 0; d < DRAIN_DIMENSIONS && !is_gone(r, j); d++)
-            cr_assert(used[d] <= c.nodes[j].has[d], "node %zu holds %lld of %lld", j, (long long)used[d],
-                      (long long)c.nodes[j].has[d]);
-        cr_assert(!r->goes[j] || c.nodes[j].role == DRAIN_MAY_GO);
+            used += held[j][k] * c.kinds[k].need[d];
+        cr_assert(used <= c.nodes[j].has[d], "node %zu holds %lld of %lld", j, (long long)used,
+                  (long long)c.nodes[j].has[d]);
+    }
+    cr_assert(!r->goes[j] || c.nodes[j].role == DRAIN_MAY_GO);
+}
+
+/* Everything has a place that may take it, and nothing else has moved. */
+static void check(const struct drain_result *r) {
+    money_micros cost = 0;
+    check_start(r);
+    for (size_t i = 0; i < r->move_count; i++)
+        check_move(r, &r->moves[i]);
+    check_unplaced(r);
+    for (size_t j = 0; j < c.problem.node_count; j++) {
+        check_node(r, j);
         cost += is_gone(r, j) ? 0 : c.nodes[j].price;
     }
     for (size_t j = 0; j <= c.problem.node_count; j++)
@@ -104,7 +122,6 @@ static void check(const struct drain_result *r) {
             cr_assert(from[j][k] == 0, "%lld pods of node %zu have no place", (long long)from[j][k], j);
     cr_assert(cost == r->cost);
     cr_assert(r->bound <= r->cost, "%lld > %lld", (long long)r->bound, (long long)r->cost);
-    cr_assert(r->unplaced_count == 0 || r->goes_count == 0);
 }
 
 Test(plan_drain, an_empty_node_goes_and_one_whose_pods_fit_elsewhere) {
@@ -297,14 +314,14 @@ static int64_t groups[NODES_MAX][KINDS_MAX + 1];
 static uint64_t steps;
 
 /* Puts piece after piece wherever it may go. */
-static bool all_fit(size_t from, const bool *gone) {
-    if (from == piece_count)
+static bool all_fit(size_t next, const bool *gone) {
+    if (next == piece_count)
         return true;
-    const struct drain_kind *k = &c.kinds[pieces[from].kind];
+    const struct drain_kind *k = &c.kinds[pieces[next].kind];
     if (++steps > 300000)
         return false;
     for (size_t j = 0; j < c.problem.node_count; j++) {
-        if (gone[j] || c.nodes[j].role == DRAIN_LEAVES || !c.may[pieces[from].kind * c.problem.node_count + j] ||
+        if (gone[j] || c.nodes[j].role == DRAIN_LEAVES || !c.may[pieces[next].kind * c.problem.node_count + j] ||
             (k->is_apart && groups[j][k->group] > 0))
             continue;
         bool fits = true;
@@ -315,7 +332,7 @@ static bool all_fit(size_t from, const bool *gone) {
         for (size_t d = 0; d < DRAIN_DIMENSIONS; d++)
             room[j][d] -= k->need[d];
         groups[j][k->group]++;
-        bool is_done = all_fit(from + 1, gone);
+        bool is_done = all_fit(next + 1, gone);
         for (size_t d = 0; d < DRAIN_DIMENSIONS; d++)
             room[j][d] += k->need[d];
         groups[j][k->group]--;

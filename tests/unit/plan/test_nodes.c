@@ -276,6 +276,13 @@ Test(plan_nodes, growth_is_asked_for_and_what_has_no_room_says_what_would_carry_
                      "8 of its pods find no node with room, now or as planned; 2 x m5.xlarge more would carry it, "
                      "for 0.2000 USD an hour");
     cr_expect_str_eq(reason_of(&plan, "g3"), "NodesFull");
+    loads[1][0].is_apart = true;
+    plan = replan();
+    message = "";
+    for (size_t i = 0; i < plan.why_not_count; i++)
+        if (str_has_suffix(plan.why_not[i].target, "/g0"))
+            message = plan.why_not[i].message;
+    cr_expect(strstr(message, "; 15 x m5.xlarge more would carry it"), "each on a node of its own: %s", message);
     arena_release(&w.arena);
 }
 
