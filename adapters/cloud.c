@@ -98,6 +98,20 @@ int cloud_tag_cmp(const void *a, const void *b) {
     return str_cmp(x->key, y->key);
 }
 
+int cloud_load_cmp(const void *a, const void *b) {
+    const struct cloud_load *x = a, *y = b;
+    int order = str_cmp(x->workload, y->workload);
+    if (order == 0)
+        order = (x->vcpu_milli > y->vcpu_milli) - (x->vcpu_milli < y->vcpu_milli);
+    if (order == 0)
+        order = (x->memory_mib > y->memory_mib) - (x->memory_mib < y->memory_mib);
+    if (order == 0)
+        order = str_cmp(x->stays, y->stays);
+    if (order == 0)
+        order = str_cmp(x->keys, y->keys);
+    return order ? order : x->is_apart - y->is_apart;
+}
+
 bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms) {
     return offer->as_of_ms <= 0 || now_ms - offer->as_of_ms > CLOUD_OFFER_STALE_MS;
 }

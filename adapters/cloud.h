@@ -46,6 +46,26 @@ struct cloud_tag {
     const char *value;
 };
 
+struct cloud_load {       /* Pods on a node that are alike, and that a controller would make anew elsewhere. */
+    const char *workload; /* "namespace/Kind/name" */
+    int64_t count;
+    int64_t vcpu_milli, memory_mib; /* What one of them requests, as the scheduler counts it. */
+    const char *stays;              /* Why they may not be moved: "local storage"; NULL: they may. */
+    const char *keys; /* Labels of nodes that bind them, separated by commas: they run where these have the values that
+                         they have on this node. "" none. */
+    bool is_apart;    /* No two of the workload on one node. */
+};
+
+struct cloud_node { /* What is on a node of a cluster. */
+    int64_t pods_max;
+    int64_t fixed_pods, fixed_vcpu_milli, fixed_memory_mib; /* Of pods that are in no load: they go with the node. */
+    const char *keep; /* Why it may not be drained: "pod shop/x has no controller"; NULL: as far as its loads let it. */
+    const char *taints; /* Those that keep pods away: "key=value:NoSchedule", separated by commas; "" none. */
+    int64_t pending;    /* Pods of the cluster that wait for a node: the same of all its nodes. */
+    const struct cloud_load *loads; /* Sorted: cloud_load_cmp. */
+    size_t load_count;
+};
+
 struct cloud_resource {
     enum cloud_kind kind;
     enum cloud_state state;
@@ -76,7 +96,8 @@ struct cloud_resource {
     /* Who else sets the size (spec.replicas) or the requests: "HorizontalPodAutoscaler/web", "argocd-controller". We
      * never fight: what is not NULL is not set by us. */
     const char *count_manager, *size_manager;
-    int64_t drifted; /* Workloads: pods whose requests are not what was asked for by RESIZE. */
+    int64_t drifted;               /* Workloads: pods whose requests are not what was asked for by RESIZE. */
+    const struct cloud_node *node; /* Of nodes, where it is asked for and all of it is seen; NULL. */
 
     const struct cloud_tag *tags; /* Sorted by key. */
     size_t tag_count;
@@ -183,6 +204,7 @@ struct cloud_query {
     uint32_t kinds;           /* Bits 1u << enum cloud_kind. list */
     const char *region;       /* Always set. */
     size_t count_max;         /* list, charges: at most so many. list: more are cut, and reply.truncated says so. */
+    bool wants_loads;         /* list: what is on each node too, which takes reading all pods. */
     const char *const *types; /* prices: only these; NULL: all that the region sells. */
     size_t type_count;
     /* usage; charges take the range */
@@ -248,5 +270,6 @@ bool cloud_offer_is_stale(const struct cloud_offer *offer, int64_t now_ms);
 const char *cloud_resource_tag(const struct cloud_resource *resource, const char *key); /* NULL if absent. */
 int cloud_resource_cmp(const void *a, const void *b); /* By region, kind, id: the order of inventories. */
 int cloud_tag_cmp(const void *a, const void *b);      /* By key. */
+int cloud_load_cmp(const void *a, const void *b);     /* By workload, requests, and the rest but the count. */
 
 #endif

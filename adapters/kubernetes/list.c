@@ -69,6 +69,7 @@ static enum exchange_next finish(struct call *call, struct kubernetes_world *wor
     kubernetes_owners_join(world);
     kubernetes_prices_join(world);
     pods_join(world);
+    kubernetes_loads_join(world);
     struct cloud_resource *all = arena_alloc_array(
         world->arena, world->nodes.count + world->workloads.count + world->volumes.count + world->snapshots.count,
         sizeof(*all));
@@ -103,11 +104,19 @@ void kubernetes_list(struct kubernetes *self, struct adapter_call *outer, const 
         call_end(call, NULL); /* None of the kinds is known here: nothing to list. */
         return;
     }
+    bool has_nodes = (query->kinds & 1u << CLOUD_NODE) != 0;
+    bool wants_loads = has_nodes && query->wants_loads && self->namespace_count == 0; /* Else not all pods are seen. */
+    wanted |= wants_loads ? SOURCE_BIT(SOURCE_PODS) | SOURCE_BIT(SOURCE_DISRUPTION_BUDGETS) : 0;
     kubernetes_world_init(&state->world, call, wanted, finish);
+    state->world.wants_loads = wants_loads;
     state->kinds = query->kinds;
     state->world.count_max = query->count_max;
+    if (query->kinds == 1u << CLOUD_NODE) { /* Without them it is not known what is on the nodes. */
+        state->world.is_loads_only = true;
+        state->world.lenient = SOURCE_BIT(SOURCE_PODS) | SOURCE_BIT(SOURCE_DISRUPTION_BUDGETS);
+    }
     /* Without them workloads have no price; who may look only into namespaces may not see nodes. */
-    if ((query->kinds & 1u << CLOUD_NODE) == 0)
+    if (!has_nodes)
         state->world.lenient = SOURCE_BIT(SOURCE_NODES);
     call_start(call);
 }

@@ -199,6 +199,11 @@ void kubernetes_node_read(struct kubernetes_world *world, const struct json *ite
     resource->vcpu_milli = milli_of(json_get(allocatable, "cpu"));
     resource->memory_mib = mib_of(json_get(allocatable, "memory"));
     resource->is_spot = is_spot(labels);
+    if (!kubernetes_quantity_milli(json_string(json_get(allocatable, "pods"), ""), &row->pods_max))
+        row->pods_max = 0;
+    row->pods_max /= 1000;
+    row->taints = kubernetes_node_taints(world, item);
+    row->keep = kubernetes_node_keep(item);
     if (resource->state != CLOUD_DELETING)
         resource->state = node_state(item);
     row->region = arena_strdup(world->scratch, label_any(labels, regions));

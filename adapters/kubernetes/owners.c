@@ -111,7 +111,12 @@ void kubernetes_vertical_autoscaler_read(struct kubernetes_world *world, const s
 
 /* ---- disruption budgets ---- */
 
-static struct kubernetes_term *term_add(struct kubernetes_world *world, struct kubernetes_budget *row, const char *key,
+struct selector {
+    const struct kubernetes_term *terms;
+    size_t term_count;
+};
+
+static struct kubernetes_term *term_add(struct kubernetes_world *world, struct selector *row, const char *key,
                                         const char *operator, const struct json * values) {
     struct arena *arena = world->scratch;
     struct kubernetes_term *terms = (struct kubernetes_term *)(uintptr_t)row->terms;
@@ -126,14 +131,8 @@ static struct kubernetes_term *term_add(struct kubernetes_world *world, struct k
     return term;
 }
 
-void kubernetes_disruption_budget_read(struct kubernetes_world *world, const struct json *item) {
-    const struct json *spec = json_get(item, "spec"), *selector = json_get(spec, "selector");
-    const struct json *minimum = json_get(spec, "minAvailable");
-    if (json_type(minimum) != JSON_INT || selector == NULL)
-        return; /* A share of the pods holds at any size; without a selector it is of no pods. */
-    struct kubernetes_budget *row = kubernetes_rows_add(world, &world->budgets, sizeof(*row));
-    *row = (struct kubernetes_budget){.min_available = json_int(minimum, 0)};
-    row->namespace = arena_strdup(world->scratch, json_string(json_at(item, "metadata.namespace"), ""));
+static struct selector selector_read(struct kubernetes_world *world, const struct json *selector) {
+    struct selector read = {0}, *row = &read;
     for (struct json_iter it = json_iter(json_get(selector, "matchLabels")); json_iter_next(&it);) {
         struct kubernetes_term *term = term_add(world, row, it.key, "In", NULL);
         const char **values = arena_alloc(world->scratch, sizeof(*values));
@@ -147,15 +146,27 @@ void kubernetes_disruption_budget_read(struct kubernetes_world *world, const str
         (void)term_add(world, row, json_string(json_get(it, "key"), ""), json_string(json_get(it, "operator"), ""),
                        json_get(it, "values"));
     }
+    return read;
 }
 
-static bool term_matches(const struct kubernetes_term *term, const struct kubernetes_workload *workload) {
-    const char *value = NULL;
+void kubernetes_disruption_budget_read(struct kubernetes_world *world, const struct json *item) {
+    const struct json *spec = json_get(item, "spec"), *selector = json_get(spec, "selector");
+    const struct json *minimum = json_get(spec, "minAvailable");
+    if (selector == NULL)
+        return; /* It is of no pods. */
+    struct selector read = selector_read(world, selector);
+    struct kubernetes_budget *row = kubernetes_rows_add(world, &world->budgets, sizeof(*row));
+    *row = (struct kubernetes_budget){.terms = read.terms, .term_count = read.term_count};
+    row->namespace = arena_strdup(world->scratch, json_string(json_at(item, "metadata.namespace"), ""));
+    row->name = arena_strdup(world->scratch, json_string(json_at(item, "metadata.name"), ""));
+    /* A share of the pods holds at any size. */
+    row->min_available = json_type(minimum) == JSON_INT ? json_int(minimum, 0) : 0;
+    row->is_used_up = json_int(json_at(item, "status.disruptionsAllowed"), 0) <= 0;
+}
+
+/* value: of the label that the term names; NULL: there is none. */
+static bool term_matches(const struct kubernetes_term *term, const char *value) {
     bool is_among = false;
-    for (size_t i = 0; i < workload->pod_label_count; i++) {
-        if (str_eq(workload->pod_labels[i].key, term->key))
-            value = workload->pod_labels[i].value;
-    }
     for (size_t i = 0; i < term->value_count; i++)
         is_among |= str_eq(term->values[i], value);
     if (str_eq(term->operator, "In"))
@@ -169,33 +180,77 @@ static bool term_matches(const struct kubernetes_term *term, const struct kubern
 
 static bool budget_selects(const struct kubernetes_budget *budget, const struct kubernetes_workload *workload) {
     for (size_t i = 0; i < budget->term_count; i++) {
-        if (!term_matches(&budget->terms[i], workload))
+        const char *value = NULL;
+        for (size_t k = 0; k < workload->pod_label_count; k++) {
+            if (str_eq(workload->pod_labels[k].key, budget->terms[i].key))
+                value = workload->pod_labels[k].value;
+        }
+        if (!term_matches(&budget->terms[i], value))
             return false;
     }
     return true;
 }
 
+static bool terms_match(const struct kubernetes_term *terms, size_t count, const struct json *labels) {
+    for (size_t i = 0; i < count; i++) {
+        if (!term_matches(&terms[i], json_string(json_get(labels, terms[i].key), NULL)))
+            return false;
+    }
+    return true;
+}
+
+bool kubernetes_selector_matches(struct kubernetes_world *world, const struct json *selector,
+                                 const struct json *labels) {
+    struct selector read = selector_read(world, selector);
+    return selector != NULL && terms_match(read.terms, read.term_count, labels);
+}
+
 static int budget_cmp(const void *a, const void *b) {
     const struct kubernetes_budget *x = a, *y = b;
-    return str_cmp(x->namespace, y->namespace);
+    int order = str_cmp(x->namespace, y->namespace);
+    return order != 0 || x->name == NULL || y->name == NULL ? order : str_cmp(x->name, y->name);
+}
+
+/* The first of a namespace; NULL: it has none. */
+static const struct kubernetes_budget *budgets_of(struct kubernetes_world *world, const char *namespace) {
+    struct kubernetes_budget *budgets = world->budgets.items;
+    const struct kubernetes_budget key = {.namespace = namespace};
+    if (world->budgets.count == 0)
+        return NULL;
+    if (!world->has_sorted_budgets)
+        qsort(budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
+    world->has_sorted_budgets = true;
+    const struct kubernetes_budget *at = bsearch(&key, budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
+    while (at != NULL && at > budgets && budget_cmp(at - 1, &key) == 0)
+        at--;
+    return at;
+}
+
+static bool is_of(const struct kubernetes_world *world, const struct kubernetes_budget *at, const char *namespace) {
+    const struct kubernetes_budget *budgets = world->budgets.items;
+    return at != NULL && at < budgets + world->budgets.count && str_eq(at->namespace, namespace);
+}
+
+const char *kubernetes_budget_of_pod(struct kubernetes_world *world, const struct json *metadata) {
+    const char *namespace = json_string(json_get(metadata, "namespace"), "");
+    const struct json *labels = json_get(metadata, "labels");
+    const struct kubernetes_budget *at = budgets_of(world, namespace);
+    for (; is_of(world, at, namespace); at++) {
+        if (at->is_used_up && terms_match(at->terms, at->term_count, labels))
+            return arena_printf(world->scratch, "PodDisruptionBudget %s allows no disruption now", at->name);
+    }
+    return NULL;
 }
 
 /* Where somebody else sets the size, the bounds are theirs: what we set of them must come back as we set it. */
 static void budgets_join(struct kubernetes_world *world) {
-    struct kubernetes_budget *budgets = world->budgets.items;
     struct kubernetes_workload *workloads = world->workloads.items;
-    if (world->budgets.count == 0)
-        return;
-    qsort(budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
     for (size_t i = 0; i < world->workloads.count; i++) {
         struct cloud_resource *resource = &workloads[i].resource;
         if (resource->count_manager != NULL)
             continue;
-        const struct kubernetes_budget key = {.namespace = workloads[i].namespace};
-        const struct kubernetes_budget *at = bsearch(&key, budgets, world->budgets.count, sizeof(*budgets), budget_cmp);
-        while (at != NULL && at > budgets && budget_cmp(at - 1, &key) == 0)
-            at--;
-        for (; at != NULL && at < budgets + world->budgets.count && budget_cmp(at, &key) == 0; at++) {
+        const struct kubernetes_budget *at = budgets_of(world, workloads[i].namespace);
+        for (; is_of(world, at, workloads[i].namespace); at++) {
             if (at->min_available > resource->count_min && budget_selects(at, &workloads[i]))
                 resource->count_min = at->min_available;
         }

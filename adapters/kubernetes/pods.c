@@ -51,8 +51,30 @@ struct kubernetes_requests kubernetes_pod_requests(const struct json *spec) {
     return (struct kubernetes_requests){sums.milli, kubernetes_mib(sums.bytes)};
 }
 
-/* NULL: of neither a Deployment nor a StatefulSet. */
-static const char *workload_of(struct arena *arena, const char *namespace, const struct json *metadata) {
+/* What its first steps need is free again before it serves, but not when it is placed. */
+struct kubernetes_requests kubernetes_pod_scheduled(const struct json *spec) {
+    const struct json *inits = json_get(spec, "initContainers"), *overhead = json_get(spec, "overhead");
+    struct kubernetes_requests ret = kubernetes_pod_requests(spec);
+    struct sums sidecars = {0};
+    int64_t value;
+    for (size_t i = 0; i < json_array_count(inits); i++) {
+        const struct json *it = json_array_at(inits, i);
+        bool is_sidecar = str_eq(json_string(json_get(it, "restartPolicy"), ""), "Always");
+        struct sums step = sidecars;
+        add_container(is_sidecar ? &sidecars : &step, it);
+        ret.vcpu_milli = step.milli > ret.vcpu_milli ? step.milli : ret.vcpu_milli;
+        ret.memory_mib = kubernetes_mib(step.bytes) > ret.memory_mib ? kubernetes_mib(step.bytes) : ret.memory_mib;
+    }
+    if (kubernetes_quantity_milli(json_string(json_get(overhead, "cpu"), ""), &value) &&
+        __builtin_add_overflow(ret.vcpu_milli, value, &ret.vcpu_milli))
+        ret.vcpu_milli = INT64_MAX;
+    if (kubernetes_quantity_bytes(json_string(json_get(overhead, "memory"), ""), &value) &&
+        __builtin_add_overflow(ret.memory_mib, kubernetes_mib(value), &ret.memory_mib))
+        ret.memory_mib = INT64_MAX;
+    return ret;
+}
+
+const char *kubernetes_pod_workload(struct arena *arena, const char *namespace, const struct json *metadata) {
     const struct json *owners = json_get(metadata, "ownerReferences");
     const char *hash = json_string(json_get(json_get(metadata, "labels"), "pod-template-hash"), NULL);
     for (size_t i = 0; i < json_array_count(owners); i++) {
@@ -156,9 +178,13 @@ void kubernetes_pod_read(struct kubernetes_world *world, const struct json *item
     struct arena *arena = world->scratch;
     const struct json *metadata = json_get(item, "metadata"), *spec = json_get(item, "spec");
     const char *namespace = json_string(json_get(metadata, "namespace"), "");
+    if (world->wants_loads)
+        kubernetes_load_read(world, item);
+    if (world->is_loads_only)
+        return;
     struct kubernetes_pod *row = kubernetes_rows_add(world, &world->pods, sizeof(*row));
     *row = (struct kubernetes_pod){.key = key_of(arena, metadata),
-                                   .workload = workload_of(arena, namespace, metadata),
+                                   .workload = kubernetes_pod_workload(arena, namespace, metadata),
                                    .requests = kubernetes_pod_requests(spec)};
     row->is_running = str_eq(json_string(json_at(item, "status.phase"), ""), "Running") &&
                       json_get(metadata, "deletionTimestamp") == NULL;

@@ -165,6 +165,10 @@ enum exchange_next kubernetes_world_failed(struct call *call, struct error *err)
         *err = (struct error){0}; /* The list was older than etcd's history: once more from its first page. */
         rows_of(world)->count = world->mark;
         world->has_restarted = true;
+        if (world->source == SOURCE_PODS) {
+            world->loads.count = 0;
+            world->pending = 0;
+        }
         call_pages_restart(call);
         return EXCHANGE_MORE;
     }
@@ -173,5 +177,6 @@ enum exchange_next kubernetes_world_failed(struct call *call, struct error *err)
     if (!is_absent && !is_forbidden)
         return EXCHANGE_DONE;
     *err = (struct error){0};
+    world->denied |= is_forbidden ? SOURCE_BIT(world->source) : 0;
     return list_end(call, err);
 }

@@ -51,6 +51,14 @@ struct kubernetes_node {
     struct cloud_resource resource;
     const char *provider; /* As in the catalogue; "" unknown. */
     const char *region;   /* The cloud's. */
+    int64_t pods_max;
+    const char *taints, *keep; /* cloud_node's. */
+};
+
+struct kubernetes_load { /* One pod on a node. */
+    const char *node;
+    struct cloud_load load; /* workload NULL: it goes with the node, or is bare. */
+    const char *bare;       /* It is no controller's, in words. */
 };
 
 struct kubernetes_pod {
@@ -77,11 +85,12 @@ struct kubernetes_term { /* key op values, of a label selector. */
     const char *const *values;
     size_t value_count;
 };
-struct kubernetes_budget { /* A PodDisruptionBudget with a number in minAvailable. */
-    const char *namespace;
+struct kubernetes_budget { /* A PodDisruptionBudget. */
+    const char *namespace, *name;
     const struct kubernetes_term *terms;
     size_t term_count;
-    int64_t min_available;
+    int64_t min_available; /* 0: it asks for no number. */
+    bool is_used_up;       /* It allows no disruption now. */
 };
 
 struct kubernetes_pod_metric {
@@ -106,8 +115,13 @@ struct kubernetes_world { /* The first member of the state of a verb that uses i
     uint32_t lenient;      /* Sources that may be forbidden: then they are empty. */
     size_t count_max;      /* Of resources; more are not read. */
     bool is_truncated;
-    bool has_no_drift;            /* Drift is not asked for: annotations want no pods. */
-    bool wants_kills;             /* Of the pods. */
+    bool has_no_drift;  /* Drift is not asked for: annotations want no pods. */
+    bool wants_kills;   /* Of the pods. */
+    bool wants_loads;   /* What is on each node. */
+    bool is_loads_only; /* The pods are read for nothing else. */
+    bool has_sorted_budgets;
+    uint32_t denied;              /* Lenient sources that were forbidden. */
+    int64_t pending;              /* Pods without a node. */
     kubernetes_finish_fn *finish; /* All is read. EXCHANGE_MORE: it has requests of its own. */
 
     enum kubernetes_source source;
@@ -116,7 +130,7 @@ struct kubernetes_world { /* The first member of the state of a verb that uses i
     bool has_restarted; /* The present list, because its continue token had expired. */
     bool is_over;       /* finish has run. */
     int64_t as_of_ms;   /* When the present request was sent. */
-    struct kubernetes_rows nodes, scalers, budgets, workloads, volumes, snapshots, pods, metrics, limits;
+    struct kubernetes_rows nodes, scalers, budgets, workloads, volumes, snapshots, pods, metrics, limits, loads;
 };
 
 /* Sets up a new call's world; call_start follows. The verb's build, read and failed are, or call, those below. */
@@ -136,6 +150,10 @@ kubernetes_item_fn kubernetes_node_read, kubernetes_deployment_read, kubernetes_
 
 /* Of a pod's spec, as the scheduler counts it while it runs. */
 struct kubernetes_requests kubernetes_pod_requests(const struct json *spec);
+/* What the scheduler needs to place it: its first steps too, and its overhead. */
+struct kubernetes_requests kubernetes_pod_scheduled(const struct json *spec);
+/* "namespace/Kind/name"; NULL: of neither a Deployment nor a StatefulSet. */
+const char *kubernetes_pod_workload(struct arena *arena, const char *namespace, const struct json *metadata);
 /* From 0 Ki up: MiB, rounded up. */
 int64_t kubernetes_mib(int64_t bytes);
 int64_t kubernetes_time(const struct json *node); /* 0: absent. */
@@ -145,6 +163,17 @@ void kubernetes_owners_join(struct kubernetes_world *world);
 /* Who else owns spec.replicas and the containers' requests, by the managedFields of a workload. */
 bool kubernetes_is_manager(const char *field_manager); /* One that would put a field back. */
 void kubernetes_field_managers(const struct json *metadata, const char **ret_replicas, const char **ret_requests);
+
+bool kubernetes_selector_matches(struct kubernetes_world *world, const struct json *selector,
+                                 const struct json *labels);
+/* The first by name that selects the pod and allows no disruption, in words; NULL: none. The budgets are read. */
+const char *kubernetes_budget_of_pod(struct kubernetes_world *world, const struct json *metadata);
+
+/* loads.c */
+const char *kubernetes_node_taints(struct kubernetes_world *world, const struct json *item);
+const char *kubernetes_node_keep(const struct json *item);
+void kubernetes_load_read(struct kubernetes_world *world, const struct json *item); /* A pod. */
+void kubernetes_loads_join(struct kubernetes_world *world);                         /* Sets cloud_resource.node. */
 
 /* node_price.c. Hourly; -1 unknown. */
 money_micros kubernetes_node_price(const struct kubernetes *self, const struct kubernetes_node *node, bool is_spot,

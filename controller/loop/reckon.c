@@ -136,9 +136,9 @@ static void take_doubts(struct policy_reckoning *reckoning, const struct policy_
                        : "no model does better on it than the seasonal naive one");
 }
 
-/* Disks and their like have no demand at all, and what is stopped has none now. */
+/* Disks and their like have no demand at all, nodes that of what runs on them, and what is stopped has none now. */
 static bool has_demand(const struct cloud_resource *r) {
-    return !cloud_kind_is_storage(r->kind) && r->state != CLOUD_STOPPED;
+    return !cloud_kind_is_storage(r->kind) && r->kind != CLOUD_NODE && r->state != CLOUD_STOPPED;
 }
 
 struct status_condition reckon_condition(const struct policy_reckoning *reckoning, struct policy_job *job) {

@@ -202,6 +202,10 @@ static inline bool policy_may(const struct policy *policy, enum action_type type
 }
 /* Whether one of disruption.windows is open; without any, always. */
 bool policy_is_window(const struct policy *policy, int64_t now_ms);
+/* Whether it selects workloads and the nodes that they run on: then how many nodes there are is planned too. */
+static inline bool policy_plans_nodes(const struct policy *policy) {
+    return policy->selector.kinds >> CLOUD_WORKLOAD & policy->selector.kinds >> CLOUD_NODE & 1u;
+}
 /* Whether its actions may change which machines are bought, and where: Rightsize or Migrate. */
 bool policy_may_move(const struct policy *policy);
 /* How many times as much serving demand is worth by sla.slots: the most of any moment in [from, to); 1 outside of all.

@@ -198,6 +198,7 @@ static void list_begin(struct observe_shelf *shelf) {
     shelf->began_sequence = ++observe->sequence;
     shelf->query = (struct cloud_query){.kinds = 1u << shelf->kind,
                                         .region = shelf->region->name,
+                                        .wants_loads = shelf->region->wants_loads,
                                         .count_max = room == 0          ? 1
                                                      : room < count_max ? room
                                                                         : count_max};

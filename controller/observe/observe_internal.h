@@ -75,6 +75,7 @@ struct observe_region {
     uint64_t limits_used_hash;
     uint64_t limits_at_ns; /* 0: never. */
     bool wants_limits;     /* A policy may make something here. */
+    bool wants_loads;      /* A policy plans the nodes. */
     bool limits_busy, limits_failed;
     uint64_t limits_not_before_ns;
     struct adapter_call limits_call;

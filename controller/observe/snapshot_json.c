@@ -140,6 +140,16 @@ static size_t take_array(struct reader *r, const struct json *object, const char
     return 0;
 }
 
+/* Goes to the part under a key, which is an object. The caller cuts r->at back to what it was. */
+static const struct json *enter(struct reader *r, const struct json *json, const char *key) {
+    const struct json *part = json_get(json, key);
+    size_t size = strlen(r->at);
+    if (json_type(part) != JSON_OBJECT)
+        fault(r, key, "an object is expected");
+    (void)snprintf(r->at + size, sizeof(r->at) - size, ".%s", key);
+    return part;
+}
+
 static const char *source_name(int value) {
     return source_state_name((enum source_state)value);
 }
@@ -340,6 +350,80 @@ static struct cloud_offer read_offer(struct reader *r, const struct json *json) 
     };
 }
 
+/* ---- what is on a node ---- */
+
+static void print_load(const struct cloud_load *load, struct json_writer *w) {
+    jw_open(w, '{');
+    put_text(w, "workload", load->workload);
+    jw_put_int(w, "count", load->count);
+    jw_put_int(w, "vcpuMilli", load->vcpu_milli);
+    jw_put_int(w, "memoryMiB", load->memory_mib);
+    put_text_or_null(w, "stays", load->stays);
+    put_text(w, "keys", load->keys);
+    jw_put_bool(w, "isApart", load->is_apart);
+    jw_close(w, '}');
+}
+
+/* Left out where it is not known: mostly. */
+static void print_node(const struct cloud_node *node, struct json_writer *w) {
+    jw_key(w, "node");
+    jw_open(w, '{');
+    jw_put_int(w, "podsMax", node->pods_max);
+    jw_put_int(w, "fixedPods", node->fixed_pods);
+    jw_put_int(w, "fixedVcpuMilli", node->fixed_vcpu_milli);
+    jw_put_int(w, "fixedMemoryMiB", node->fixed_memory_mib);
+    put_text_or_null(w, "keep", node->keep);
+    put_text(w, "taints", node->taints);
+    jw_put_int(w, "pending", node->pending);
+    jw_key(w, "loads");
+    jw_open(w, '[');
+    for (size_t i = 0; i < node->load_count; i++)
+        print_load(&node->loads[i], w);
+    jw_close(w, ']');
+    jw_close(w, '}');
+}
+
+static struct cloud_load read_load(struct reader *r, const struct json *json) {
+    return (struct cloud_load){
+        .workload = take_text(r, json, "workload"),
+        .count = take_int(r, json, "count", 0, INT64_MAX),
+        .vcpu_milli = take_int(r, json, "vcpuMilli", 0, INT64_MAX),
+        .memory_mib = take_int(r, json, "memoryMiB", 0, INT64_MAX),
+        .stays = take_text_or_null(r, json, "stays"),
+        .keys = take_text(r, json, "keys"),
+        .is_apart = take_bool(r, json, "isApart"),
+    };
+}
+
+static const struct cloud_node *read_node(struct reader *r, const struct json *resource) {
+    const struct json *json = json_get(resource, "node"), *array;
+    size_t at_size = strlen(r->at);
+    if (json_type(json) == JSON_NULL)
+        return NULL;
+    json = enter(r, resource, "node");
+    struct cloud_node *node = arena_alloc(r->arena, sizeof(*node));
+    *node = (struct cloud_node){
+        .pods_max = take_int(r, json, "podsMax", 0, INT64_MAX),
+        .fixed_pods = take_int(r, json, "fixedPods", 0, INT64_MAX),
+        .fixed_vcpu_milli = take_int(r, json, "fixedVcpuMilli", 0, INT64_MAX),
+        .fixed_memory_mib = take_int(r, json, "fixedMemoryMiB", 0, INT64_MAX),
+        .keep = take_text_or_null(r, json, "keep"),
+        .taints = take_text(r, json, "taints"),
+        .pending = take_int(r, json, "pending", 0, INT64_MAX),
+    };
+    size_t count = take_array(r, json, "loads", JSON_SIZE_MAX, &array);
+    struct cloud_load *loads = arena_alloc_array(r->arena, count, sizeof(*loads));
+    for (size_t i = 0; i < count && !r->failed; i++) {
+        loads[i] = read_load(r, json_array_at(array, i));
+        if (!r->failed && i > 0 && cloud_load_cmp(&loads[i - 1], &loads[i]) >= 0)
+            fault(r, "loads", "they are sorted by workload and requests, each once");
+    }
+    node->loads = loads;
+    node->load_count = count;
+    r->at[at_size] = '\0';
+    return node;
+}
+
 /* ---- resources ---- */
 
 static void print_tags(const struct cloud_resource *resource, struct json_writer *w) {
@@ -373,6 +457,8 @@ static void print_cloud_resource(const struct cloud_resource *resource, struct j
     put_text_or_null(w, "parent", resource->parent);
     put_text_or_null(w, "countManager", resource->count_manager);
     put_text_or_null(w, "sizeManager", resource->size_manager);
+    if (resource->node)
+        print_node(resource->node, w);
     print_tags(resource, w);
 }
 
@@ -421,6 +507,7 @@ static struct cloud_resource read_cloud_resource(struct reader *r, const struct 
         .count_manager = take_text_or_null(r, json, "countManager"),
         .size_manager = take_text_or_null(r, json, "sizeManager"),
     };
+    resource.node = read_node(r, json);
     read_tags(r, json_get(json, "tags"), &resource);
     return resource;
 }
@@ -454,16 +541,6 @@ static void print_resource(const struct snapshot_resource *entry, struct json_wr
     print_history(&entry->history, w);
     print_change(&entry->last_change, w);
     jw_close(w, '}');
-}
-
-/* Goes to the part under a key, which is an object. The caller cuts r->at back to what it was. */
-static const struct json *enter(struct reader *r, const struct json *json, const char *key) {
-    const struct json *part = json_get(json, key);
-    size_t size = strlen(r->at);
-    if (json_type(part) != JSON_OBJECT)
-        fault(r, key, "an object is expected");
-    (void)snprintf(r->at + size, sizeof(r->at) - size, ".%s", key);
-    return part;
 }
 
 static struct snapshot_change read_change(struct reader *r, const struct json *json) {

@@ -78,6 +78,30 @@ static const char *pack_word(struct packer *packer, const char *text) {
     return packer->slots[at];
 }
 
+/* One load's text is often the one's before it. */
+static const char *copy_text(struct arena *arena, const char *text, const char *before, const char *copy_of_before) {
+    return str_eq(text, before) ? copy_of_before : arena_strdup(arena, text);
+}
+
+const struct cloud_node *stock_node_copy(struct arena *arena, const struct cloud_node *from) {
+    static const struct cloud_load none;
+    if (!from)
+        return NULL;
+    struct cloud_node *to = arena_memdup(arena, from, sizeof(*from));
+    struct cloud_load *loads = arena_alloc_array(arena, from->load_count, sizeof(*loads));
+    for (size_t i = 0; i < from->load_count; i++) {
+        const struct cloud_load *before = i > 0 ? &from->loads[i - 1] : &none, *copy = i > 0 ? &loads[i - 1] : &none;
+        loads[i] = from->loads[i];
+        loads[i].workload = copy_text(arena, from->loads[i].workload, before->workload, copy->workload);
+        loads[i].stays = copy_text(arena, from->loads[i].stays, before->stays, copy->stays);
+        loads[i].keys = copy_text(arena, from->loads[i].keys, before->keys, copy->keys);
+    }
+    to->keep = arena_strdup(arena, from->keep);
+    to->taints = arena_strdup(arena, from->taints);
+    to->loads = loads;
+    return to;
+}
+
 static void pack_resource(struct packer *packer, struct cloud_resource *to, const struct cloud_resource *from,
                           struct cloud_tag *tags) {
     *to = *from;
@@ -88,6 +112,7 @@ static void pack_resource(struct packer *packer, struct cloud_resource *to, cons
     to->parent = pack_word(packer, from->parent);
     to->count_manager = pack_word(packer, from->count_manager);
     to->size_manager = pack_word(packer, from->size_manager);
+    to->node = stock_node_copy(packer->arena, from->node);
     to->tags = tags;
     for (size_t i = 0; i < from->tag_count; i++) {
         tags[i].key = pack_word(packer, from->tags[i].key);
@@ -248,6 +273,22 @@ static uint64_t hash_text(uint64_t hash, const char *text) {
     return text ? str_hash_text(hash, text) : str_hash(hash, "\xff", 1); /* Of no text. */
 }
 
+static uint64_t hash_node(uint64_t hash, const struct cloud_node *node) {
+    if (!node)
+        return hash;
+    const int64_t numbers[] = {node->pods_max,         node->fixed_pods, node->fixed_vcpu_milli,
+                               node->fixed_memory_mib, node->pending,    (int64_t)node->load_count};
+    hash = str_hash(hash, numbers, sizeof(numbers));
+    hash = hash_text(hash_text(hash, node->keep), node->taints);
+    for (size_t i = 0; i < node->load_count; i++) {
+        const struct cloud_load *load = &node->loads[i];
+        const int64_t parts[] = {load->count, load->vcpu_milli, load->memory_mib, load->is_apart};
+        hash = str_hash(hash, parts, sizeof(parts));
+        hash = hash_text(hash_text(hash_text(hash, load->workload), load->stays), load->keys);
+    }
+    return hash;
+}
+
 uint64_t stock_hash(enum cloud_kind kind, const struct cloud_resource *resources, size_t count) {
     uint64_t hash = STR_HASH_SEED;
     for (size_t i = 0; i < count; i++) {
@@ -263,6 +304,7 @@ uint64_t stock_hash(enum cloud_kind kind, const struct cloud_resource *resources
         hash = str_hash(hash, numbers, sizeof(numbers));
         for (size_t k = 0; k < ARRAY_LEN(texts); k++)
             hash = hash_text(hash, texts[k]);
+        hash = hash_node(hash, r->node);
         for (size_t k = 0; k < r->tag_count; k++)
             hash = hash_text(hash_text(hash, r->tags[k].key), r->tags[k].value);
     }

@@ -26,6 +26,9 @@ void stock_fill(struct stock *stock, const char *region, enum cloud_kind kind, s
                 size_t count, int64_t as_of_ms, struct arena *arena);
 void stock_release(struct stock *stock);
 
+/* NULL of NULL. */
+const struct cloud_node *stock_node_copy(struct arena *arena, const struct cloud_node *from);
+
 /* Only the as-of times, of a listing that says the same as the one before (equal stock_hash). */
 void stock_touch(struct stock *stock, const struct cloud_resource *resources, size_t count, int64_t as_of_ms);
 /* Of everything but the as-of times. */

@@ -70,13 +70,12 @@ void observe_usage_forget_region(struct observe *observe, const struct observe_r
     }
 }
 
-/* What has usage; of others nothing is asked. */
-#define USAGE_KINDS (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE | 1u << CLOUD_WORKLOAD | 1u << CLOUD_NODE)
+/* What has usage; of others nothing is asked. What nodes carry is told by what is on them. */
+#define USAGE_KINDS (1u << CLOUD_INSTANCE_GROUP | 1u << CLOUD_INSTANCE | 1u << CLOUD_WORKLOAD)
 
 /* How many share the load: of what is one machine, that one. */
 static int64_t serving_of(const struct cloud_resource *resource) {
-    bool is_machine = resource->kind == CLOUD_INSTANCE || resource->kind == CLOUD_NODE;
-    return is_machine ? 1 : resource->serving;
+    return resource->kind == CLOUD_INSTANCE ? 1 : resource->serving;
 }
 
 /* What one machine has of the metric: milli-vCPU or MiB. */

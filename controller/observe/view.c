@@ -154,6 +154,7 @@ static struct cloud_resource resource_copy(struct arena *arena, const struct clo
     to.parent = arena_strdup(arena, from->parent);
     to.count_manager = arena_strdup(arena, from->count_manager);
     to.size_manager = arena_strdup(arena, from->size_manager);
+    to.node = stock_node_copy(arena, from->node);
     struct cloud_tag *tags = arena_alloc_array(arena, from->tag_count, sizeof(*tags));
     for (size_t i = 0; i < from->tag_count; i++)
         tags[i] = (struct cloud_tag){arena_strdup(arena, from->tags[i].key), arena_strdup(arena, from->tags[i].value)};
@@ -223,6 +224,7 @@ void observe_want_offers(struct observe *observe, const struct policy *policy, c
         for (size_t k = 0; provider && k < provider->region_count; k++) {
             provider->regions[k].wants_all |= is_place(policy, &provider->regions[k]);
             provider->regions[k].wants_limits |= makes(policy);
+            provider->regions[k].wants_loads |= policy_plans_nodes(policy);
         }
     }
 }

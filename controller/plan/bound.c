@@ -207,6 +207,10 @@ static bool fix_rows(struct relaxation *r) {
     for (size_t i = 0; i < r->work->count; i++) {
         const struct plan_row *row = &r->work->rows[i];
         int64_t size = plan_size_after(row, row->desired);
+        if (row->is_on_nodes || plan_row_is_node(r->work, row)) { /* What it costs is in the nodes' bound. */
+            r->held += row->closure ? 0 : size;
+            continue;
+        }
         if (row->price < 0 && size > 0)
             return false;
         if (is_free(row) && row->least_price == row->price) {
@@ -238,7 +242,7 @@ money_micros plan_bound(const struct plan_work *work) {
     struct relaxation r = {.work = work, .rows = arena_alloc_array(work->arena, work->count + 1, sizeof(size_t))};
     struct machines one;
     int64_t count = 0;
-    if (!fix_rows(&r))
+    if (work->nodes_bound < 0 || !fix_rows(&r))
         return -1;
     money_micros separate = fixed_alone(&r); /* Each row alone: without the sums it is a relaxation too. */
     for (size_t i = 0; i < r.row_count; i++) {
@@ -252,7 +256,7 @@ money_micros plan_bound(const struct plan_work *work) {
     }
     bool is_inside = r.held + count >= policy->capacity.min && r.held + count <= policy->capacity.max;
     if (r.coverable_count == 0 && (is_inside || r.row_count == 0))
-        return separate;
+        return money_add(separate, work->nodes_bound);
     money_micros bound = solve(&r);
-    return bound > separate ? bound : separate;
+    return money_add(bound > separate ? bound : separate, work->nodes_bound);
 }

@@ -85,7 +85,7 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
                            .may_shrink = true,
                            .actual = clamp_count(r->resource.count),
                            .price = price_of(r)};
-    if (plan_row_is_storage(&row))
+    if (plan_row_is_storage(&row) || plan_row_is_node(work, &row))
         row.actual = 0; /* Of what is summed it is no part. */
     bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
     if (!plan_row_is_workload(&row))
@@ -167,6 +167,7 @@ static void action_option(const struct plan_row *row, struct plan_action *action
 /* What it costs is the listing's word, or its type's. */
 static void action_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
     bool is_priced = row->idle->type != ACTION_SNAPSHOT && row->resource->resource.state != CLOUD_STOPPED;
+    bool is_single = plan_row_is_storage(row) || plan_row_is_node(work, row);
     money_micros price = is_priced ? price_of(row->resource) : -1;
     if (!plan_row_is_storage(row))
         price = plan_overhead_price(work, price);
@@ -175,7 +176,7 @@ static void action_idle(const struct plan_work *work, const struct plan_row *row
     action->to = (struct target_state){.state = row->idle->state};
     action->cost_hourly = price < 0 ? -1 : 0;
     if (action->cost_hourly == 0)
-        action->saving_hourly = plan_row_is_storage(row) ? price : plan_paid_cost(work, row, row->actual);
+        action->saving_hourly = is_single ? price : plan_paid_cost(work, row, row->actual);
     action->risk_per_mille = row->idle->risk_per_mille;
     action->confidence_per_mille =
         row->idle->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
@@ -289,6 +290,16 @@ static money_micros desired_price(const struct plan_row *row) {
     return row->chosen ? row->chosen->price : row->requests && row->price >= 0 ? row->requests_price : row->price;
 }
 
+/* Its cost is counted, it itself is none of the machines or replicas. */
+static void node_fill(const struct plan_row *row, struct plan *plan, struct plan_resource *resource) {
+    resource->actual = 1;
+    resource->desired = row->goes ? 0 : 1;
+    resource->desired_cost_hourly = add_cost(0, row->price, resource->desired);
+    plan->cost_hourly = add_cost(plan->cost_hourly, row->price, 1);
+    plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, row->price, resource->desired);
+    plan->peak_cost_hourly = -1;
+}
+
 static void resources_fill(const struct plan_work *work, struct plan *plan) {
     struct plan_resource *resources = arena_alloc_array(work->arena, work->count + 1, sizeof(*resources));
     bool has_workloads = false, has_others = false;
@@ -309,12 +320,18 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
             resources[i].desired_cost_hourly = -1;
             continue;
         }
+        if (plan_row_is_node(work, row)) {
+            node_fill(row, plan, &resources[i]);
+            continue;
+        }
         plan->actual += row->actual;
         plan->desired += resources[i].desired;
         has_workloads = has_workloads || plan_row_is_workload(row);
         has_others = has_others || !plan_row_is_workload(row);
-        plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
         resources[i].desired_cost_hourly = add_cost(0, price, resources[i].desired);
+        if (row->is_on_nodes)
+            continue;
+        plan->cost_hourly = add_cost(plan->cost_hourly, row->price, row->actual);
         plan->desired_cost_hourly = add_cost(plan->desired_cost_hourly, price, resources[i].desired);
         plan->peak_cost_hourly = add_cost(plan->peak_cost_hourly, row->price, peak_count(work, row));
     }
@@ -339,7 +356,8 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     struct plan_work work = {.input = input,
                              .arena = arena,
                              .rows = arena_alloc_array(arena, count + 1, sizeof(struct plan_row)),
-                             .count = count};
+                             .count = count,
+                             .has_nodes = policy_plans_nodes(input->policy)};
     for (size_t i = 0; i < count; i++) {
         work.rows[i] = row_make(&work, i);
         work.actual_sum += work.rows[i].closure ? 0 : work.rows[i].actual;
@@ -347,6 +365,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
         work.ceiling_sum += plan_row_ceiling(&work.rows[i]);
     }
     qsort(work.rows, count, sizeof(*work.rows), row_cmp);
+    plan_nodes_open(&work);
     plan_quotas_open(&work);
     plan_commitments_open(&work);
     plan_scale_needs(&work);
@@ -366,6 +385,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_leave_settle(&work);
     plan_requests(&work);
     plan_idle_groups(&work);
+    plan_nodes(&work);
     struct plan plan = {0};
     actions_fill(&work, &plan);
     why_not_fill(&work, &plan);

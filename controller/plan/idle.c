@@ -322,9 +322,11 @@ void plan_idle_groups(struct plan_work *work) {
 }
 
 void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
-    const char **why = arena_alloc_array(work->arena, 2, sizeof(*why));
+    const char **why = arena_alloc_array(work->arena, 3, sizeof(*why));
     char text[MONEY_TEXT_MAX];
     why[action->why_count++] = row->idle->why;
+    if (row->goes_with)
+        why[action->why_count++] = row->goes_with;
     if (action->cost_hourly < 0) {
         why[action->why_count++] = "what it costs is not known";
     } else if (action->saving_hourly > 0) {

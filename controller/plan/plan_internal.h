@@ -69,6 +69,9 @@ struct plan_row {
     money_micros requests_price;      /* Of a pod then. */
     money_micros least_price;         /* Of a pod with the requests that the horizon needs; -1 unknown. */
     const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
+    bool is_on_nodes;                 /* A workload whose nodes are rows too: its cost is part of theirs. */
+    bool goes;                        /* A node that is not needed, now or after others have gone. */
+    const char *goes_with;            /* And which others; NULL: nothing is said. */
 };
 
 /* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */
@@ -92,6 +95,8 @@ struct plan_work {
     struct plan_quota *quotas; /* One for each limit of the snapshot. */
     /* Of each commitment of the snapshot, in thousandths: what others do not use, and what of it no row holds. */
     int64_t *commitments_free, *commitments_left;
+    bool has_nodes;            /* The policy selects workloads and nodes: how many nodes there are is planned too. */
+    money_micros nodes_bound;  /* What nodes cost at least; -1 unknown. */
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
@@ -114,6 +119,11 @@ static inline bool plan_row_is_storage(const struct plan_row *row) {
     return cloud_kind_is_storage(row->resource->resource.kind);
 }
 
+/* One whose number is planned: it is no part of the sums of counts. */
+static inline bool plan_row_is_node(const struct plan_work *work, const struct plan_row *row) {
+    return work->has_nodes && row->resource->resource.kind == CLOUD_NODE;
+}
+
 /* The size that follows; under an autoscaler at least the minimum. */
 static inline int64_t plan_size_after(const struct plan_row *row, int64_t value) {
     return row->is_bounds && value >= row->now && row->actual > value ? row->actual : value;
@@ -134,6 +144,8 @@ void plan_scale_steps(struct plan_work *work); /* desired -> to: what may be don
 int64_t plan_step_weight(struct plan_work *work, const struct forecast *f, size_t step); /* Of sla.slots. */
 /* The chance that demand at a step is above what is served, from the quantiles; straight between them. */
 double plan_chance_above(const struct forecast *f, size_t step, double serves);
+/* What is given up must not be wanted back before it could be: so far a shrink looks ahead. */
+int64_t plan_hold_ms(const struct policy *policy);
 int64_t plan_risk(const struct plan_work *work, const struct plan_row *row); /* Once it is carried out. */
 
 /* overhead.c */
@@ -192,6 +204,10 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
 void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */
 void plan_idle_groups(struct plan_work *work); /* After the choice: a group that is settled. */
 void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
+
+/* nodes.c: last, as it counts on what the others have decided. */
+void plan_nodes_open(struct plan_work *work); /* Once, the rows are there. */
+void plan_nodes(struct plan_work *work);
 
 /* why.c */
 const char *plan_demand_sentence(const struct plan_work *work, const struct plan_row *row);

@@ -79,15 +79,14 @@ static size_t window_steps(int64_t time_ms, int64_t step_ms) {
     return (size_t)min64((time_ms + step_ms - 1) / step_ms + 2, FORECAST_STEPS_MAX);
 }
 
-/* What is given up must not be wanted back before it could be: that would be ping-pong. */
-static int64_t hold_ms(const struct policy *policy) {
+int64_t plan_hold_ms(const struct policy *policy) {
     return max64(policy->sla.lead_time_ms + policy->disruption.cooldown_ms, HOLD_MIN_MS);
 }
 
-/* Other machines and other places are paid for over the horizon. */
+/* Other machines and other places are paid for over the horizon, and nodes stay for what it needs. */
 size_t plan_steps(const struct policy *policy, int64_t step_ms) {
-    int64_t far_ms = policy_may_move(policy) ? policy->forecast.horizon_ms : 0;
-    return window_steps(max64(hold_ms(policy), far_ms), step_ms);
+    int64_t far_ms = policy_may_move(policy) || policy_plans_nodes(policy) ? policy->forecast.horizon_ms : 0;
+    return window_steps(max64(plan_hold_ms(policy), far_ms), step_ms);
 }
 
 /* Units of demand (vCPU or MiB) that the machines may carry. */
@@ -182,7 +181,7 @@ double plan_demand_peak(struct plan_work *work, const struct plan_row *row) {
 /* A shrink below what serves this would have to be taken back within the hold window. */
 static double hold_demand(struct plan_work *work, const struct plan_row *row) {
     const struct forecast *f = row->forecast;
-    size_t last = row->first_step + window_steps(hold_ms(work->input->policy), f->step_ms);
+    size_t last = row->first_step + window_steps(plan_hold_ms(work->input->policy), f->step_ms);
     double demand = row->demand;
     for (size_t s = row->first_step; s < last && s < f->steps; s++)
         demand = fmax(demand, wanted_demand(work, f, s));

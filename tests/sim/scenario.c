@@ -89,18 +89,24 @@ static void provider_put(struct scenario *s, const char *faults) {
     buf_release(&text);
 }
 
+static const char *kinds_of(const struct sim_cloud *cloud) {
+    if (cloud->node_count > 0)
+        return "\"Workload\",\"Node\"";
+    return cloud->is_cluster ? "\"Workload\"" : "\"InstanceGroup\"";
+}
+
 void scenario_policy(struct scenario *s, const char *name, const char *app, const char *mode, int64_t min,
                      int64_t max) {
-    char *text =
-        mem_printf("{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":\"%s\","
-                   "\"namespace\":\"default\"},\"spec\":{%s\"selector\":{\"providers\":[\"sim\"],\"kinds\":[\"%s\"],"
-                   "\"tags\":{\"app\":\"%s\"}},\"mode\":\"%s\",\"actions\":[\"Scale\",\"Rightsize\"],\"sla\":{"
-                   "\"targetUtilization\":65,"
-                   "\"maxViolationPerMille\":50,\"leadTime\":\"5m\"},\"capacity\":{\"min\":%lld,\"max\":%lld},"
-                   "\"forecast\":{\"metric\":\"cpu\",\"history\":\"6h\",\"horizon\":\"2h\"},"
-                   "\"disruption\":{\"cooldown\":\"2m\",\"maxChangePercent\":50,\"maxConcurrent\":1}}}",
-                   name, s->policy_more ? s->policy_more : "", s->world.cloud.is_cluster ? "Workload" : "InstanceGroup",
-                   app, mode, (long long)min, (long long)max);
+    char *text = mem_printf(
+        "{\"apiVersion\":\"trimtab.dev/v1alpha1\",\"kind\":\"ResourcePolicy\",\"metadata\":{\"name\":\"%s\","
+        "\"namespace\":\"default\"},\"spec\":{%s\"selector\":{\"providers\":[\"sim\"],\"kinds\":[%s],"
+        "\"tags\":{\"app\":\"%s\"}},\"mode\":\"%s\",\"actions\":[\"Scale\",\"Rightsize\",\"Delete\"],\"sla\":{"
+        "\"targetUtilization\":65,"
+        "\"maxViolationPerMille\":50,\"leadTime\":\"5m\"},\"capacity\":{\"min\":%lld,\"max\":%lld},"
+        "\"forecast\":{\"metric\":\"cpu\",\"history\":\"6h\",\"horizon\":\"2h\"},"
+        "\"disruption\":{\"cooldown\":\"2m\",\"maxChangePercent\":50,\"maxConcurrent\":1}}}",
+        name, s->policy_more ? s->policy_more : "", kinds_of(&s->world.cloud), app, mode, (long long)min,
+        (long long)max);
     sim_world_apply(&s->world, text);
     mem_free(text);
 }
@@ -135,6 +141,7 @@ void scenario_start(struct scenario *s, const struct scenario_options *options) 
                                                           .wall_ms = START_MS,
                                                           .database = options->on_disk ? s->database : NULL});
     s->world.cloud.is_cluster = options->is_cluster;
+    s->world.cloud.node_count = options->node_count;
     sim_world_run(&s->world, NS_PER_MS);
     provider_put(s, options->faults);
     /* The adapter opens with the first reconcile; its demand must be there before it is asked for. */

@@ -33,6 +33,7 @@ struct scenario_options {
     int64_t moving_hours;    /* How long demand moves from the start. */
     const char *mode;        /* NULL: Enforce */
     bool is_cluster;         /* The groups are workloads. */
+    size_t node_count;       /* Of the cluster: then nodes are planned too. */
     const char *policy_more; /* JSON of fields of the policies' specs, each with a comma behind it; NULL: none. */
     const char *faults;      /* JSON of spec.simulated.faults; NULL: a latency of 300 ms. */
 };

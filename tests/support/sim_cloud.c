@@ -52,7 +52,7 @@ struct flight { /* The cloud's side. */
     struct adapter_call call;
     struct arena arena;
     struct cloud_action action;
-    bool is_list, is_memory, is_usage;
+    bool is_list, is_memory, is_usage, is_nodes;
     const char *type_before; /* Of an instance, when the apply arrived. */
     char token[24];
     struct timer way; /* An apply's, on the cloud's clock. */
@@ -186,6 +186,58 @@ static void show_workloads(struct sim_cloud *cloud, const struct adapter_reply *
     }
 }
 
+/* What is dealt out to the n-th of so many nodes: of all pods one after the other each so manieth. */
+static const struct cloud_node *node_make(const struct adapter_reply *groups, size_t n, size_t nodes,
+                                          struct arena *arena) {
+    struct cloud_node *node = arena_alloc(arena, sizeof(*node));
+    struct cloud_load *loads = arena_alloc_array(arena, groups->count + 1, sizeof(*loads));
+    *node = (struct cloud_node){.pods_max = 110, .taints = "", .loads = loads};
+    size_t first = 0;
+    for (size_t i = 0; i < groups->count; i++) {
+        const struct cloud_resource *r = &groups->as.resources[i];
+        int64_t count = 0;
+        for (size_t p = first; p < first + (size_t)r->count; p++)
+            count += p % nodes == n;
+        first += (size_t)r->count;
+        if (count > 0)
+            loads[node->load_count++] = (struct cloud_load){.workload = r->id,
+                                                            .count = count,
+                                                            .vcpu_milli = r->vcpu_milli,
+                                                            .memory_mib = r->memory_mib,
+                                                            .keys = ""};
+    }
+    return node;
+}
+
+static void show_nodes(struct sim_cloud *cloud, struct adapter_reply *reply, struct arena *arena) {
+    static const struct cloud_tag tag = {"app", "web"};
+    struct cloud_resource *to = arena_alloc_array(arena, SIM_NODES_MAX, sizeof(*to));
+    size_t count = 0, nodes = cloud->node_count;
+    for (size_t j = 0; j < cloud->node_count; j++)
+        nodes -= cloud->node_gone[j];
+    for (size_t j = 0; reply->error.class == ERR_NONE && j < cloud->node_count; j++) {
+        if (cloud->node_gone[j])
+            continue;
+        to[count] = (struct cloud_resource){.kind = CLOUD_NODE,
+                                            .state = CLOUD_RUNNING,
+                                            .region = "us-east-1",
+                                            .zone = "",
+                                            .id = arena_printf(arena, "node-%zu", j),
+                                            .name = "",
+                                            .type = "m5.4xlarge",
+                                            .count = 1,
+                                            .vcpu_milli = (int64_t)(4 * SIM_POD_MILLI),
+                                            .memory_mib = 65536,
+                                            .price_hourly = 768000,
+                                            .tags = &tag,
+                                            .tag_count = 1};
+        to[count].node = node_make(reply, count, nodes, arena);
+        count++;
+    }
+    reply->as.resources = to;
+    reply->count = reply->error.class == ERR_NONE ? count : 0;
+}
+
 /* Usage is told as a share of the requests; underneath it is one of the whole machine. */
 static void show_usage(struct sim_cloud *cloud, const struct adapter_reply *reply) {
     for (size_t i = 0; reply->error.class == ERR_NONE && i < reply->count; i++) {
@@ -243,7 +295,9 @@ static void flight_done(struct adapter_call *inner) {
     struct flight *flight = inner->ctx;
     struct link_call *caller = flight->caller;
     struct sim_cloud *cloud = flight->provider->cloud;
-    if (cloud->is_cluster && flight->is_list)
+    if (flight->is_nodes)
+        show_nodes(cloud, &inner->reply, inner->arena);
+    else if (cloud->is_cluster && flight->is_list)
         show_workloads(cloud, &inner->reply);
     if (cloud->is_cluster && flight->is_usage)
         show_usage(cloud, &inner->reply);
@@ -341,6 +395,9 @@ static void link_list(struct adapter *self, struct adapter_call *call, const str
     struct cloud_query *own = of_groups(cloud, query);
     cloud->list_count++;
     flight->is_list = true;
+    flight->is_nodes = query->kinds == 1u << CLOUD_NODE;
+    if (flight->is_nodes)
+        own->kinds = 1u << CLOUD_INSTANCE_GROUP;
     if (cloud->truncate_at)
         own->count_max = cloud->truncate_at;
     flight->provider->adapter->ops->list(flight->provider->adapter, &flight->call, own);
@@ -548,7 +605,7 @@ const struct adapter_ops *sim_cloud_find_adapter(const char *type) {
     static struct adapter_ops ops;
     ops = link_ops;
     if (current->is_cluster)
-        ops.kinds = 1u << CLOUD_WORKLOAD;
+        ops.kinds = 1u << CLOUD_WORKLOAD | (current->node_count > 0 ? 1u << CLOUD_NODE : 0);
     else if (current->has_disks)
         ops.kinds |= 1u << CLOUD_VOLUME;
     if (current->has_machines) {

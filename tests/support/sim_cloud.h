@@ -27,6 +27,8 @@ struct sim_effect { /* A size that changed, or the type of a single machine (bef
  * autoscaler runs its minimum: what is set is what follows. */
 #define SIM_POD_MILLI 4000.0 /* Of the groups' m5.xlarge. */
 
+#define SIM_NODES_MAX 16
+
 struct sim_workload {
     const char *name, *manager; /* manager NULL: nobody else sets its size. */
     char own_name[32];          /* Where a RESIZE came first. */
@@ -55,6 +57,10 @@ struct sim_cloud {
     size_t truncate_at; /* Listings are cut here; 0: never. */
     /* Set before a Provider opens: its groups are shown as Workloads. */
     bool is_cluster;
+    /* A cluster's nodes, of 4 pods each: "node-0" and so on, but those that have gone. The pods are dealt out to them.
+     */
+    size_t node_count;
+    bool node_gone[SIM_NODES_MAX];
     bool has_disks;    /* Volumes are listed too; nothing can be done to them. */
     bool has_machines; /* So are instances, which can be given another type. */
     struct sim_workload workloads[SIM_WORKLOADS_MAX];

@@ -169,6 +169,7 @@ static void script_list(struct adapter *self, struct adapter_call *call, const s
     for (size_t kind = 0; kind < CLOUD_KIND_COUNT; kind++)
         rig->kind_lists[kind] += query->kinds >> kind & 1u;
     rig->list_query_max = query->count_max;
+    rig->list_wants_loads = query->wants_loads;
     if (++rig->in_flight > rig->in_flight_max)
         rig->in_flight_max = rig->in_flight;
     if (++rig->in_flight_region[region] > rig->in_flight_region_max[region])

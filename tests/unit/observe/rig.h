@@ -44,6 +44,7 @@ struct rig {
     uint64_t list_at_ns[RIG_CALLS_MAX]; /* When r1 was asked for groups. */
     size_t kind_lists[CLOUD_KIND_COUNT], in_flight, in_flight_max, in_flight_region_max[2], in_flight_region[2];
     size_t list_query_max; /* count_max of the last listing. */
+    bool list_wants_loads; /* Of the last listing. */
     size_t list_count, prices_count, limits_count, usage_count, usage_ids, open_count, close_count;
     size_t kills_told, raises_told;
     size_t provider_events, changed_events, usage_events;

@@ -81,6 +81,29 @@ static struct history_series any_history(struct arena *arena) {
                                    .basis = (enum history_basis)below(2)};
 }
 
+static const struct cloud_node *any_node(struct arena *arena) {
+    struct cloud_node *node = arena_alloc(arena, sizeof(*node));
+    struct cloud_load *loads = arena_alloc_array(arena, 4, sizeof(*loads));
+    *node = (struct cloud_node){.pods_max = any_count(),
+                                .fixed_pods = any_count(),
+                                .fixed_vcpu_milli = any_count(),
+                                .fixed_memory_mib = any_count(),
+                                .keep = one_in(2) ? NULL : any_text(arena),
+                                .taints = any_text(arena),
+                                .pending = any_count(),
+                                .loads = loads,
+                                .load_count = (size_t)below(4)};
+    for (size_t i = 0; i < node->load_count; i++)
+        loads[i] = (struct cloud_load){.workload = arena_printf(arena, "%zu%s", i, any_text(arena)),
+                                       .count = any_count(),
+                                       .vcpu_milli = any_count(),
+                                       .memory_mib = any_count(),
+                                       .stays = one_in(2) ? NULL : any_text(arena),
+                                       .keys = any_text(arena),
+                                       .is_apart = one_in(2)};
+    return node;
+}
+
 static struct cloud_resource any_cloud_resource(struct arena *arena, const struct snapshot_source *source) {
     size_t tag_count = (size_t)below(4);
     struct cloud_tag *tags = arena_alloc_array(arena, tag_count + 1, sizeof(*tags));
@@ -108,6 +131,7 @@ static struct cloud_resource any_cloud_resource(struct arena *arena, const struc
                                    .parent = one_in(2) ? NULL : any_text(arena),
                                    .count_manager = one_in(2) ? NULL : any_text(arena),
                                    .size_manager = one_in(2) ? NULL : any_text(arena),
+                                   .node = one_in(2) ? NULL : any_node(arena),
                                    .tags = tags,
                                    .tag_count = tag_count};
 }
@@ -245,6 +269,23 @@ static void check_history(const struct history_series *a, const struct history_s
         cr_assert(a->raises[i].time_ms == b->raises[i].time_ms && a->raises[i].demand == b->raises[i].demand);
 }
 
+static void check_node(const struct cloud_node *a, const struct cloud_node *b) {
+    cr_assert_eq(a == NULL, b == NULL);
+    if (a == NULL)
+        return;
+    SAME_INT(a, b, pods_max);
+    SAME_INT(a, b, fixed_pods);
+    SAME_INT(a, b, fixed_vcpu_milli);
+    SAME_INT(a, b, fixed_memory_mib);
+    SAME_INT(a, b, pending);
+    cr_assert(str_eq(a->keep, b->keep) && str_eq(a->taints, b->taints));
+    SAME_INT(a, b, load_count);
+    for (size_t i = 0; i < a->load_count; i++) {
+        cr_assert_eq(cloud_load_cmp(&a->loads[i], &b->loads[i]), 0);
+        SAME_INT(a, b, loads[i].count);
+    }
+}
+
 static void check_cloud_resource(const struct cloud_resource *a, const struct cloud_resource *b) {
     SAME_INT(a, b, kind);
     SAME_INT(a, b, state);
@@ -268,6 +309,7 @@ static void check_cloud_resource(const struct cloud_resource *a, const struct cl
     cr_assert(str_eq(a->parent, b->parent));
     cr_assert(str_eq(a->count_manager, b->count_manager));
     cr_assert(str_eq(a->size_manager, b->size_manager));
+    check_node(a->node, b->node);
     SAME_INT(a, b, tag_count);
     for (size_t i = 0; i < a->tag_count; i++)
         cr_assert_str_eq(cloud_resource_tag(b, a->tags[i].key), a->tags[i].value);
@@ -454,6 +496,10 @@ Test(snapshot_json, a_float_is_printed_in_the_fewest_digits_that_bring_it_back) 
     ",\"id\":\"i\",\"tags\":" tags ",\"history\":{" HISTORY_HEAD ",\"stepMs\":" step                                   \
     ",\"demand\":[1],\"saturated\":[]}}]}"
 
+#define NODE_HEAD                                                                                                      \
+    "\"podsMax\":1,\"fixedPods\":0,\"fixedVcpuMilli\":0,\"fixedMemoryMiB\":0,\"taints\":\"\",\"pending\":0,"
+#define LOAD "{\"workload\":\"w\",\"count\":1,\"vcpuMilli\":1,\"memoryMiB\":1,\"keys\":\"\",\"isApart\":false}"
+
 struct fault {
     const char *text, *message;
 };
@@ -476,6 +522,11 @@ static const struct fault faults[] = {
     {ONE("\"source\":0.5,\"tags\":{},\"offer\":null," HISTORY), "resources[0].source: a whole number is expected"},
     {ONE("\"source\":0,\"tags\":[],\"offer\":null," HISTORY), "resources[0].tags: an object"},
     {ONE("\"source\":0,\"tags\":{\"a\":1},\"offer\":null," HISTORY), "resources[0].tags: an object"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"node\":1," HISTORY), "resources[0].node: an object is expected"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"node\":{\"podsMax\":-1}," HISTORY),
+     "resources[0].node.podsMax: the number is out of range"},
+    {ONE("\"source\":0,\"tags\":{},\"offer\":null,\"node\":{" NODE_HEAD "\"loads\":[" LOAD "," LOAD "]}," HISTORY),
+     "resources[0].node.loads: they are sorted"},
     {ONE("\"source\":0,\"tags\":{},\"offer\":7," HISTORY), "resources[0].offer: an object is expected"},
     {ONE("\"source\":0,\"tags\":{}," OFFER("0.1") "," HISTORY), "resources[0].offer.priceHourly: a price"},
     {ONE("\"source\":0,\"tags\":{}," OFFER("\"-0.1\"") "," HISTORY), "resources[0].offer.priceHourly: a price"},

@@ -154,20 +154,56 @@ Test(observe_stock, every_fact_but_the_time_is_part_of_the_hash) {
     struct cloud_tag tag = {"a", "b"}, other = {"a", "c"};
     const struct cloud_resource base = {
         .kind = CLOUD_INSTANCE, .id = "i", .name = "n", .zone = "z", .type = "t", .tags = &tag, .tag_count = 1};
-    struct cloud_resource changed[20];
+    const struct cloud_node node = {.taints = ""};
+    struct cloud_resource changed[21];
     size_t count = 0;
 #define CHANGED(field, value) (changed[count] = base, changed[count].field = (value), count++)
     CHANGED(state, CLOUD_RUNNING), CHANGED(id, "j"), CHANGED(name, "m"), CHANGED(zone, "y"), CHANGED(type, "u");
     CHANGED(parent, "p"), CHANGED(parent, ""), CHANGED(count, 1), CHANGED(count_min, 1), CHANGED(count_max, 1);
     CHANGED(serving, 1), CHANGED(vcpu_milli, 1), CHANGED(memory_mib, 1), CHANGED(created_at_ms, 1);
     CHANGED(price_hourly, 1), CHANGED(is_spot, true), CHANGED(count_manager, "m"), CHANGED(size_manager, "m");
-    CHANGED(drifted, 1), CHANGED(tags, &other);
+    CHANGED(drifted, 1), CHANGED(tags, &other), CHANGED(node, &node);
     cr_assert_eq(count, ARRAY_LEN(changed));
     for (size_t i = 0; i < count; i++)
         cr_expect_neq(stock_hash(CLOUD_INSTANCE, &changed[i], 1), stock_hash(CLOUD_INSTANCE, &base, 1), "%zu", i);
     changed[0] = base;
     changed[0].as_of_ms = 5;
     cr_expect_eq(stock_hash(CLOUD_INSTANCE, changed, 1), stock_hash(CLOUD_INSTANCE, &base, 1));
+}
+
+Test(observe_stock, every_fact_of_what_is_on_a_node_is_part_of_the_hash_and_of_a_copy) {
+    const struct cloud_load load = {.workload = "w", .keys = ""}, more[] = {load, {.workload = "x", .keys = "k"}};
+    const struct cloud_node base = {.taints = "", .loads = &load, .load_count = 1};
+    struct cloud_load loads[6] = {load, load, load, load, load, load};
+    struct cloud_node changed[13];
+    struct arena arena = {0};
+    size_t count = 0;
+    loads[0].count = loads[1].vcpu_milli = loads[2].memory_mib = loads[3].is_apart = true;
+    loads[4].stays = "s";
+    loads[5].keys = "k";
+    for (; count < ARRAY_LEN(loads); count++) {
+        changed[count] = base;
+        changed[count].loads = &loads[count];
+    }
+    CHANGED(pods_max, 1), CHANGED(fixed_pods, 1), CHANGED(fixed_vcpu_milli, 1), CHANGED(fixed_memory_mib, 1);
+    CHANGED(keep, "k"), CHANGED(taints, "t"), CHANGED(pending, 1);
+    cr_assert_eq(count, ARRAY_LEN(changed));
+    struct cloud_resource a = {.kind = CLOUD_NODE, .id = "n", .node = &base}, b = a;
+    for (size_t i = 0; i < count; i++) {
+        b.node = &changed[i];
+        uint64_t hash = stock_hash(CLOUD_NODE, &b, 1);
+        cr_expect_neq(hash, stock_hash(CLOUD_NODE, &a, 1), "%zu", i);
+        b.node = stock_node_copy(&arena, &changed[i]);
+        cr_expect_eq(hash, stock_hash(CLOUD_NODE, &b, 1), "%zu", i);
+    }
+    changed[0] = base;
+    changed[0].loads = more;
+    changed[0].load_count = 2;
+    b.node = stock_node_copy(&arena, changed);
+    cr_expect_str_eq(b.node->loads[1].workload, "x");
+    cr_expect(b.node->loads[1].workload != more[1].workload && b.node->loads[0].keys != more[0].keys);
+    cr_expect_null(stock_node_copy(&arena, NULL));
+    arena_release(&arena);
 }
 
 /* What a machine with five tags costs, of which one is its own name: the bound of the process rests on it. */

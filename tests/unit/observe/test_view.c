@@ -173,6 +173,22 @@ Test(observe_snapshot, outlives_everything_it_was_cut_from) {
     arena_release(&arena);
 }
 
+Test(observe_snapshot, asks_for_what_is_on_the_nodes_once_a_policy_plans_them) {
+    static const uint32_t both = 1u << CLOUD_WORKLOAD | 1u << CLOUD_NODE;
+    struct policy policy = {.selector = {.kinds = 1u << CLOUD_NODE}};
+    struct observe_scope scope = {.provider = "platform/p"};
+    struct rig rig;
+    start_estate(&rig);
+    observe_want_offers(rig.observe, &policy, &scope, 1);
+    rig_run(&rig, 2 * MINUTE);
+    cr_expect_not(rig.list_wants_loads);
+    policy.selector.kinds = both;
+    observe_want_offers(rig.observe, &policy, &scope, 1);
+    rig_run(&rig, 2 * MINUTE);
+    cr_expect(rig.list_wants_loads);
+    rig_stop(&rig);
+}
+
 Test(observe_snapshot, tells_of_each_source_how_good_it_is) {
     struct rig rig;
     struct arena arena = {0};
