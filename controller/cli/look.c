@@ -260,7 +260,7 @@ static void snapshot_take(struct look *look, struct look_policy *entry) {
 
 static void add_offer(void *ctx, const char *provider, const struct cloud_resource *resource) {
     struct lend *lend = ctx;
-    if (lend->count < LEND_OFFERS_MAX)
+    if (lend->count < LEND_OFFERS_MAX && lend->looks < LEND_LOOKS_MAX)
         (void)lend_offer(lend, provider, resource);
 }
 

@@ -10,8 +10,6 @@
 #include "base/str.h"
 #include "forecast/pool.h"
 
-#define YOUNG_MAX 16 /* Of the borrowers those that offers are compared with: a few stand for their like. */
-
 int64_t lend_likeness(const char *a_provider, const struct cloud_resource *a, const char *b_provider,
                       const struct cloud_resource *b) {
     if (a->kind != b->kind)
@@ -27,40 +25,56 @@ static bool is_young(const struct snapshot_resource *entry) {
     return entry->history.count > 0 && !forecast_pool_is_grown(&entry->history);
 }
 
+/* To tell who is young takes all its samples: once, not for each offer. */
 bool lend_begin(struct lend *lend, const struct snapshot *borrower, struct arena *arena) {
     *lend = (struct lend){.borrower = borrower, .arena = arena};
-    for (size_t i = 0; i < borrower->resource_count; i++)
-        if (is_young(&borrower->resources[i])) {
+    for (size_t i = 0; i < borrower->resource_count; i++) {
+        const struct snapshot_resource *entry = &borrower->resources[i];
+        enum cloud_kind kind = entry->resource.kind;
+        if ((lend->young && lend->young[kind].count == LEND_YOUNG_MAX) || !is_young(entry))
+            continue;
+        if (!lend->young) {
+            lend->young = arena_alloc_array(arena, CLOUD_KIND_COUNT, sizeof(*lend->young));
             lend->offers = arena_alloc_array(arena, LEND_OFFERS_MAX, sizeof(*lend->offers));
-            return true;
         }
+        lend->young[kind].items[lend->young[kind].count++] = entry;
+    }
+    return lend->young != NULL;
+}
+
+static bool is_own(const struct snapshot *borrower, const char *provider, const struct cloud_resource *resource) {
+    size_t low = 0, high = borrower->resource_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct snapshot_resource *entry = &borrower->resources[middle];
+        int order = str_cmp(entry->provider, provider);
+        order = order ? order : cloud_resource_cmp(&entry->resource, resource);
+        if (order == 0)
+            return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
     return false;
 }
 
 /* Also what the policy selects itself has nothing more to lend to it: -1. */
 static int64_t likeness_of(const struct lend *lend, const char *provider, const struct cloud_resource *resource) {
-    const struct snapshot *borrower = lend->borrower;
+    const struct lend_young *young = &lend->young[resource->kind];
     int64_t best = -1;
-    for (size_t i = 0, young = 0; i < borrower->resource_count && young < YOUNG_MAX; i++) {
-        const struct snapshot_resource *entry = &borrower->resources[i];
-        if (!is_young(entry))
-            continue;
-        int64_t like = lend_likeness(entry->provider, &entry->resource, provider, resource);
+    for (size_t i = 0; i < young->count; i++) {
+        int64_t like = lend_likeness(young->items[i]->provider, &young->items[i]->resource, provider, resource);
         best = like > best ? like : best;
-        young += like >= 0;
     }
-    for (size_t i = 0; best >= 0 && i < borrower->resource_count; i++)
-        if (str_eq(borrower->resources[i].provider, provider) &&
-            cloud_resource_cmp(&borrower->resources[i].resource, resource) == 0)
-            return -1;
-    return best;
+    return best >= 0 && is_own(lend->borrower, provider, resource) ? -1 : best;
 }
 
 bool lend_offer(struct lend *lend, const char *provider, const struct cloud_resource *resource) {
     int64_t likeness = likeness_of(lend, provider, resource);
     if (likeness >= 0)
         lend->offers[lend->count++] = (struct lend_offer){provider, resource, likeness};
-    return lend->count < LEND_OFFERS_MAX;
+    return lend->count < LEND_OFFERS_MAX && ++lend->looks < LEND_LOOKS_MAX;
 }
 
 static struct snapshot_donor donor_copy(const struct lend_offer *offer, const struct history_series *history,

@@ -13,7 +13,9 @@
 
 #include "observe/observe.h"
 
-#define LEND_OFFERS_MAX 256 /* Resources that are looked at, of so many policies at most. */
+#define LEND_OFFERS_MAX 256 /* Resources that are weighed, of so many policies at most. */
+#define LEND_LOOKS_MAX 4096 /* Resources that are looked at for them: most may be of other kinds. */
+#define LEND_YOUNG_MAX 16   /* Borrowers of a kind that these are compared with: a few stand for their like. */
 #define LEND_READS_MAX 64   /* Histories of them that are read. */
 
 struct lend_offer {
@@ -22,11 +24,17 @@ struct lend_offer {
     int64_t likeness; /* To that of the young ones that it is most like. */
 };
 
+struct lend_young { /* Of one kind, those that offers are compared with. */
+    const struct snapshot_resource *items[LEND_YOUNG_MAX];
+    size_t count;
+};
+
 struct lend {
     const struct snapshot *borrower;
     struct arena *arena;
+    struct lend_young *young; /* [CLOUD_KIND_COUNT]; NULL: there are none. */
     struct lend_offer *offers;
-    size_t count;
+    size_t count, looks;
 };
 
 /* How much speaks for two resources doing the same: each tag that they share, and a common provider. -1: of two kinds,
