@@ -16,13 +16,8 @@
 
 enum order { ORDER_PRICE_PER_LOAD, ORDER_EMPTIEST, ORDER_DEAREST, ORDER_COUNT };
 
-struct entry {
-    double key;
-    size_t node;
-};
-
-static int entry_cmp(const void *a, const void *b) {
-    const struct entry *x = a, *y = b;
+int drain_entry_cmp(const void *a, const void *b) {
+    const struct drain_entry *x = a, *y = b;
     if (x->key < y->key || x->key > y->key)
         return x->key > y->key ? -1 : 1;
     return (x->node > y->node) - (x->node < y->node);
@@ -63,18 +58,18 @@ static double load_of(const struct drain_work *work, size_t node) {
 
 static void order_make(struct drain_work *work, enum order order) {
     const struct drain_problem *p = work->problem;
-    struct entry *entries = arena_alloc_array(work->arena, p->node_count + 1, sizeof(*entries));
+    struct drain_entry *entries = arena_alloc_array(work->arena, p->node_count + 1, sizeof(*entries));
     size_t count = 0;
     for (size_t j = 0; j < p->node_count; j++) {
         double load = load_of(work, j), price = (double)p->nodes[j].price;
         if (p->nodes[j].role == DRAIN_MAY_GO)
-            entries[count++] = (struct entry){order == ORDER_EMPTIEST  ? -load
+            entries[count++] = (struct drain_entry){order == ORDER_EMPTIEST  ? -load
                                               : order == ORDER_DEAREST ? price
                                                                        : price / (load + 1e-9),
                                               j};
     }
     if (count > 0)
-        qsort(entries, count, sizeof(*entries), entry_cmp);
+        qsort(entries, count, sizeof(*entries), drain_entry_cmp);
     work->order_count = count;
     for (size_t j = 0; j < p->node_count; j++)
         work->rank[j] = p->node_count;
@@ -230,11 +225,11 @@ static void place_first(struct drain_work *work, struct drain_result *ret) {
     queue_fill(work, &queue);
     if (queue.count > 0)
         qsort(queue.items, queue.count, sizeof(*queue.items), waiting_cmp);
-    struct entry *order = arena_alloc_array(work->arena, queue.count + 1, sizeof(*order));
+    struct drain_entry *order = arena_alloc_array(work->arena, queue.count + 1, sizeof(*order));
     for (size_t i = 0; i < queue.count; i++)
-        order[i] = (struct entry){work->size[queue.items[i].load.kind], i};
+        order[i] = (struct drain_entry){work->size[queue.items[i].load.kind], i};
     if (queue.count > 0)
-        qsort(order, queue.count, sizeof(*order), entry_cmp);
+        qsort(order, queue.count, sizeof(*order), drain_entry_cmp);
     for (size_t i = 0; i < queue.count; i++) {
         const struct waiting *one = &queue.items[order[i].node];
         int64_t left;
@@ -269,6 +264,7 @@ void drain_solve(const struct drain_problem *problem, struct arena *arena, struc
     struct drain_result result = {0};
     work.order = arena_alloc_array(arena, problem->node_count + 1, sizeof(*work.order));
     work.rank = arena_alloc_array(arena, problem->node_count + 1, sizeof(*work.rank));
+    work.ranked = arena_alloc_array(arena, problem->node_count + 1, sizeof(*work.ranked));
     scales_find(&work);
     drain_state_open(&work);
     order_make(&work, ORDER_PRICE_PER_LOAD);

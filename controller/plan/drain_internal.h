@@ -25,6 +25,12 @@ struct drain_state {
     money_micros cost;
 };
 
+struct drain_entry {
+    double key;
+    size_t node;
+};
+int drain_entry_cmp(const void *a, const void *b); /* The greatest key first, then the lowest node. */
+
 struct drain_work {
     const struct drain_problem *problem;
     struct arena *arena;
@@ -34,6 +40,7 @@ struct drain_work {
     size_t *order;                  /* Nodes that may go: the first to try first. */
     size_t order_count;
     size_t *rank; /* Of each node: the higher the likelier it stays. */
+    struct drain_entry *ranked; /* Scratch, of node_count. */
     struct drain_move *log;
     size_t log_count, log_room;
     uint64_t work;

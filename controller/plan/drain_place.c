@@ -88,8 +88,9 @@ void drain_state_open(struct drain_work *work) {
 
 /* ---- one piece after another ---- */
 
-static bool has_group(const struct drain_work *work, size_t node, size_t group) {
+static bool has_group(struct drain_work *work, size_t node, size_t group) {
     const struct drain_state *s = &work->state;
+    work->work += work->log_count;
     for (size_t i = s->first[node]; i != DRAIN_NONE; i = s->items[i].next)
         if (work->problem->kinds[s->items[i].kind].group == group)
             return true;
@@ -136,8 +137,25 @@ static void log_add(struct drain_work *work, struct drain_move move) {
     work->log[work->log_count++] = move;
 }
 
+/* One on each node: what a node got changes nothing for the others, so they are ranked once. */
+static int64_t apart_place(struct drain_work *work, size_t at, struct drain_item item, enum rule rule) {
+    size_t count = 0;
+    for (size_t j = 0; j < work->problem->node_count; j++)
+        if (j != at && fit(work, item.kind, j, 1) > 0)
+            work->ranked[count++] = (struct drain_entry){value_of(work, j, rule), j};
+    if (count > 1)
+        qsort(work->ranked, count, sizeof(*work->ranked), drain_entry_cmp);
+    for (size_t i = 0; i < count && item.count > 0; i++, item.count--) {
+        room_take(work, work->ranked[i].node, item.kind, 1);
+        log_add(work, (struct drain_move){item.from, work->ranked[i].node, item.kind, 1});
+    }
+    return item.count;
+}
+
 /* Returns what is left. Not to the node that it is on. */
 static int64_t piece_place(struct drain_work *work, size_t at, struct drain_item item, enum rule rule) {
+    if (work->problem->kinds[item.kind].is_apart && item.count > 1)
+        return apart_place(work, at, item, rule);
     while (item.count > 0) {
         size_t best = DRAIN_NONE;
         int64_t best_fit = 0;

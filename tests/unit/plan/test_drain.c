@@ -451,3 +451,45 @@ Test(plan_drain, a_large_cluster_takes_bounded_work, .timeout = 60) {
     mem_free(loads);
     mem_free(may);
 }
+
+/* Each replica on a node of its own, in a cluster as large as there are. */
+Test(plan_drain, many_that_are_kept_apart_take_little_time, .timeout = 10) {
+    enum { COUNT = 5000, LOADS = 20, MORE = 3000 };
+    struct drain_kind *kinds = mem_alloc_array(LOADS + 1, sizeof(*kinds));
+    struct drain_node *nodes = mem_alloc_array(COUNT, sizeof(*nodes));
+    struct drain_load loads[LOADS];
+    uint8_t *may = mem_alloc_array(COUNT, LOADS + 1), *has = mem_alloc(COUNT);
+    memset(may, 1, (size_t)COUNT * (LOADS + 1));
+    for (size_t i = 0; i <= LOADS; i++)
+        kinds[i] = (struct drain_kind){.need = {100, 128, 1}, .group = i, .is_apart = i == LOADS};
+    for (size_t k = 0; k < LOADS; k++)
+        loads[k] = (struct drain_load){k, 1};
+    for (size_t j = 0; j < COUNT; j++)
+        nodes[j] = (struct drain_node){
+            .has = {8000, 32000, 110}, .price = 100000, .loads = loads, .load_count = j == 7 ? LOADS - 1 : LOADS};
+    const struct drain_load more = {LOADS, MORE};
+    const struct drain_problem problem = {.kinds = kinds,
+                                          .kind_count = LOADS + 1,
+                                          .nodes = nodes,
+                                          .node_count = COUNT,
+                                          .may = may,
+                                          .more = &more,
+                                          .more_count = 1};
+    struct drain_result r;
+    drain_solve(&problem, &arena, &r);
+    cr_expect_eq(r.unplaced_count, 0u);
+    cr_expect_eq(r.move_count, (size_t)MORE);
+    for (size_t i = 0; i < r.move_count; i++) {
+        cr_expect_eq(r.moves[i].count, 1);
+        cr_expect_eq(has[r.moves[i].to]++, 0);
+    }
+    cr_expect_eq(has[7], 0, "the fullest first, of these the first");
+    cr_expect_eq(has[0], 1);
+    cr_expect_eq(has[MORE], 1);
+    cr_expect_eq(has[MORE + 1], 0);
+    arena_release(&arena);
+    mem_free(kinds);
+    mem_free(nodes);
+    mem_free(may);
+    mem_free(has);
+}
