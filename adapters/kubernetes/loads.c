@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "adapters/kubernetes/world.h"
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -32,13 +33,15 @@ static int text_cmp(const void *a, const void *b) {
 }
 
 static const char *joined(struct arena *arena, const char **texts, size_t count) {
-    const char *all = "";
+    struct buf all = {0};
     if (count > 1)
         qsort(texts, count, sizeof(*texts), text_cmp);
     for (size_t i = 0; i < count; i++)
         if (i == 0 || !str_eq(texts[i], texts[i - 1]))
-            all = arena_printf(arena, "%s%s%s", all, all[0] ? "," : "", texts[i]);
-    return all;
+            buf_printf(&all, "%s%s", all.size > 0 ? "," : "", texts[i]);
+    const char *text = arena_strdup(arena, buf_text(&all));
+    buf_release(&all);
+    return text;
 }
 
 const char *kubernetes_node_taints(struct kubernetes_world *world, const struct json *item) {

@@ -5,7 +5,9 @@
  */
 #include <criterion/criterion.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "bench.h"
@@ -111,6 +113,25 @@ Test(kubernetes_loads, what_keeps_a_node) {
         cr_expect_str_eq(node->taints, rows[i].taints);
         cr_expect_eq(node->load_count, 0u);
     }
+}
+
+/* Of a node that bears absurdly many the memory grows with their number, not with its square. */
+Test(kubernetes_loads, many_taints_take_little_memory) {
+    enum { MANY = 3000 };
+    struct buf taints = {0}, node = {0};
+    struct rusage before, after;
+    for (size_t i = 0; i < MANY; i++)
+        buf_printf(&taints, "%s{\"key\": \"%0100zu\", \"effect\": \"NoSchedule\"}", i ? "," : "", i);
+    buf_printf(&node, "{\"metadata\": {\"name\": \"n1\"}, \"spec\": {\"taints\": [%s]}, \"status\": {}}",
+               buf_text(&taints));
+    bench_open_well(&bench, NULL);
+    getrusage(RUSAGE_SELF, &before);
+    const struct cloud_node *read = list(buf_text(&node), "", "")->as.resources[0].node;
+    getrusage(RUSAGE_SELF, &after);
+    cr_expect_eq(strlen(read->taints), (size_t)MANY * 113 - 1);
+    cr_expect_lt(after.ru_maxrss - before.ru_maxrss, 100L << 10, "%ld KiB", after.ru_maxrss - before.ru_maxrss);
+    buf_release(&taints);
+    buf_release(&node);
 }
 
 Test(kubernetes_loads, what_binds_a_pod) {
