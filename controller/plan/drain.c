@@ -64,9 +64,9 @@ static void order_make(struct drain_work *work, enum order order) {
         double load = load_of(work, j), price = (double)p->nodes[j].price;
         if (p->nodes[j].role == DRAIN_MAY_GO)
             entries[count++] = (struct drain_entry){order == ORDER_EMPTIEST  ? -load
-                                              : order == ORDER_DEAREST ? price
-                                                                       : price / (load + 1e-9),
-                                              j};
+                                                    : order == ORDER_DEAREST ? price
+                                                                             : price / (load + 1e-9),
+                                                    j};
     }
     if (count > 0)
         qsort(entries, count, sizeof(*entries), drain_entry_cmp);

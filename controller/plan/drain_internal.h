@@ -39,7 +39,7 @@ struct drain_work {
     double *size;                   /* Of a pod of each kind. */
     size_t *order;                  /* Nodes that may go: the first to try first. */
     size_t order_count;
-    size_t *rank; /* Of each node: the higher the likelier it stays. */
+    size_t *rank;               /* Of each node: the higher the likelier it stays. */
     struct drain_entry *ranked; /* Scratch, of node_count. */
     struct drain_move *log;
     size_t log_count, log_room;
