@@ -95,8 +95,8 @@ struct plan_work {
     struct plan_quota *quotas; /* One for each limit of the snapshot. */
     /* Of each commitment of the snapshot, in thousandths: what others do not use, and what of it no row holds. */
     int64_t *commitments_free, *commitments_left;
-    bool has_nodes;            /* The policy selects workloads and nodes: how many nodes there are is planned too. */
-    money_micros nodes_bound;  /* What nodes cost at least; -1 unknown. */
+    bool has_nodes;           /* The policy selects workloads and nodes: how many nodes there are is planned too. */
+    money_micros nodes_bound; /* What nodes cost at least; -1 unknown. */
 };
 
 static inline int64_t plan_row_floor(const struct plan_row *row) {
