@@ -102,6 +102,7 @@ void observe_free(struct observe *observe) {
         struct observe_track *track = entry->value;
         mem_free(track->key);
         mem_free(track->id);
+        mem_free(track->kills);
         mem_free(track);
     }
     map_release(&observe->tracks);
