@@ -46,7 +46,8 @@ struct relaxation {
     const struct plan_work *work;
     money_micros fixed; /* Of the rows that nothing is chosen for. */
     int64_t held;
-    size_t *rows; /* The others. */
+    int64_t min, max; /* Of the sum: the policy's, as far as the plan itself keeps them. */
+    size_t *rows;     /* The others. */
     size_t row_count;
     struct coverable *coverables;
     size_t coverable_count;
@@ -147,15 +148,27 @@ static void add_covered(const struct relaxation *r, struct exact_lp *lp, size_t 
     }
 }
 
-static double *lower_make(const struct relaxation *r) {
+/* Rows that cannot grow may leave the sum below capacity.min, those that cannot shrink above capacity.max. */
+static void sums_open(struct relaxation *r) {
     const struct policy *policy = r->work->input->policy;
+    int64_t sum = 0;
+    for (size_t i = 0; i < r->work->count; i++) {
+        const struct plan_row *row = &r->work->rows[i];
+        int64_t stays = row->closure ? 0 : plan_size_after(row, row->desired);
+        sum += row->chosen ? row->chosen->count : stays;
+    }
+    r->min = sum < policy->capacity.min ? sum : policy->capacity.min;
+    r->max = sum > policy->capacity.max ? sum : policy->capacity.max;
+}
+
+static double *lower_make(const struct relaxation *r) {
     size_t commitments = r->work->input->snapshot->commitment_count;
     double *lower =
         arena_alloc_array(r->work->arena, r->row_count + 2 + commitments + r->coverable_count, sizeof(*lower));
     for (size_t i = 0; i < r->row_count; i++)
         lower[i] = 1;
-    lower[r->row_count] = fmax(0, (double)(policy->capacity.min - r->held));
-    lower[r->row_count + 1] = -fmax(0, (double)(policy->capacity.max - r->held));
+    lower[r->row_count] = fmax(0, (double)(r->min - r->held));
+    lower[r->row_count + 1] = -fmax(0, (double)(r->max - r->held));
     for (size_t c = 0; c < commitments; c++)
         lower[row_of_commitment(r, c)] = -(double)r->work->commitments_free[c];
     for (size_t i = 0; i < r->coverable_count; i++)
@@ -238,12 +251,12 @@ static money_micros fixed_alone(const struct relaxation *r) {
 }
 
 money_micros plan_bound(const struct plan_work *work) {
-    const struct policy *policy = work->input->policy;
     struct relaxation r = {.work = work, .rows = arena_alloc_array(work->arena, work->count + 1, sizeof(size_t))};
     struct machines one;
     int64_t count = 0;
     if (work->nodes_bound < 0 || !fix_rows(&r))
         return -1;
+    sums_open(&r);
     money_micros separate = fixed_alone(&r); /* Each row alone: without the sums it is a relaxation too. */
     for (size_t i = 0; i < r.row_count; i++) {
         const struct plan_row *row = &work->rows[r.rows[i]];
@@ -254,7 +267,7 @@ money_micros plan_bound(const struct plan_work *work) {
         separate = money_add(separate, best.cost);
         count += best.count;
     }
-    bool is_inside = r.held + count >= policy->capacity.min && r.held + count <= policy->capacity.max;
+    bool is_inside = r.held + count >= r.min && r.held + count <= r.max;
     if (r.coverable_count == 0 && (is_inside || r.row_count == 0))
         return money_add(separate, work->nodes_bound);
     money_micros bound = solve(&r);

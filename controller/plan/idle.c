@@ -20,7 +20,7 @@
 
 #include "base/str.h"
 #include "base/timefmt.h"
-#include "plan/plan_internal.h"
+#include "plan/placement.h"
 
 /* Demand up to this share of the capacity is next to nothing: what an agent and the system itself use. It may be
  * exceeded in one sample of a hundred. */
@@ -241,11 +241,17 @@ static bool is_unused(const struct plan_work *work, const struct plan_row *row, 
     return known * h->step_ms * 100 >= span_ms * SAMPLES_PERCENT && busy * 100 <= known * BUSY_SAMPLES_PERCENT;
 }
 
-static void unused_machine(struct plan_work *work, struct plan_row *row) {
+/* end: of a group, where the machines of the policy are without it. */
+static void unused_machine(struct plan_work *work, struct plan_row *row, struct plan_placement *end) {
     int64_t span_ms, busy;
     if (work->input->policy->forecast.metric != CLOUD_METRIC_CPU || row->resource->capacity_per_machine <= 0 ||
         row->actual <= 0 || !is_unused(work, row, &span_ms, &busy))
         return;
+    const char *against = end ? plan_placement_against_none(end, row) : NULL;
+    if (against) {
+        stays(work, row, ACTION_STOP, "SpreadViolated", arena_printf(work->arena, "nobody uses it, but %s", against));
+        return;
+    }
     propose(work, row,
             (struct plan_idle){ACTION_STOP, cloud_state_name(CLOUD_STOPPED),
                                arena_printf(work->arena, "its demand was up to %d %% of its capacity for the last %s",
@@ -278,16 +284,24 @@ static void machine(const struct search *search, struct plan_row *row) {
     else if (r->state == CLOUD_STOPPED)
         stopped_machine(work, row);
     else if (r->state == CLOUD_RUNNING)
-        unused_machine(work, row);
+        unused_machine(work, row, NULL);
+}
+
+/* Machines that it has at least, now, on the way and at the plan's end. */
+static int64_t least_of(const struct plan_row *row) {
+    int64_t least = plan_row_floor(row), desired = row->chosen ? row->chosen->count : row->desired;
+    if (row->closure)
+        return 0;
+    least = row->to < least ? row->to : least;
+    return desired < least ? desired : least;
 }
 
 /* A group that is as small as it may be, and settled; the others keep capacity.min without it. */
-static bool is_settled_group(const struct plan_work *work, const struct plan_row *row) {
+static bool is_settled_group(const struct plan_work *work, const struct plan_row *row, int64_t least) {
     const struct cloud_resource *r = &row->resource->resource;
     return r->kind == CLOUD_INSTANCE_GROUP && !row->hold && row->may_shrink && !row->is_bounds && !row->chosen &&
            !r->count_manager && row->to == row->now && row->desired == row->now &&
-           work->floor_sum - plan_row_floor(row) >= work->input->policy->capacity.min &&
-           policy_may(work->input->policy, ACTION_STOP);
+           least - least_of(row) >= work->input->policy->capacity.min && policy_may(work->input->policy, ACTION_STOP);
 }
 
 static void (*const judges[CLOUD_KIND_COUNT])(const struct search *search, struct plan_row *row) = {
@@ -312,12 +326,18 @@ void plan_idle(struct plan_work *work) {
 }
 
 void plan_idle_groups(struct plan_work *work) {
+    struct plan_placement end;
+    int64_t least = 0;
+    plan_placement_open_end(work, &end);
+    for (size_t i = 0; i < work->count; i++)
+        least += least_of(&work->rows[i]);
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
-        if (!is_settled_group(work, row))
+        int64_t own = least_of(row);
+        if (!is_settled_group(work, row, least))
             continue;
-        unused_machine(work, row);
-        work->floor_sum -= row->idle ? plan_row_floor(row) : 0;
+        unused_machine(work, row, &end);
+        least -= row->idle ? own : 0;
     }
 }
 

@@ -93,15 +93,22 @@ static void settle(struct plan_work *work, struct plan_row *row) {
     row->chosen = option;
 }
 
+static const char *too_few_words(const struct plan_work *work, const struct plan_row *row, int64_t least) {
+    const char *words =
+        arena_printf(work->arena, "capacity.max %lld leaves", (long long)work->input->policy->capacity.max);
+    return row->to <= 0 ? arena_printf(work->arena, "%s no room", words)
+                        : arena_printf(work->arena, "%s %lld machines, and the group must have %lld", words,
+                                       (long long)row->to, (long long)least);
+}
+
 void plan_leave_settle(struct plan_work *work) {
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
         if (!row->closure || row->idle)
             continue;
-        if (row->refuge && row->to <= 0 && row->refuge->count > 0)
-            strand(work, row,
-                   arena_printf(work->arena, "capacity.max %lld leaves no room",
-                                (long long)work->input->policy->capacity.max));
+        int64_t least = row->low > 1 ? row->low : 1;
+        if (row->refuge && row->to < least && row->to < row->refuge->count)
+            strand(work, row, too_few_words(work, row, least));
         else if (row->refuge)
             settle(work, row);
         row->desired = row->to = row->now; /* What stands there, as it is. */

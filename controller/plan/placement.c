@@ -207,17 +207,38 @@ const char *plan_placement_words(const struct plan_placement *placement) {
     return "";
 }
 
+void plan_placement_open_end(struct plan_work *work, struct plan_placement *ret) {
+    plan_placement_open(work, ret);
+    for (size_t i = 0; i < work->count; i++) {
+        if (!work->rows[i].chosen || work->rows[i].closure || !is_group(&work->rows[i]))
+            continue;
+        plan_placement_put(ret, &work->rows[i], NULL, -1);
+        plan_placement_put(ret, &work->rows[i], work->rows[i].chosen, 1);
+    }
+}
+
+/* Whether the group itself goes with them, or stays and would be raised again. */
+const char *plan_placement_against_none(struct plan_placement *placement, struct plan_row *row) {
+    const int64_t desired = row->desired;
+    plan_placement_put(placement, row, NULL, -1);
+    const char *words = plan_placement_words(placement);
+    row->desired = 0;
+    plan_placement_put(placement, row, NULL, 1);
+    words = *words ? words : plan_placement_words(placement);
+    if (*words)
+        plan_placement_put(placement, row, NULL, -1);
+    row->desired = desired;
+    if (!*words)
+        return NULL;
+    plan_placement_put(placement, row, NULL, 1);
+    return words;
+}
+
 void plan_placement_settle(struct plan_work *work) {
     struct plan_placement placement;
     if (work->input->policy->placement.spread_count == 0)
         return;
-    plan_placement_open(work, &placement);
-    for (size_t i = 0; i < work->count; i++) {
-        if (!work->rows[i].chosen || work->rows[i].closure || !is_group(&work->rows[i]))
-            continue;
-        plan_placement_put(&placement, &work->rows[i], NULL, -1);
-        plan_placement_put(&placement, &work->rows[i], work->rows[i].chosen, 1);
-    }
+    plan_placement_open_end(work, &placement);
     for (size_t i = work->count; i-- > 0 && !plan_placement_is_spread(&placement);) {
         struct plan_row *row = &work->rows[i];
         if (!row->chosen || row->closure || !is_group(row))

@@ -46,10 +46,14 @@ struct plan_placement {
 
 /* All rows stay, at their desired size; what must leave is where it finds refuge. */
 void plan_placement_open(struct plan_work *work, struct plan_placement *ret);
+/* The same, with what is chosen. */
+void plan_placement_open_end(struct plan_work *work, struct plan_placement *ret);
 /* Takes the row out as it stays (option NULL) or as the option leaves it, or puts it in. */
 void plan_placement_put(struct plan_placement *placement, const struct plan_row *row, const struct plan_option *option,
                         int sign);
 bool plan_placement_is_spread(const struct plan_placement *placement);
+/* Takes out the machines of a group that stays. Why they must stay, and are put back; NULL: nothing asks for them. */
+const char *plan_placement_against_none(struct plan_placement *placement, struct plan_row *row);
 /* May the option be put in, as far as other groups go? */
 bool plan_placement_is_apart(const struct plan_placement *placement, const struct plan_row *row,
                              const struct plan_option *option);

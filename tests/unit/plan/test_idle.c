@@ -218,6 +218,50 @@ Test(plan_idle, the_groups_that_stay_keep_capacity_min) {
     }
 }
 
+/* Nor is capacity.min kept by what the same plan takes away. */
+Test(plan_idle, a_group_is_not_stopped_beside_shrinking_that_leaves_just_capacity_min) {
+    for (int64_t min = 3; min <= 4; min++) {
+        idle_init();
+        w.policy.actions |= 1U << ACTION_SCALE;
+        w.policy.capacity.min = min;
+        struct snapshot_resource *r = world_add(&w, 1, 0.02);
+        r->resource.count_min = 1;
+        observe_demand(r, 14, 0.02F, 0);
+        world_add(&w, 8, 3 * 1.3);
+        struct plan plan = world_plan(&w);
+        cr_expect_eq(world_action(&plan, "g1")->to.count, 3, "min %lld", (long long)min);
+        cr_expect_eq(world_action(&plan, "g0") != NULL, min == 3, "min %lld", (long long)min);
+        arena_release(&w.arena);
+    }
+}
+
+/* What would be raised again for the spread, or leave too few places, is not stopped. */
+Test(plan_idle, the_groups_that_stay_keep_the_spread) {
+    static const struct {
+        int64_t skew, domains;
+        bool is_stopped;
+    } rows[] = {{3, 1, true}, {2, 1, false}, {3, 2, true}, {3, 3, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        const struct policy_spread spread = {TOPOLOGY_ZONE, rows[i].skew, rows[i].domains};
+        idle_init();
+        w.policy.placement.spreads = &spread;
+        w.policy.placement.spread_count = 1;
+        struct snapshot_resource *r = world_add(&w, 1, 0.02);
+        r->resource.zone = "a";
+        observe_demand(r, 14, 0.02F, 0);
+        world_add(&w, 3, 3 * 1.3)->resource.zone = "b";
+        world_add(&w, 3, 3 * 1.3)->resource.zone = "c";
+        cr_expect_str_eq(verdict("g0"), rows[i].is_stopped ? "Stop" : "InTrim", "row %zu", i);
+        const struct plan plan = world_plan(&w);
+        bool is_told = false;
+        for (size_t k = 0; k < plan.why_not_count; k++)
+            is_told |= strcmp(plan.why_not[k].reason, "SpreadViolated") == 0 &&
+                       strstr(plan.why_not[k].message, "placement.spread");
+        cr_expect_eq(is_told, !rows[i].is_stopped, "row %zu", i);
+        arena_release(&w.arena);
+    }
+}
+
 /* What stores has no size: it neither fills capacity.min nor hides what the machines cost. */
 Test(plan_idle, what_stores_is_no_part_of_the_sums) {
     idle_init();

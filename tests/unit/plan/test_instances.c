@@ -365,3 +365,16 @@ Test(plan_instances, once_it_is_done_there_is_nothing_more_to_do) {
     cr_expect_str_eq(world_why_not(&plan, "g0"), "InTrim");
     arena_release(&w.arena);
 }
+
+/* It cannot be two machines, whatever capacity.min says. */
+Test(plan_instances, what_cannot_grow_to_capacity_min_is_in_no_bound) {
+    start(1.2);
+    w.policy.capacity.min = 4;
+    sell("r5.large", 2, 16, 126000);
+    struct plan plan = world_plan(&w);
+    cr_expect_str_eq(chosen(&plan), "r5.large");
+    cr_expect_eq(plan.desired_cost_hourly, 126000);
+    cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly);
+    cr_expect_geq(plan.gap_per_mille, 0);
+    arena_release(&w.arena);
+}

@@ -246,6 +246,11 @@ Test(whatif, the_maximum_counts_what_is_open_and_what_it_leaves_over_is_unmet) {
     plan = plan_without((struct headroom_closure){.region = "us-east-1"});
     cr_expect_eq(plan.action_count, 0);
     cr_expect(strstr(unmet(&plan), "capacity.max 0 leaves no room"), "%s", unmet(&plan));
+    w.policy.capacity.max = 2;
+    w.resources[0].resource.count_min = 3; /* Two are no such group. */
+    plan = plan_without((struct headroom_closure){.region = "us-east-1"});
+    cr_expect_eq(plan.action_count, 0);
+    cr_expect(strstr(unmet(&plan), "capacity.max 2 leaves 2 machines, and the group must have 3"), "%s", unmet(&plan));
 }
 
 /* Other groups are planned as they are, with what is left of the sums. */
