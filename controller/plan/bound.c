@@ -17,7 +17,9 @@
  *           sum_c z(i, k, c) <= n(i, k) x(i, k)                           for each row i and option k
  *           sum u(i, k, c) z(i, k, c) <= f(c)                             for each commitment c
  *
- * Rows that nothing is chosen for have one k, x 1.
+ * Rows that nothing is chosen for have one k, x 1. Where these are too many for the programme, each unit of f(c) has
+ * the price at which nothing would run on it (Lagrangian relaxation: Geoffrion 1974): list prices, less what all of
+ * that comes to.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,6 +29,7 @@
 #include "plan/plan_internal.h"
 
 #define ITERATIONS_MAX 1000000
+#define COVERED_MAX 2000 /* Columns z: some tenths of a second. */
 
 struct machines {
     int64_t count;
@@ -250,6 +253,36 @@ static money_micros fixed_alone(const struct relaxation *r) {
     return sum > 0 ? sum : 0;
 }
 
+static size_t covered_count(const struct relaxation *r) {
+    size_t count = 0;
+    for (size_t i = 0; i < r->coverable_count; i++)
+        count += r->coverables[i].cover.count;
+    return count;
+}
+
+/* All that is free of commitments, at the price of a unit at which nothing would run on it. */
+static double free_worth(const struct relaxation *r) {
+    size_t count = r->work->input->snapshot->commitment_count;
+    double *prices = arena_alloc_array(r->work->arena, count + 1, sizeof(*prices)), worth = 0;
+    for (size_t i = 0; i < r->coverable_count; i++) {
+        const struct coverable *c = &r->coverables[i];
+        for (size_t k = 0; k < c->cover.count; k++) {
+            double *price = &prices[c->cover.parts[k].commitment];
+            *price = fmax(*price, (double)c->price / (double)c->cover.parts[k].each);
+        }
+    }
+    for (size_t c = 0; c < count; c++)
+        worth += prices[c] * (double)r->work->commitments_free[c];
+    return worth;
+}
+
+static money_micros solve_relaxed(struct relaxation *r) {
+    double worth = free_worth(r);
+    r->coverable_count = 0;
+    double listed = (double)(r->row_count > 0 ? solve(r) : r->fixed);
+    return safe(listed - worth, listed);
+}
+
 money_micros plan_bound(const struct plan_work *work) {
     struct relaxation r = {.work = work, .rows = arena_alloc_array(work->arena, work->count + 1, sizeof(size_t))};
     struct machines one;
@@ -270,6 +303,6 @@ money_micros plan_bound(const struct plan_work *work) {
     bool is_inside = r.held + count >= r.min && r.held + count <= r.max;
     if (r.coverable_count == 0 && (is_inside || r.row_count == 0))
         return money_add(separate, work->nodes_bound);
-    money_micros bound = solve(&r);
+    money_micros bound = covered_count(&r) <= COVERED_MAX ? solve(&r) : solve_relaxed(&r);
     return money_add(bound > separate ? bound : separate, work->nodes_bound);
 }

@@ -285,7 +285,7 @@ static void new_kind(struct nodes_cluster *cluster, struct plan_row *row) {
     static const struct cloud_load none = {.workload = "", .keys = ""};
     struct nodes_kind kind = {row->resource->resource.id, row, &none, 0, false};
     struct drain_kind drain = {.group = SIZE_MAX - at};
-    uint8_t *may = (uint8_t *)(uintptr_t)&cluster->problem.may[at * nodes];
+    uint8_t *may = (uint8_t *)(uintptr_t)(cluster->problem.may + at * nodes);
     bool has_any = false;
     need_fill(cluster, &kind, drain.need);
     memset(may, 0, nodes);

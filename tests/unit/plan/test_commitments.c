@@ -221,6 +221,29 @@ Test(plan_commitments, what_one_row_takes_another_does_not_get) {
     }
 }
 
+/* More of them than the programme of the bound takes: list prices, less all that is owed. */
+Test(plan_commitments, the_bound_holds_for_many) {
+    enum { MANY = 1001 };
+    static struct snapshot_commitment many[MANY];
+    static char ids[MANY][8];
+    begin();
+    for (size_t i = 0; i < 2; i++)
+        group(5000, 5000)->resource.count_max = 10000;
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(ids[i], sizeof(ids[i]), "%04zu", i);
+        many[i] = (struct snapshot_commitment){
+            "platform/aws", {.region = "us-east-1", .id = ids[i], .types = "m5.*", .amount = 1, .price_hourly = -1}, 0};
+    }
+    w.snapshot.commitments = many;
+    w.snapshot.commitment_count = MANY;
+    struct plan plan = world_plan(&w);
+    cr_expect_eq(plan.desired_cost_hourly, 10000 * 96000);
+    cr_expect_eq(plan.desired_committed_hourly, MANY * 96000);
+    cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly); /* With what is owed. */
+    cr_expect_leq(plan.gap_per_mille, 1);
+    arena_release(&w.arena);
+}
+
 /* Of vCPU: its own share is there for what comes in its place. */
 Test(plan_commitments, another_size_under_the_same_commitment_has_its_share) {
     begin();
