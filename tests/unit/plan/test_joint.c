@@ -246,7 +246,7 @@ Test(plan_joint, what_was_begun_is_gone_on_with_for_half_the_saving) {
     cr_expect(strstr(message_of(&plan, "/g0", "BelowMinSaving"), "; that saves less than 40 % of them"));
     w.resources[0].resource.count = w.resources[0].resource.serving = 5;
     on(5, "g0", 1, 2100);
-    w.policy.disruption.min_saving_percent = 19;
+    w.policy.disruption.min_saving_percent = 40;
     plan = replan();
     const struct plan_action *a = world_action(&plan, "g0");
     cr_assert_not_null(a);
@@ -334,6 +334,23 @@ Test(plan_joint, nothing_is_chosen_where) {
     }
 }
 
+/* Five of 0.84 vCPU would fit nodes that cost a quarter. */
+Test(plan_joint, at_most_twice_the_replicas) {
+    for (int64_t count = 2; count <= 3; count++) {
+        start();
+        add_workload(count, 4200 / count, 4.2 * 0.65);
+        add_node(16000, 200000);
+        on(1, "g0", count, 4200 / count);
+        for (int j = 0; j < 5; j++)
+            add_node(1000, 10000);
+        struct plan plan = replan();
+        const struct plan_action *a = world_action(&plan, "g0");
+        cr_expect_eq(a ? a->to.count : 0, count == 3 ? 5 : 0);
+        cr_expect_str_eq(message_of(&plan, "/g0", "NodesFull"), "");
+        arena_release(&w.arena);
+    }
+}
+
 Test(plan_joint, a_quota_holds_back_what_comes_first) {
     static const char *const id = "shop/Deployment/web";
     struct snapshot_limit limit = {
@@ -364,7 +381,7 @@ static struct {
     struct forecast forecasts[LARGE + 1];
     struct cloud_node facts[LARGE];
     struct cloud_load loads[LARGE][2];
-    char ids[LARGE][16];
+    char ids[LARGE][24];
 } large;
 
 /* A pod of 2.1 vCPU alone on each of the nodes but the last quarter, which is empty, beside a small one. */
