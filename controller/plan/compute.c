@@ -370,6 +370,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_commitments_open(&work);
     plan_scale_needs(&work);
     plan_leave(&work);
+    plan_joint(&work);
     plan_scale_sum(&work);
     plan_spread_needs(&work);
     plan_commitments_hold(&work);

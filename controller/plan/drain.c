@@ -131,7 +131,8 @@ static size_t gone_count(const struct drain_work *work, const struct drain_state
     return count;
 }
 
-static void search(struct drain_work *work, money_micros bound) {
+/* False: it ended before each node was tried. */
+static bool search(struct drain_work *work, money_micros bound) {
     struct drain_state start = drain_state_new(work), best = drain_state_new(work);
     drain_state_copy(work, &start, &work->state);
     drain_state_copy(work, &best, &work->state);
@@ -141,12 +142,14 @@ static void search(struct drain_work *work, money_micros bound) {
         empty_all(work, DRAIN_NONE, DRAIN_NONE);
         keep_better(work, &best);
     }
+    bool is_whole = !is_over(work) || best.cost <= bound;
     order_make(work, ORDER_PRICE_PER_LOAD);
     while (best.cost > bound && round_of(work, &best, false)) {
     }
     while (best.cost > bound && gone_count(work, &best) <= PAIRS_MAX && round_of(work, &best, true)) {
     }
     drain_state_copy(work, &work->state, &best);
+    return is_whole;
 }
 
 /* ---- what must have a place first ---- */
@@ -271,7 +274,7 @@ void drain_solve(const struct drain_problem *problem, struct arena *arena, struc
     place_first(&work, &result);
     result.bound = problem->node_count > 0 ? drain_bound(&work) : 0;
     if (result.unplaced_count == 0 && problem->work_max > 0)
-        search(&work, result.bound);
+        result.is_cut = !search(&work, result.bound);
     bool *goes = arena_alloc_array(arena, problem->node_count + 1, sizeof(*goes));
     for (size_t j = 0; j < problem->node_count; j++) {
         goes[j] = work.state.gone[j];

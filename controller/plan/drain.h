@@ -80,6 +80,7 @@ struct drain_result {
     const struct drain_move *moves; /* By from, to, kind. */
     size_t move_count;
     money_micros cost;  /* Of the nodes that stay. */
+    bool is_cut;        /* It ended before each node was tried. */
     money_micros bound; /* No choice of nodes that carries all of it costs less. */
 };
 

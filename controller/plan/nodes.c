@@ -32,7 +32,7 @@ static void all_say(struct nodes_cluster *cluster, const char *reason, const cha
             says(&cluster->nodes[j], reason, detail);
 }
 
-static bool cluster_next(struct plan_work *work, size_t *at, struct nodes_cluster *ret) {
+bool nodes_next(struct plan_work *work, size_t *at, struct nodes_cluster *ret) {
     while (*at < work->count) {
         struct plan_row *first = &work->rows[*at];
         *ret = (struct nodes_cluster){.work = work};
@@ -54,7 +54,7 @@ static bool cluster_next(struct plan_work *work, size_t *at, struct nodes_cluste
 
 void plan_nodes_open(struct plan_work *work) {
     struct nodes_cluster cluster;
-    for (size_t at = 0; work->has_nodes && cluster_next(work, &at, &cluster);)
+    for (size_t at = 0; work->has_nodes && nodes_next(work, &at, &cluster);)
         for (size_t i = 0; i < cluster.workload_count; i++)
             cluster.workloads[i].is_on_nodes = true;
 }
@@ -71,7 +71,7 @@ static bool is_fresh(const struct nodes_cluster *cluster, enum cloud_kind kind) 
 }
 
 /* The cluster is seen, all of it, and nothing waits for a node. */
-static bool is_judged(struct nodes_cluster *cluster) {
+bool nodes_judge(struct nodes_cluster *cluster) {
     int64_t pending = 0;
     for (size_t j = 0; j < cluster->node_count; j++) {
         const struct cloud_node *node = cluster->nodes[j].resource->resource.node;
@@ -236,7 +236,7 @@ static money_micros cost_of(const struct nodes_cluster *cluster) {
 /* What they cost at least. */
 static money_micros cluster_plan(struct nodes_cluster *cluster) {
     struct drain_result result;
-    if (!is_judged(cluster))
+    if (!nodes_judge(cluster))
         return cost_of(cluster);
     nodes_growth(cluster, false);
     drain_solve(&cluster->problem, cluster->work->arena, &result);
@@ -258,7 +258,7 @@ static money_micros cluster_plan(struct nodes_cluster *cluster) {
 
 void plan_nodes(struct plan_work *work) {
     struct nodes_cluster cluster;
-    for (size_t at = 0; work->has_nodes && cluster_next(work, &at, &cluster);) {
+    for (size_t at = 0; work->has_nodes && nodes_next(work, &at, &cluster);) {
         money_micros bound = cluster_plan(&cluster);
         work->nodes_bound = work->nodes_bound < 0 || bound < 0 ? -1 : money_add(work->nodes_bound, bound);
     }

@@ -34,11 +34,18 @@ struct nodes_cluster {
     struct buf key;
 };
 
+/* nodes.c. False: there is no more of them. */
+bool nodes_next(struct plan_work *work, size_t *at, struct nodes_cluster *ret);
+/* It is seen, all of it, and nothing waits for a node; then it is modelled. False: its nodes say why. */
+bool nodes_judge(struct nodes_cluster *cluster);
+
 /* nodes_model.c. False: it is too large. */
 bool nodes_model(struct nodes_cluster *cluster);
 /* Sets problem.more: what of the policy's workloads comes now, or with the greatest demand of the horizon. Of none:
  * more_count 0. */
 void nodes_growth(struct nodes_cluster *cluster, bool is_horizon);
+/* The kind of new pods of a workload, after nodes_growth. */
+size_t nodes_kind_new(struct nodes_cluster *cluster, struct plan_row *row);
 /* Why a node that is there may not go; NULL: it may. */
 const char *nodes_keep(const struct nodes_cluster *cluster, const struct plan_row *row, const char **ret_reason);
 

@@ -328,3 +328,13 @@ void nodes_growth(struct nodes_cluster *cluster, bool is_horizon) {
     problem->kinds = cluster->drain_kinds;
     problem->more = more;
 }
+
+size_t nodes_kind_new(struct nodes_cluster *cluster, struct plan_row *row) {
+    for (size_t i = cluster->known_count; i < cluster->kind_count; i++)
+        if (cluster->kinds[i].row == row)
+            return i;
+    new_kind(cluster, row);
+    cluster->problem.kind_count = cluster->kind_count;
+    cluster->problem.kinds = cluster->drain_kinds;
+    return cluster->kind_count - 1;
+}

@@ -67,6 +67,7 @@ struct plan_row {
     const struct plan_option *chosen; /* Instead of scaling; NULL: none. */
     int64_t requests;                 /* Of a pod, instead of today's, in the metric's unit; 0: as they are. */
     money_micros requests_price;      /* Of a pod then. */
+    const char *joint;                /* Why more and smaller pods are better (joint.c); NULL: they are not. */
     money_micros least_price;         /* Of a pod with the requests that the horizon needs; -1 unknown. */
     const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
     bool is_on_nodes;                 /* A workload whose nodes are rows too: its cost is part of theirs. */
@@ -199,6 +200,13 @@ const char *plan_outage_sentence(const struct plan_work *work, const struct plan
 /* requests.c */
 void plan_requests(struct plan_work *work);
 void plan_why_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action);
+
+/* What each of so many pods must request for this demand: two digits, rounded up. */
+int64_t plan_requests_for(const struct plan_work *work, double demand, int64_t count);
+int64_t plan_requests_below(int64_t requests); /* Two digits, rounded down. */
+
+/* joint.c: replicas and requests by what fits the nodes; between needs and sums, which count on it. */
+void plan_joint(struct plan_work *work);
 
 /* idle.c */
 void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */

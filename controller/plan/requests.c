@@ -17,7 +17,7 @@
 
 #define CPU_MIN_MILLI 10
 #define MEMORY_MIN_MIB 16
-#define SENTENCES_MAX 4
+#define SENTENCES_MAX 5
 
 static bool is_cpu(const struct plan_work *work) {
     return work->input->policy->forecast.metric == CLOUD_METRIC_CPU;
@@ -37,8 +37,15 @@ static int64_t rounded_up(double value, int64_t least) {
     return requests > least ? requests : least;
 }
 
-static int64_t requests_for(const struct plan_work *work, const struct plan_row *row, double demand) {
-    double each = demand / plan_serves(work->input->policy, 1, row->now);
+int64_t plan_requests_below(int64_t requests) {
+    int64_t step = 1;
+    while (requests > step * 100)
+        step *= 10;
+    return requests / step * step;
+}
+
+int64_t plan_requests_for(const struct plan_work *work, double demand, int64_t count) {
+    double each = demand / plan_serves(work->input->policy, 1, count);
     return rounded_up(each, is_cpu(work) ? CPU_MIN_MILLI : MEMORY_MIN_MIB);
 }
 
@@ -87,7 +94,7 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
     const struct policy *policy = work->input->policy;
     int64_t now = row->resource->capacity_per_machine;
     int64_t change_max = (now * policy->disruption.max_change_percent + 99) / 100;
-    if (wanted < now && (now - wanted) * 100 < now * policy->disruption.min_saving_percent) {
+    if (wanted < now && !row->joint && (now - wanted) * 100 < now * policy->disruption.min_saving_percent) {
         plan_why_not_about(work, row, ACTION_RIGHTSIZE, "BelowMinSaving",
                            arena_printf(work->arena, "requests of %s instead of %s would save less than %lld %%",
                                         words(work, wanted), words(work, now),
@@ -114,7 +121,7 @@ static void decide(struct plan_work *work, struct plan_row *row, int64_t wanted)
 static void row_requests(struct plan_work *work, struct plan_row *row) {
     int64_t now = row->resource->capacity_per_machine;
     double peak = plan_demand_peak(work, row);
-    int64_t wanted = requests_for(work, row, peak);
+    int64_t wanted = plan_requests_for(work, peak, row->now);
     bool is_less = wanted<now, is_more = wanted> now && row->raw > row->now;
     if (!is_less && !is_more)
         return;
@@ -154,6 +161,8 @@ void plan_why_requests(struct plan_work *work, const struct plan_row *row, struc
         words(work, row->requests), plan_serves(policy, row->requests, row->now));
     why[count++] = row->requests < now ? "their number stays: fewer are not allowed, or not ours to set"
                                        : "their number stays: more are not allowed, or not ours to set";
+    if (row->joint)
+        why[count++] = row->joint;
     if (row->price < 0) {
         why[count++] = "the price of a pod is not known";
     } else {

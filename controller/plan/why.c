@@ -10,7 +10,7 @@
 #include "base/timefmt.h"
 #include "plan/plan_internal.h"
 
-#define SENTENCES_MAX 10
+#define SENTENCES_MAX 11
 #define EVENTS_TOLD 3
 
 const char *plan_metric_unit(const struct policy *policy) {
@@ -182,6 +182,8 @@ void plan_why(const struct plan_work *work, const struct plan_row *row, struct p
     why[count] = arena_printf(work->arena, "%s; %lld serve %.1f %s", why[count], (long long)row->to,
                               plan_capacity_of(work, row, row->to), plan_metric_unit(work->input->policy));
     count++;
+    if (row->joint)
+        why[count++] = arena_printf(work->arena, "%s; replicas come first, then requests", row->joint);
     if ((sentence = bound_sentence(work, row)))
         why[count++] = sentence;
     if ((sentence = step_sentence(work, row)))
