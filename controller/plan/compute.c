@@ -90,6 +90,7 @@ static struct plan_row row_make(struct plan_work *work, size_t i) {
     bool is_stopped = r->resource.kind == CLOUD_INSTANCE && r->resource.state == CLOUD_STOPPED;
     if (!plan_row_is_workload(&row))
         row.price = plan_overhead_price(work, row.price);
+    row.start_price = row.price;
     if (plan_row_is_storage(&row) || is_stopped)
         row.price = 0;                             /* A machine that is stopped costs what its disks do. */
     if (!plan_row_is_storage(&row) && !is_stopped) /* They serve no demand that would need another place. */
@@ -174,8 +175,10 @@ static void action_idle(const struct plan_work *work, const struct plan_row *row
     action->type = row->idle->type;
     action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
     action->to = (struct target_state){.state = row->idle->state};
-    action->cost_hourly = price < 0 ? -1 : 0;
-    if (action->cost_hourly == 0)
+    action->cost_hourly = row->idle->type == ACTION_START ? row->start_price : price < 0 ? -1 : 0;
+    if (row->idle->type == ACTION_START)
+        action->saving_hourly = row->start_price < 0 ? 0 : -row->start_price;
+    else if (action->cost_hourly == 0)
         action->saving_hourly = is_single ? price : plan_paid_cost(work, row, row->actual);
     action->risk_per_mille = row->idle->risk_per_mille;
     action->confidence_per_mille =
@@ -231,7 +234,7 @@ enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_IDLE, ORDE
 
 static enum action_order order_of(const struct plan_row *row) {
     if (row->idle)
-        return ORDER_IDLE;
+        return row->idle->type == ACTION_START ? ORDER_GROWTH : ORDER_IDLE;
     if (row->chosen || row->requests)
         return ORDER_OTHER;
     return row->to > row->now ? ORDER_GROWTH : row->to < row->now ? ORDER_SHRINKING : ORDER_NONE;
@@ -287,6 +290,8 @@ static int64_t desired_count(const struct plan_row *row) {
 }
 
 static money_micros desired_price(const struct plan_row *row) {
+    if (row->idle && row->idle->type == ACTION_START)
+        return row->start_price;
     return row->chosen ? row->chosen->price : row->requests && row->price >= 0 ? row->requests_price : row->price;
 }
 
@@ -378,6 +383,7 @@ void plan_compute(const struct plan_input *input, struct arena *arena, struct pl
     plan_quotas_grow(&work);
     plan_spread_steps(&work);
     plan_idle(&work);
+    plan_start(&work);
     plan_options(&work);
     plan_choose(&work);
     plan_instances_choose(&work);

@@ -349,9 +349,10 @@ void plan_why_idle(const struct plan_work *work, const struct plan_row *row, str
         why[action->why_count++] = row->goes_with;
     if (action->cost_hourly < 0) {
         why[action->why_count++] = "what it costs is not known";
-    } else if (action->saving_hourly > 0) {
-        money_format(action->saving_hourly, 4, text);
-        why[action->why_count++] = arena_printf(work->arena, "saves %s USD an hour", text);
+    } else if (action->saving_hourly != 0) {
+        money_format(money_abs(action->saving_hourly), 4, text);
+        why[action->why_count++] =
+            arena_printf(work->arena, "%s %s USD an hour", action->saving_hourly > 0 ? "saves" : "costs", text);
     }
     action->why = why;
 }

@@ -70,6 +70,8 @@ struct plan_row {
     const char *joint;                /* Why more and smaller pods are better (joint.c); NULL: they are not. */
     money_micros least_price;         /* Of a pod with the requests that the horizon needs; -1 unknown. */
     const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
+    money_micros start_price;         /* Of a stopped machine once it runs; -1 unknown. */
+    bool is_started;                  /* Whether to start it is decided: by idle. */
     bool is_on_nodes;                 /* A workload whose nodes are rows too: its cost is part of theirs. */
     bool goes;                        /* A node that is not needed, now or after others have gone. */
     const char *goes_with;            /* And which others; NULL: nothing is said. */
@@ -207,6 +209,9 @@ int64_t plan_requests_below(int64_t requests); /* Two digits, rounded down. */
 
 /* joint.c: replicas and requests by what fits the nodes; between needs and sums, which count on it. */
 void plan_joint(struct plan_work *work);
+
+/* start.c: after idle, whose verdict it replaces. */
+void plan_start(struct plan_work *work);
 
 /* idle.c */
 void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */

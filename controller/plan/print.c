@@ -175,6 +175,8 @@ static void text_change(struct buf *out, const struct plan_action *a) {
 static char action_sign(const struct plan_action *a) {
     if (a->type == ACTION_SCALE)
         return a->to.count > a->from.count ? '+' : '-';
+    if (a->type == ACTION_START)
+        return '+';
     return a->type == ACTION_STOP || a->type == ACTION_DELETE ? '-' : '~';
 }
 

@@ -187,6 +187,66 @@ Test(plan_idle, a_machine_that_does_nothing_is_stopped) {
     }
 }
 
+/* Three single machines, of which two are stopped: one for long, one that is cheaper. */
+static void stopped_init(int64_t min) {
+    idle_init();
+    w.policy.actions |= 1U << ACTION_START;
+    w.policy.capacity.min = min;
+    for (size_t i = 0; i < 3; i++) {
+        struct snapshot_resource *r = world_add(&w, 1, 1);
+        r->resource.kind = CLOUD_INSTANCE;
+        r->resource.state = i == 0 ? CLOUD_RUNNING : CLOUD_STOPPED;
+        r->resource.state_since_ms = NOW_MS - 30 * DAY;
+        r->offer.price_hourly = i == 2 ? 50000 : 96000;
+    }
+}
+
+Test(plan_idle, what_is_stopped_is_started_for_capacity_min) {
+    static const char *const verdicts[][2] = {
+        {"Delete", "Delete"}, {"Delete", "Delete"}, {"Delete", "Start"}, {"Start", "Start"}, {"Start", "Start"}};
+    for (int64_t min = 0; min <= 4; min++) {
+        stopped_init(min);
+        cr_expect_str_eq(verdict("g1"), verdicts[min][0], "min %d", (int)min);
+        cr_expect_str_eq(verdict("g2"), verdicts[min][1], "min %d", (int)min);
+        arena_release(&w.arena);
+    }
+    stopped_init(2);
+    struct plan plan = world_plan(&w);
+    const struct plan_action *a = &plan.actions[0]; /* Before what goes. */
+    cr_assert_eq(a->type, ACTION_START);
+    cr_expect_str_eq(a->from.state, "stopped");
+    cr_expect_str_eq(a->to.state, "running");
+    cr_expect_eq(a->cost_hourly, 50000);
+    cr_expect_eq(a->saving_hourly, -50000);
+    cr_expect_str_eq(a->why[0], "1 machine runs, capacity.min is 2, and it is stopped");
+    cr_expect_str_eq(a->why[1], "costs 0.0500 USD an hour");
+    cr_expect_eq(plan.cost_hourly, 96000);
+    cr_expect_eq(plan.desired_cost_hourly, 96000 + 50000);
+    w.resources[2].resource.state = CLOUD_RUNNING; /* Carried out. */
+    cr_expect_str_neq(verdict("g2"), "Start");
+    cr_expect_str_eq(verdict("g1"), "Delete");
+    arena_release(&w.arena);
+}
+
+Test(plan_idle, what_is_stopped_is_not_started_where_that_is_not_ours) {
+    stopped_init(3);
+    w.headroom.freeze_growth = true;
+    cr_expect_str_eq(verdict("g2"), "BudgetFreeze");
+    w.headroom.freeze_growth = false;
+    w.resources[2].resource.parent = "asg";
+    cr_expect_str_eq(verdict("g2"), "ManagedElsewhere");
+    w.resources[2].resource.parent = NULL;
+    w.resources[2].claimed_by = "other/policy";
+    cr_expect_str_eq(verdict("g2"), "SelectedTwice");
+    w.resources[2].claimed_by = NULL;
+    w.sources[2].state = SOURCE_STALE;
+    cr_expect_str_neq(verdict("g2"), "Start");
+    w.sources[2].state = SOURCE_FRESH;
+    w.policy.actions &= ~(1U << ACTION_START);
+    cr_expect_str_eq(verdict("g2"), "Delete");
+    arena_release(&w.arena);
+}
+
 Test(plan_idle, a_group_is_made_small_before_it_is_stopped) {
     idle_init();
     w.policy.actions |= 1U << ACTION_SCALE;
