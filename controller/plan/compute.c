@@ -166,24 +166,24 @@ static void action_option(const struct plan_row *row, struct plan_action *action
 }
 
 /* What it costs is the listing's word, or its type's. */
-static void action_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
-    bool is_priced = row->idle->type != ACTION_SNAPSHOT && row->resource->resource.state != CLOUD_STOPPED;
+static void action_state(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+    bool is_priced = row->state_action->type != ACTION_SNAPSHOT && row->resource->resource.state != CLOUD_STOPPED;
     bool is_single = plan_row_is_storage(row) || plan_row_is_node(work, row);
     money_micros price = is_priced ? price_of(row->resource) : -1;
     if (!plan_row_is_storage(row))
         price = plan_overhead_price(work, price);
-    action->type = row->idle->type;
+    action->type = row->state_action->type;
     action->from = (struct target_state){.state = cloud_state_name(row->resource->resource.state)};
-    action->to = (struct target_state){.state = row->idle->state};
-    action->cost_hourly = row->idle->type == ACTION_START ? row->start_price : price < 0 ? -1 : 0;
-    if (row->idle->type == ACTION_START)
+    action->to = (struct target_state){.state = row->state_action->state};
+    action->cost_hourly = row->state_action->type == ACTION_START ? row->start_price : price < 0 ? -1 : 0;
+    if (row->state_action->type == ACTION_START)
         action->saving_hourly = row->start_price < 0 ? 0 : -row->start_price;
     else if (action->cost_hourly == 0)
         action->saving_hourly = is_single ? price : plan_paid_cost(work, row, row->actual);
-    action->risk_per_mille = row->idle->risk_per_mille;
+    action->risk_per_mille = row->state_action->risk_per_mille;
     action->confidence_per_mille =
-        row->idle->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
-    plan_why_idle(work, row, action);
+        row->state_action->is_certain ? confidence[FORECAST_BASIS_OWN] : confidence[FORECAST_BASIS_PRIOR];
+    plan_why_state_action(work, row, action);
 }
 
 static void action_requests(struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
@@ -216,8 +216,8 @@ static struct plan_action action_make(struct plan_work *work, const struct plan_
     };
     if (row->is_bounds)
         action_bounds(row, &action);
-    if (row->idle) {
-        action_idle(work, row, &action);
+    if (row->state_action) {
+        action_state(work, row, &action);
     } else if (row->requests) {
         action_requests(work, row, &action);
     } else if (row->chosen) {
@@ -233,8 +233,8 @@ static struct plan_action action_make(struct plan_work *work, const struct plan_
 enum action_order { ORDER_GROWTH, ORDER_SHRINKING, ORDER_OTHER, ORDER_IDLE, ORDER_NONE };
 
 static enum action_order order_of(const struct plan_row *row) {
-    if (row->idle)
-        return row->idle->type == ACTION_START ? ORDER_GROWTH : ORDER_IDLE;
+    if (row->state_action)
+        return row->state_action->type == ACTION_START ? ORDER_GROWTH : ORDER_IDLE;
     if (row->chosen || row->requests)
         return ORDER_OTHER;
     return row->to > row->now ? ORDER_GROWTH : row->to < row->now ? ORDER_SHRINKING : ORDER_NONE;
@@ -290,7 +290,7 @@ static int64_t desired_count(const struct plan_row *row) {
 }
 
 static money_micros desired_price(const struct plan_row *row) {
-    if (row->idle && row->idle->type == ACTION_START)
+    if (row->state_action && row->state_action->type == ACTION_START)
         return row->start_price;
     return row->chosen ? row->chosen->price : row->requests && row->price >= 0 ? row->requests_price : row->price;
 }
@@ -321,7 +321,8 @@ static void resources_fill(const struct plan_work *work, struct plan *plan) {
                                               .demand_p50 = row->demand_p50};
         if (plan_row_is_storage(row)) {
             resources[i].actual = clamp_count(row->resource->resource.count);
-            resources[i].desired = row->idle && row->idle->type == ACTION_DELETE ? 0 : resources[i].actual;
+            resources[i].desired =
+                row->state_action && row->state_action->type == ACTION_DELETE ? 0 : resources[i].actual;
             resources[i].desired_cost_hourly = -1;
             continue;
         }

@@ -65,13 +65,13 @@ static void stays(struct plan_work *work, struct plan_row *row, enum action_type
 }
 
 /* The action, if the policy names it. */
-static void propose(struct plan_work *work, struct plan_row *row, struct plan_idle idle) {
+static void propose(struct plan_work *work, struct plan_row *row, struct plan_state_action idle) {
     if (!policy_may(work->input->policy, idle.type)) {
         stays(work, row, idle.type, "ActionNotAllowed",
               arena_printf(work->arena, "%s; the policy's actions lack %s", idle.why, action_type_name(idle.type)));
         return;
     }
-    row->idle = arena_memdup(work->arena, &idle, sizeof(idle));
+    row->state_action = arena_memdup(work->arena, &idle, sizeof(idle));
     if (idle.type == ACTION_SNAPSHOT)
         return;
     row->hold = true; /* For the bound: nothing else is weighed for it any more. */
@@ -160,10 +160,10 @@ static void volume(const struct search *search, struct plan_row *row) {
                       : arena_printf(work->arena, "attached to nothing; only %s old", days(work, age)));
     } else if (!policy_may(work->input->policy, ACTION_SNAPSHOT)) {
         propose(work, row,
-                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
-                                   arena_printf(work->arena, "attached to nothing; %s, %s old; no copy is kept",
-                                                size_words(work, r), days(work, age)),
-                                   RISK_FOR_GOOD, false});
+                (struct plan_state_action){ACTION_DELETE, TARGET_STATE_DELETED,
+                                           arena_printf(work->arena, "attached to nothing; %s, %s old; no copy is kept",
+                                                        size_words(work, r), days(work, age)),
+                                           RISK_FOR_GOOD, false});
     } else if (!(policy->selector.kinds >> CLOUD_SNAPSHOT & 1u)) {
         stays(work, row, ACTION_DELETE, "SnapshotsNotSelected",
               "attached to nothing; whether there is a snapshot of it is seen only with Snapshot in selector.kinds");
@@ -177,13 +177,14 @@ static void volume(const struct search *search, struct plan_row *row) {
         const char *what =
             arena_printf(work->arena, "attached to nothing; %s, %s old", size_words(work, r), days(work, age));
         propose(work, row,
-                has_copy ? (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
-                                              arena_printf(work->arena, "%s; a snapshot of %s ago stays", what,
-                                                           days(work, copy_age)),
-                                              RISK_UNDONE, false}
-                         : (struct plan_idle){ACTION_SNAPSHOT, TARGET_STATE_SNAPSHOTTED,
-                                              arena_printf(work->arena, "%s; to be deleted once there is a copy", what),
-                                              RISK_UNDONE, false});
+                has_copy ? (struct plan_state_action){ACTION_DELETE, TARGET_STATE_DELETED,
+                                                      arena_printf(work->arena, "%s; a snapshot of %s ago stays", what,
+                                                                   days(work, copy_age)),
+                                                      RISK_UNDONE, false}
+                         : (struct plan_state_action){
+                               ACTION_SNAPSHOT, TARGET_STATE_SNAPSHOTTED,
+                               arena_printf(work->arena, "%s; to be deleted once there is a copy", what), RISK_UNDONE,
+                               false});
     }
 }
 
@@ -195,9 +196,9 @@ static void address(const struct search *search, struct plan_row *row) {
               r->parent ? arena_printf(work->arena, "attached to %s", r->parent) : "it is in use");
     else
         propose(work, row,
-                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
-                                   "held, and attached to nothing; released, it can go to somebody else", RISK_FOR_GOOD,
-                                   false});
+                (struct plan_state_action){ACTION_DELETE, TARGET_STATE_DELETED,
+                                           "held, and attached to nothing; released, it can go to somebody else",
+                                           RISK_FOR_GOOD, false});
 }
 
 static void old_copy(const struct search *search, struct plan_row *row) {
@@ -212,10 +213,10 @@ static void old_copy(const struct search *search, struct plan_row *row) {
         stays(work, row, ACTION_DELETE, "LastCopy", "there is no newer snapshot of its disk");
     else
         propose(work, row,
-                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
-                                   arena_printf(work->arena, "%s old, and there is a newer snapshot of %s",
-                                                days(work, age), r->parent),
-                                   RISK_UNDONE, true});
+                (struct plan_state_action){ACTION_DELETE, TARGET_STATE_DELETED,
+                                           arena_printf(work->arena, "%s old, and there is a newer snapshot of %s",
+                                                        days(work, age), r->parent),
+                                           RISK_UNDONE, true});
 }
 
 /* ---- machines ---- */
@@ -253,10 +254,11 @@ static void unused_machine(struct plan_work *work, struct plan_row *row, struct 
         return;
     }
     propose(work, row,
-            (struct plan_idle){ACTION_STOP, cloud_state_name(CLOUD_STOPPED),
-                               arena_printf(work->arena, "its demand was up to %d %% of its capacity for the last %s",
-                                            IDLE_PERCENT, days(work, span_ms)),
-                               busy, true});
+            (struct plan_state_action){ACTION_STOP, cloud_state_name(CLOUD_STOPPED),
+                                       arena_printf(work->arena,
+                                                    "its demand was up to %d %% of its capacity for the last %s",
+                                                    IDLE_PERCENT, days(work, span_ms)),
+                                       busy, true});
 }
 
 static void stopped_machine(struct plan_work *work, struct plan_row *row) {
@@ -268,11 +270,11 @@ static void stopped_machine(struct plan_work *work, struct plan_row *row) {
                       : arena_printf(work->arena, "it is stopped, but only for %s", days(work, age)));
     else
         propose(work, row,
-                (struct plan_idle){ACTION_DELETE, TARGET_STATE_DELETED,
-                                   arena_printf(work->arena,
-                                                "stopped for %s; its disks may go with it, so take snapshots first",
-                                                days(work, age)),
-                                   RISK_FOR_GOOD, true});
+                (struct plan_state_action){
+                    ACTION_DELETE, TARGET_STATE_DELETED,
+                    arena_printf(work->arena, "stopped for %s; its disks may go with it, so take snapshots first",
+                                 days(work, age)),
+                    RISK_FOR_GOOD, true});
 }
 
 static void machine(const struct search *search, struct plan_row *row) {
@@ -337,14 +339,14 @@ void plan_idle_groups(struct plan_work *work) {
         if (!is_settled_group(work, row, least))
             continue;
         unused_machine(work, row, &end);
-        least -= row->idle ? own : 0;
+        least -= row->state_action ? own : 0;
     }
 }
 
-void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
+void plan_why_state_action(const struct plan_work *work, const struct plan_row *row, struct plan_action *action) {
     const char **why = arena_alloc_array(work->arena, 3, sizeof(*why));
     char text[MONEY_TEXT_MAX];
-    why[action->why_count++] = row->idle->why;
+    why[action->why_count++] = row->state_action->why;
     if (row->goes_with)
         why[action->why_count++] = row->goes_with;
     if (action->cost_hourly < 0) {

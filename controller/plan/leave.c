@@ -104,7 +104,7 @@ static const char *too_few_words(const struct plan_work *work, const struct plan
 void plan_leave_settle(struct plan_work *work) {
     for (size_t i = 0; i < work->count; i++) {
         struct plan_row *row = &work->rows[i];
-        if (!row->closure || row->idle)
+        if (!row->closure || row->state_action)
             continue;
         int64_t least = row->low > 1 ? row->low : 1;
         if (row->refuge && row->to < least && row->to < row->refuge->count)

@@ -160,9 +160,9 @@ static void propose(struct nodes_cluster *cluster, const struct drain_result *re
                     bool is_certain) {
     struct arena *arena = cluster->work->arena;
     const char *why = arena_printf(arena, "%s; drain it, then delete it", moves_words(cluster, result, j));
-    const struct plan_idle idle = {ACTION_DELETE, TARGET_STATE_DELETED, why, 0, is_certain};
+    const struct plan_state_action idle = {ACTION_DELETE, TARGET_STATE_DELETED, why, 0, is_certain};
     cluster->nodes[j].goes_with = also;
-    cluster->nodes[j].idle = arena_memdup(arena, &idle, sizeof(idle));
+    cluster->nodes[j].state_action = arena_memdup(arena, &idle, sizeof(idle));
 }
 
 /* Demand of all workloads of the policy is forecast. */

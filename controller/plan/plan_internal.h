@@ -23,12 +23,12 @@
 
 #define PLAN_COUNT_MAX INT64_C(1000000000)
 
-struct plan_idle { /* What ends a resource that nobody uses. */
+struct plan_state_action { /* Another state: what nobody uses ends, what is needed starts. */
     enum action_type type;
     const char *state; /* target_state.state that it comes to. */
     const char *why;
     int64_t risk_per_mille;
-    bool is_certain; /* It is told, or seen, for how long nobody has used it. */
+    bool is_certain; /* It is told, or seen; of what nobody uses, for how long. */
 };
 
 struct plan_row {
@@ -69,12 +69,13 @@ struct plan_row {
     money_micros requests_price;      /* Of a pod then. */
     const char *joint;                /* Why more and smaller pods are better (joint.c); NULL: they are not. */
     money_micros least_price;         /* Of a pod with the requests that the horizon needs; -1 unknown. */
-    const struct plan_idle *idle;     /* Nobody uses it; NULL: it is used, or stays for the row's reason. */
-    money_micros start_price;         /* Of a stopped machine once it runs; -1 unknown. */
-    bool is_started;                  /* Whether to start it is decided: by idle. */
-    bool is_on_nodes;                 /* A workload whose nodes are rows too: its cost is part of theirs. */
-    bool goes;                        /* A node that is not needed, now or after others have gone. */
-    const char *goes_with;            /* And which others; NULL: nothing is said. */
+    const struct plan_state_action
+        *state_action;        /* NULL: its state is as it should be, or stays for the row's reason. */
+    money_micros start_price; /* Of a stopped machine once it runs; -1 unknown. */
+    bool is_started;          /* Whether to start it is decided: by idle. */
+    bool is_on_nodes;         /* A workload whose nodes are rows too: its cost is part of theirs. */
+    bool goes;                /* A node that is not needed, now or after others have gone. */
+    const char *goes_with;    /* And which others; NULL: nothing is said. */
 };
 
 /* What serving demand is worth in each step of a grid. The forecasts of a plan mostly share theirs. */
@@ -216,7 +217,7 @@ void plan_start(struct plan_work *work);
 /* idle.c */
 void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */
 void plan_idle_groups(struct plan_work *work); /* After the choice: a group that is settled. */
-void plan_why_idle(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
+void plan_why_state_action(const struct plan_work *work, const struct plan_row *row, struct plan_action *action);
 
 /* nodes.c: last, as it counts on what the others have decided. */
 void plan_nodes_open(struct plan_work *work); /* Once, the rows are there. */

@@ -39,7 +39,7 @@ static struct plan_row *cheapest(struct plan_work *work) {
 static void start(struct plan_work *work, struct plan_row *row, int64_t sum) {
     static const char frozen[] = "fewer run than capacity.min asks for; the budget freezes growth";
     row->is_started = row->hold = true;
-    row->idle = NULL;
+    row->state_action = NULL;
     row->desired = row->to = row->now;
     if (work->input->headroom.freeze_growth) {
         row->about = action_type_name(ACTION_START);
@@ -47,14 +47,14 @@ static void start(struct plan_work *work, struct plan_row *row, int64_t sum) {
         row->detail = frozen;
         return;
     }
-    struct plan_idle *idle = arena_alloc(work->arena, sizeof(*idle));
-    *idle = (struct plan_idle){.type = ACTION_START,
-                               .state = cloud_state_name(CLOUD_RUNNING),
-                               .why = arena_printf(work->arena, "%lld %s, capacity.min is %lld, and it is stopped",
-                                                   (long long)sum, sum == 1 ? "machine runs" : "machines run",
-                                                   (long long)work->input->policy->capacity.min),
-                               .is_certain = true};
-    row->idle = idle;
+    struct plan_state_action *idle = arena_alloc(work->arena, sizeof(*idle));
+    *idle = (struct plan_state_action){
+        .type = ACTION_START,
+        .state = cloud_state_name(CLOUD_RUNNING),
+        .why = arena_printf(work->arena, "%lld %s, capacity.min is %lld, and it is stopped", (long long)sum,
+                            sum == 1 ? "machine runs" : "machines run", (long long)work->input->policy->capacity.min),
+        .is_certain = true};
+    row->state_action = idle;
 }
 
 void plan_start(struct plan_work *work) {
