@@ -248,6 +248,12 @@ static void unused_machine(struct plan_work *work, struct plan_row *row, struct 
     if (work->input->policy->forecast.metric != CLOUD_METRIC_CPU || row->resource->capacity_per_machine <= 0 ||
         row->actual <= 0 || !is_unused(work, row, &span_ms, &busy))
         return;
+    if (!end && work->running <= work->input->policy->capacity.min) {
+        stays(work, row, ACTION_STOP, "AtMinimum",
+              arena_printf(work->arena, "nobody uses it, but capacity.min is %lld, and no more run",
+                           (long long)work->input->policy->capacity.min));
+        return;
+    }
     const char *against = end ? plan_placement_against_none(end, row) : NULL;
     if (against) {
         stays(work, row, ACTION_STOP, "SpreadViolated", arena_printf(work->arena, "nobody uses it, but %s", against));
@@ -259,6 +265,7 @@ static void unused_machine(struct plan_work *work, struct plan_row *row, struct 
                                                     "its demand was up to %d %% of its capacity for the last %s",
                                                     IDLE_PERCENT, days(work, span_ms)),
                                        busy, true});
+    work->running -= row->state_action ? row->actual : 0;
 }
 
 static void stopped_machine(struct plan_work *work, struct plan_row *row) {
@@ -323,6 +330,7 @@ static void row_judge(const struct search *search, struct plan_row *row) {
 void plan_idle(struct plan_work *work) {
     struct search search = {.work = work};
     copies_find(&search);
+    work->running = plan_running(work);
     for (size_t i = 0; i < work->count; i++)
         row_judge(&search, &work->rows[i]);
 }

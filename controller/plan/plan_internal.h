@@ -92,6 +92,7 @@ struct plan_work {
     size_t count;
     int64_t actual_sum;
     int64_t floor_sum, ceiling_sum;
+    int64_t running; /* Machines that are not stopped, less what is proposed to be, and with what is to be started. */
     const char *binding;
     struct plan_weights weights;
     struct plan_why_not *why_not; /* Candidates that were not taken. */
@@ -213,6 +214,7 @@ void plan_joint(struct plan_work *work);
 
 /* start.c: after idle, whose verdict it replaces. */
 void plan_start(struct plan_work *work);
+int64_t plan_running(const struct plan_work *work); /* Machines that are not stopped. */
 
 /* idle.c */
 void plan_idle(struct plan_work *work);        /* Before the options: what is idle needs none. */

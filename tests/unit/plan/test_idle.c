@@ -242,8 +242,44 @@ Test(plan_idle, what_is_stopped_is_not_started_where_that_is_not_ours) {
     w.sources[2].state = SOURCE_STALE;
     cr_expect_str_neq(verdict("g2"), "Start");
     w.sources[2].state = SOURCE_FRESH;
+    w.headroom.closures = &(struct headroom_closure){.type = "m5.*", .text = "type=m5.*"};
+    w.headroom.closure_count = 1;
+    cr_expect_str_eq(verdict("g2"), "Delete");
+    w.headroom.closure_count = 0;
     w.policy.actions &= ~(1U << ACTION_START);
     cr_expect_str_eq(verdict("g2"), "Delete");
+    arena_release(&w.arena);
+}
+
+Test(plan_idle, what_is_stopped_is_started_as_far_as_quotas_go) {
+    stopped_init(3);
+    w.snapshot.limits = &(struct snapshot_limit){
+        "platform/aws",
+        {.region = "us-east-1", .id = "L-1", .name = "n", .types = "m5.*", .unit = "vCPU", .value = 10, .used = 8}};
+    w.snapshot.limit_count = 1;
+    for (size_t i = 0; i < 3; i++)
+        w.resources[i].resource.vcpu_milli = 2000;
+    cr_expect_str_eq(verdict("g2"), "Start");
+    cr_expect_str_eq(verdict("g1"), "QuotaExceeded");
+    arena_release(&w.arena);
+}
+
+/* What is stopped because nobody uses it is not wanted back. */
+Test(plan_idle, stopping_keeps_capacity_min_and_so_nothing_is_started_again) {
+    idle_init();
+    w.policy.actions |= 1U << ACTION_START;
+    w.policy.capacity.min = 1;
+    for (size_t i = 0; i < 2; i++) {
+        struct snapshot_resource *r = world_add(&w, 1, 0.1);
+        r->resource.kind = CLOUD_INSTANCE;
+        r->resource.state_since_ms = NOW_MS - DAY;
+        observe_demand(r, 14, 0.05F, 0);
+    }
+    cr_expect_str_eq(verdict("g0"), "Stop");
+    cr_expect_str_eq(verdict("g1"), "AtMinimum");
+    w.resources[0].resource.state = CLOUD_STOPPED;
+    cr_expect_str_eq(verdict("g0"), "TooYoung");
+    cr_expect_str_eq(verdict("g1"), "AtMinimum");
     arena_release(&w.arena);
 }
 

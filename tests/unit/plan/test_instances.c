@@ -252,6 +252,10 @@ Test(plan_instances, a_machine_that_nobody_uses_is_stopped_and_not_made_smaller)
     r->history = (struct history_series){
         .start_ms = NOW_MS - 14 * INT64_C(86400000), .step_ms = STEP_MS, .count = 14 * 288, .demand = samples};
     plan = world_plan(&w);
+    cr_expect_str_eq(chosen(&plan), "r5.large", "the last that runs may be smaller");
+    cr_expect(why_not(&plan, "AtMinimum")[0]);
+    w.policy.capacity.min = 0;
+    plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
     cr_expect_eq(plan.actions[0].type, ACTION_STOP);
     cr_expect_eq(plan.desired, 0);
