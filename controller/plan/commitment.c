@@ -77,18 +77,21 @@ struct plan_cover plan_cover_held(const struct plan_work *work, const struct pla
     return row->held ? cover_make(work, p, row->held, NULL) : (struct plan_cover){0};
 }
 
+static void take(struct plan_work *work, struct plan_row *row, size_t commitment, int64_t amount) {
+    if (!row->held)
+        row->held = arena_alloc_array(work->arena, commitment_count(work), sizeof(*row->held));
+    row->held[commitment] += amount;
+    work->commitments_left[commitment] -= amount;
+}
+
 void plan_commitments_allot(struct plan_work *work, struct plan_row *row, const struct plan_cover *cover,
                             int64_t count) {
     for (size_t i = 0; i < cover->count && count > 0; i++) {
         const struct plan_cover_part *part = &cover->parts[i];
         int64_t taken = count < part->machines ? count : part->machines;
         int64_t own = row->held ? row->held[part->commitment] : 0, more = taken * part->each - own;
-        if (more > 0) {
-            work->commitments_left[part->commitment] -= more;
-            if (!row->held)
-                row->held = arena_alloc_array(work->arena, commitment_count(work), sizeof(*row->held));
-            row->held[part->commitment] += more;
-        }
+        if (more > 0)
+            take(work, row, part->commitment, more);
         count -= taken;
     }
 }
@@ -123,10 +126,7 @@ static void hold(struct plan_work *work, struct plan_row *row, int64_t count) {
     for (size_t i = 0; i < cover.count && count > 0; i++) {
         const struct plan_cover_part *part = &cover.parts[i];
         int64_t taken = count < part->machines ? count : part->machines;
-        if (!row->held)
-            row->held = arena_alloc_array(work->arena, commitment_count(work), sizeof(*row->held));
-        row->held[part->commitment] += taken * part->each;
-        work->commitments_left[part->commitment] -= taken * part->each;
+        take(work, row, part->commitment, taken * part->each);
         row->covered += taken;
         count -= taken;
     }
