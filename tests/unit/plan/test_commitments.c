@@ -4,13 +4,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdlib.h>
-
 #include "world.h"
 
 static struct world w; /* One test, one process. */
 static struct snapshot_commitment commitments[4];
-static struct snapshot_offer offers[8];
 
 static struct snapshot_commitment *commit(const char *types, bool is_vcpu, int64_t amount) {
     static const char *const ids[] = {"ri-0", "ri-1", "ri-2", "ri-3"};
@@ -25,40 +22,20 @@ static struct snapshot_commitment *commit(const char *types, bool is_vcpu, int64
 
 static void begin(void) {
     world_init(&w);
-    memset(offers, 0, sizeof(offers));
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
     w.policy.sla.lead_time_ms = STEP_MS;
-    w.snapshot.offers = offers;
 }
 
 /* Machines of 2 vCPU at 0.096; 1.3 of demand each. */
 static struct snapshot_resource *group(int64_t count, double machines) {
     struct snapshot_resource *r = world_add(&w, count, machines * 1.3);
-    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
-    r->resource.memory_mib = r->offer.memory_mib = 8192;
-    r->offer.architecture = "amd64";
-    r->offer.price_spot_hourly = -1;
+    world_large(r);
     return r;
 }
 
 static void sell(const char *type, int64_t vcpu, int64_t price) {
-    offers[w.snapshot.offer_count++] = (struct snapshot_offer){"platform/aws",
-                                                               {.region = "us-east-1",
-                                                                .type = type,
-                                                                .vcpu_milli = vcpu * 1000,
-                                                                .memory_mib = vcpu * 4096,
-                                                                .architecture = "amd64",
-                                                                .price_hourly = price,
-                                                                .price_spot_hourly = -1}};
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
-}
-
-static const char *message_of(const struct plan *plan, const char *reason) {
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        if (strcmp(plan->why_not[i].reason, reason) == 0)
-            return plan->why_not[i].message;
-    return "";
+    world_sell(&w, world_offer("us-east-1", type, vcpu, 4 * vcpu, price));
 }
 
 Test(plan_commitments, what_is_covered_is_not_shrunk_as_that_saves_nothing) {
@@ -87,7 +64,7 @@ Test(plan_commitments, what_is_covered_is_not_shrunk_as_that_saves_nothing) {
         const struct plan_action *a = world_action(&plan, "g0");
         cr_expect_eq(a ? a->to.count : 10, rows[i].to, "row %zu: %lld", i, (long long)(a ? a->to.count : 10));
         cr_expect_eq(a ? a->saving_hourly : 0, rows[i].saving, "row %zu", i);
-        cr_expect(a || strstr(message_of(&plan, "Committed"), "ri-0"), "row %zu", i);
+        cr_expect(a || strstr(world_message(&plan, "Committed"), "ri-0"), "row %zu", i);
         cr_expect_eq(plan.cost_hourly, 960000, "What is paid at list is another figure");
         arena_release(&w.arena);
     }
@@ -163,7 +140,7 @@ Test(plan_commitments, who_stands_on_them_stays) {
         commit("m5.*", false, rows[i].amount);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.action_count, rows[i].reason == NULL, "row %zu", i);
-        cr_expect(!rows[i].reason || strstr(message_of(&plan, rows[i].reason), "m6a.xlarge"), "row %zu", i);
+        cr_expect(!rows[i].reason || strstr(world_message(&plan, rows[i].reason), "m6a.xlarge"), "row %zu", i);
         money_micros paid = (10 - rows[i].amount) * 96000;
         if (rows[i].reason)
             cr_expect_eq(plan.desired_cost_hourly - plan.desired_committed_hourly, paid, "row %zu", i);
@@ -256,7 +233,7 @@ Test(plan_commitments, another_size_under_the_same_commitment_has_its_share) {
     commitments[0].commitment.amount = 12; /* Six stand on it, three would: 0.38 each, but half a cent for changing. */
     plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0);
-    offers[0].offer.price_hourly = 150000;
+    w.offers[0].offer.price_hourly = 150000;
     plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
     cr_expect_eq(plan.actions[0].saving_hourly, 4 * 96000 - 2 * 150000);
@@ -283,7 +260,7 @@ Test(plan_commitments, what_a_machine_costs_besides_its_price_is_no_commitments)
     sell("m6a.xlarge", 4, 100000);
     plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0);
-    cr_expect(strstr(message_of(&plan, "Committed"), "m6a.xlarge"));
+    cr_expect(strstr(world_message(&plan, "Committed"), "m6a.xlarge"));
     arena_release(&w.arena);
 }
 

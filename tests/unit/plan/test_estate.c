@@ -8,60 +8,27 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[32];
-
-static struct snapshot_offer offer_of(const char *region, const char *type, int64_t vcpu, int64_t gib, int64_t price) {
-    return (struct snapshot_offer){"platform/aws",
-                                   {.region = region,
-                                    .type = type,
-                                    .vcpu_milli = vcpu * 1000,
-                                    .memory_mib = gib * 1024,
-                                    .architecture = "amd64",
-                                    .price_hourly = price,
-                                    .price_spot_hourly = -1,
-                                    .source = "test"}};
-}
-
-static void sell(struct snapshot_offer offer) {
-    offers[w.snapshot.offer_count++] = offer;
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
-}
 
 /* Ten m5.large (2 vCPU, 8 GiB, 0.096) that demand just fills; horizon one hour, of which none is kept by the lead. */
 static struct snapshot_resource *estate_init(struct world *world, int64_t count) {
-    memset(offers, 0, sizeof(offers));
     world_init(world);
     world->policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
     world->policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
     world->policy.disruption.min_saving_percent = 5;
     world->policy.sla.lead_time_ms = STEP_MS;
-    world->snapshot.offers = offers;
     struct snapshot_resource *r = world_add(world, count, (double)count * 1.3);
-    r->resource.vcpu_milli = 2000;
-    r->resource.memory_mib = 8192;
-    r->offer.vcpu_milli = 2000;
-    r->offer.memory_mib = 8192;
-    r->offer.architecture = "amd64";
-    r->offer.price_spot_hourly = -1;
-    sell(offer_of("us-east-1", "m5.large", 2, 8, 96000));
+    world_large(r);
+    world_sell(world, world_offer("us-east-1", "m5.large", 2, 8, 96000));
     return r;
 }
 
-/* The message of a candidate that was not taken for that reason; "" if there is none. */
-static const char *why_not(const struct plan *plan, const char *reason) {
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        if (strcmp(plan->why_not[i].reason, reason) == 0)
-            return plan->why_not[i].message;
-    return "";
-}
-
 static bool is_without_action(const struct plan *plan, const char *reason, const char *text) {
-    return plan->action_count == 0 && strstr(why_not(plan, reason), text) && text[0];
+    return plan->action_count == 0 && strstr(world_message(plan, reason), text) && text[0];
 }
 
 Test(plan_estate, a_cheaper_machine_that_serves_the_same_is_proposed) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+    world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
     const struct plan_action *a = &plan.actions[0];
@@ -91,7 +58,7 @@ Test(plan_estate, what_serving_is_worth_follows_each_rows_own_grid) {
         w.policy.sla.slots = &slot;
         w.policy.sla.slot_count = 1;
         world_demand(&w, 0, 13);
-        sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+        world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
         if (is_beside) {
             struct snapshot_resource first = w.resources[0];
             struct snapshot_resource *other = world_add(&w, 10, 13);
@@ -135,9 +102,9 @@ Test(plan_estate, why_not_of_each_kind_of_candidate) {
         w.policy.placement.exclude_count = 1;
         w.policy.placement.vcpu_max = 64;
         struct snapshot_offer offer =
-            offer_of("us-east-1", rows[i].offer.type, rows[i].offer.vcpu, rows[i].offer.gib, rows[i].offer.price);
+            world_offer("us-east-1", rows[i].offer.type, rows[i].offer.vcpu, rows[i].offer.gib, rows[i].offer.price);
         offer.offer.architecture = rows[i].offer.architecture;
-        sell(offer);
+        world_sell(&w, offer);
         struct plan plan = world_plan(&w);
         cr_expect(is_without_action(&plan, rows[i].reason, rows[i].offer.type), "row %zu: %s", i,
                   plan.why_not[plan.why_not_count - 1].reason);
@@ -147,7 +114,7 @@ Test(plan_estate, why_not_of_each_kind_of_candidate) {
 
 Test(plan_estate, a_price_that_is_not_known_is_told) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m9.large", 2, 8, -1));
+    world_sell(&w, world_offer("us-east-1", "m9.large", 2, 8, -1));
     struct plan plan = world_plan(&w);
     cr_expect(is_without_action(&plan, "UnknownPrice", "m9.large"));
     arena_release(&w.arena);
@@ -157,19 +124,19 @@ Test(plan_estate, a_price_that_is_not_known_is_told) {
 Test(plan_estate, a_change_pays_its_cost_back_within_the_horizon) {
     for (int64_t lead = 1; lead <= 8; lead++) {
         estate_init(&w, 10);
-        sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+        world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
         w.policy.sla.lead_time_ms = lead * STEP_MS;
         struct plan plan = world_plan(&w);
         bool pays = (960000 + 750000) * lead < (960000 - 750000) * WORLD_STEPS;
         cr_expect_eq(plan.action_count, pays ? 1 : 0, "lead %lld", (long long)lead);
-        cr_expect(pays || strstr(why_not(&plan, "NotWorthDisruption"), "m6a.xlarge"));
+        cr_expect(pays || strstr(world_message(&plan, "NotWorthDisruption"), "m6a.xlarge"));
         arena_release(&w.arena);
     }
 }
 
 Test(plan_estate, only_what_the_policy_allows) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+    world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_MIGRATE;
     struct plan plan = world_plan(&w);
     cr_expect(is_without_action(&plan, "ActionNotAllowed", "m6a.xlarge"));
@@ -180,7 +147,7 @@ Test(plan_estate, only_what_the_policy_allows) {
 Test(plan_estate, other_machines_only_from_a_fresh_view_and_an_own_forecast_and_not_beside_growth) {
     for (int row = 0; row < 8; row++) {
         struct snapshot_resource *r = estate_init(&w, 10);
-        sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 100000));
+        world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 100000));
         if (row == 1)
             w.sources[0].state = SOURCE_STALE;
         if (row == 2)
@@ -207,7 +174,7 @@ Test(plan_estate, other_machines_only_from_a_fresh_view_and_an_own_forecast_and_
 Test(plan_estate, the_size_goes_first) {
     estate_init(&w, 20);
     world_demand(&w, 0, 13);
-    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 100000));
+    world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 100000));
     w.policy.disruption.max_change_percent = 25;
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
@@ -221,14 +188,14 @@ Test(plan_estate, the_size_goes_first) {
 Test(plan_estate, what_was_changed_is_not_changed_back_within_the_horizon) {
     for (int64_t steps = 0; steps <= WORLD_STEPS + 1; steps++) {
         struct snapshot_resource *r = estate_init(&w, 10);
-        sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+        world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
         if (steps > 0)
             r->last_change =
                 (struct snapshot_change){NOW_MS - steps * STEP_MS + 1, "platform/aws", "us-east-1", "m6a.xlarge"};
         struct plan plan = world_plan(&w);
         bool is_old = steps == 0 || steps > WORLD_STEPS;
         cr_expect_eq(plan.action_count, is_old, "%lld", (long long)steps);
-        cr_expect(is_old || strstr(why_not(&plan, "PingPong"), "m6a.xlarge"));
+        cr_expect(is_old || strstr(world_message(&plan, "PingPong"), "m6a.xlarge"));
         arena_release(&w.arena);
     }
 }
@@ -251,13 +218,13 @@ Test(plan_estate, another_place_pays_for_its_data) {
         w.policy.placement.target_count = 1;
         w.policy.placement.data = &data;
         w.policy.placement.data_count = gib > 0;
-        sell(offer_of("us-west-2", "m5.large", 2, 8, 40000));
+        world_sell(&w, world_offer("us-west-2", "m5.large", 2, 8, 40000));
         struct plan plan = world_plan(&w);
         /* Two hours at 0.56 less; five minutes of both; 0.02 for each GiB begun. */
         int64_t once = (960000 + 400000) / 12 + (gib > 0 ? 20000 * (gib + 1) : 0);
         bool pays = once < 560000 * 2;
         cr_assert_eq(plan.action_count, pays, "%lld GiB", (long long)gib);
-        cr_expect(pays || strstr(why_not(&plan, "NotWorthDisruption"), "us-west-2"));
+        cr_expect(pays || strstr(world_message(&plan, "NotWorthDisruption"), "us-west-2"));
         if (pays) {
             cr_expect_eq(plan.actions[0].type, ACTION_MIGRATE);
             cr_expect_str_eq(plan.actions[0].to.region, "us-west-2");
@@ -285,7 +252,7 @@ Test(plan_estate, spot_holds_more_for_what_is_interrupted) {
     w.policy.actions |= 1U << ACTION_MIGRATE;
     w.policy.placement.targets = &target;
     w.policy.placement.target_count = 1;
-    offers[0].offer.price_spot_hourly = 40000;
+    w.offers[0].offer.price_spot_hourly = 40000;
     struct plan plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
     cr_expect_eq(plan.actions[0].type, ACTION_MIGRATE);
@@ -299,7 +266,7 @@ Test(plan_estate, spot_holds_more_for_what_is_interrupted) {
 Test(plan_estate, the_sum_of_counts_decides_who_changes) {
     for (int64_t spare = 0; spare <= 20; spare += 5) {
         estate_init(&w, 10);
-        sell(offer_of("us-east-1", "m6a.medium", 1, 4, 30000));
+        world_sell(&w, world_offer("us-east-1", "m6a.medium", 1, 4, 30000));
         struct snapshot_resource *other = world_add(&w, 10, 6.5);
         *other = w.resources[0];
         other->resource.id = w.ids[1];
@@ -308,7 +275,7 @@ Test(plan_estate, the_sum_of_counts_decides_who_changes) {
         w.policy.capacity.max = 20 + spare;
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.action_count, (size_t)(spare / 10), "spare %lld: %zu", (long long)spare, plan.action_count);
-        cr_expect(spare >= 20 || strstr(why_not(&plan, "AtMaximum"), "m6a.medium"));
+        cr_expect(spare >= 20 || strstr(world_message(&plan, "AtMaximum"), "m6a.medium"));
         cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly);
         /* Half of a row may have it in the relaxation: 1.92 less 0.36 for each ten. */
         cr_expect_eq((plan.lower_bound_hourly + 5) / 10, (1920000 - 36000 * spare + 5) / 10, "spare %lld: %lld",
@@ -360,10 +327,10 @@ static void draw_world(void) {
     for (size_t i = 0; i < (size_t)draw(0, 20); i++) {
         int64_t vcpu = INT64_C(1) << draw(0, 4);
         snprintf(types[i], sizeof(types[i]), "x%zu.%lld", i, (long long)vcpu);
-        struct snapshot_offer offer = offer_of(draw(0, 1) ? "us-east-1" : "us-west-2", types[i], vcpu,
-                                               vcpu * draw(3, 6), vcpu * draw(20000, 80000));
+        struct snapshot_offer offer = world_offer(draw(0, 1) ? "us-east-1" : "us-west-2", types[i], vcpu,
+                                                  vcpu * draw(3, 6), vcpu * draw(20000, 80000));
         offer.offer.price_spot_hourly = offer.offer.price_hourly / 2;
-        sell(offer);
+        world_sell(&w, offer);
     }
 }
 
@@ -402,12 +369,12 @@ Test(plan_estate, any_world_stays_inside_its_limits_and_above_its_bound) {
 static money_micros bound_without(size_t left_out) {
     struct snapshot_offer all[32];
     size_t count = w.snapshot.offer_count;
-    memcpy(all, offers, sizeof(all));
+    memcpy(all, w.offers, sizeof(all));
     for (size_t i = left_out; i + 1 < count; i++)
-        offers[i] = offers[i + 1];
+        w.offers[i] = w.offers[i + 1];
     w.snapshot.offer_count = count - 1;
     money_micros bound = world_plan(&w).lower_bound_hourly;
-    memcpy(offers, all, sizeof(all));
+    memcpy(w.offers, all, sizeof(all));
     w.snapshot.offer_count = count;
     return bound;
 }
@@ -430,8 +397,9 @@ static void apply(const struct plan *plan) {
         if (a && a->type == ACTION_RIGHTSIZE) {
             const char *before = r->resource.type;
             for (size_t k = 0; k < w.snapshot.offer_count; k++)
-                if (strcmp(offers[k].offer.type, a->to.type) == 0 && strcmp(offers[k].offer.region, "us-east-1") == 0)
-                    r->offer = offers[k].offer;
+                if (strcmp(w.offers[k].offer.type, a->to.type) == 0 &&
+                    strcmp(w.offers[k].offer.region, "us-east-1") == 0)
+                    r->offer = w.offers[k].offer;
             r->resource.type = r->offer.type;
             r->resource.vcpu_milli = r->capacity_per_machine = r->offer.vcpu_milli;
             r->resource.memory_mib = r->offer.memory_mib;
@@ -467,7 +435,7 @@ Test(plan_estate, a_plan_that_was_carried_out_is_followed_by_none) {
  */
 Test(plan_estate, agents_are_fewer_on_fewer_machines) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m6a.large-x9", 18, 84, 800000));
+    world_sell(&w, world_offer("us-east-1", "m6a.large-x9", 18, 84, 800000));
     cr_assert_eq(world_plan(&w).action_count, 0);
     w.policy.placement.overhead.vcpu_milli = 200;
     struct plan plan = world_plan(&w);
@@ -476,15 +444,15 @@ Test(plan_estate, agents_are_fewer_on_fewer_machines) {
     cr_expect_eq(plan.actions[0].to.count, 1);
     cr_expect_eq(plan.lower_bound_hourly, 800000);
     w.policy.placement.overhead.vcpu_milli = 400; /* 1.3 - 0.4 each: 9 of work. */
-    offers[1].offer.vcpu_milli = 15000;           /* 9.75 - 0.4 */
-    offers[1].offer.memory_mib = 84 * 1024;
+    w.offers[1].offer.vcpu_milli = 15000;         /* 9.75 - 0.4 */
+    w.offers[1].offer.memory_mib = 84 * 1024;
     cr_assert_eq(world_plan(&w).actions[0].to.count, 1);
     arena_release(&w.arena);
 }
 
 Test(plan_estate, agents_keep_memory_too) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "narrow", 4, 15, 150000)); /* 7.5 GiB for two vCPUs. */
+    world_sell(&w, world_offer("us-east-1", "narrow", 4, 15, 150000)); /* 7.5 GiB for two vCPUs. */
     cr_assert_eq(world_plan(&w).action_count, 0);
     w.policy.placement.overhead.memory_mib = 1024; /* 14 on two cores' worth of 7 each. */
     cr_assert_eq(world_plan(&w).action_count, 1);
@@ -493,7 +461,7 @@ Test(plan_estate, agents_keep_memory_too) {
 
 Test(plan_estate, licences_are_paid_for_each_machine) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 192000)); /* As dear for each core. */
+    world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 192000)); /* As dear for each core. */
     cr_assert_eq(world_plan(&w).action_count, 0);
     w.policy.placement.overhead.hourly_cost = 50000;
     struct plan plan = world_plan(&w);
@@ -508,7 +476,7 @@ Test(plan_estate, licences_are_paid_for_each_machine) {
 
 Test(plan_estate, an_overhead_that_leaves_nothing_is_told) {
     estate_init(&w, 10);
-    sell(offer_of("us-east-1", "m6a.xlarge", 4, 16, 150000));
+    world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 150000));
     w.policy.placement.overhead.vcpu_milli = 1300;
     struct plan plan = world_plan(&w);
     cr_expect(is_without_action(&plan, "TooSmall", "placement.overhead is all that a m5.large can spare at 65 %"));

@@ -8,20 +8,10 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[16];
 static struct snapshot_limit limit;
 
 static void sell(const char *type, int64_t vcpu, int64_t gib, int64_t price) {
-    offers[w.snapshot.offer_count++] = (struct snapshot_offer){"platform/aws",
-                                                               {.region = "us-east-1",
-                                                                .type = type,
-                                                                .vcpu_milli = vcpu * 1000,
-                                                                .memory_mib = gib * 1024,
-                                                                .architecture = "amd64",
-                                                                .price_hourly = price,
-                                                                .price_spot_hourly = -1,
-                                                                .source = "test"}};
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
+    world_sell(&w, world_offer("us-east-1", type, vcpu, gib, price));
 }
 
 static struct snapshot_resource *machine(double demand) {
@@ -43,7 +33,6 @@ static struct snapshot_resource *machine(double demand) {
 
 /* One m5.xlarge (4 vCPU, 16 GiB, 0.192), which serves 2.6; the horizon is two hours, the lead time one step. */
 static struct snapshot_resource *start(double demand) {
-    memset(offers, 0, sizeof(offers));
     world_init(&w);
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE | 1U << ACTION_STOP;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
@@ -52,17 +41,9 @@ static struct snapshot_resource *start(double demand) {
     w.policy.capacity.min = 1;
     w.policy.idle.after_ms = 14 * INT64_C(86400000);
     w.policy.forecast.history_ms = w.policy.idle.after_ms;
-    w.snapshot.offers = offers;
     struct snapshot_resource *r = machine(demand);
     sell("m5.xlarge", 4, 16, 192000);
     return r;
-}
-
-static const char *why_not(const struct plan *plan, const char *reason) {
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        if (strcmp(plan->why_not[i].reason, reason) == 0)
-            return plan->why_not[i].message;
-    return "";
 }
 
 /* The type that is proposed; "" if none is. */
@@ -94,7 +75,7 @@ Test(plan_instances, a_cheaper_type_that_serves_the_horizon_is_proposed) {
     cr_expect_eq(plan.desired_cost_hourly, 126000);
     cr_expect_eq(plan.lower_bound_hourly, 126000);
     cr_expect_eq(plan.gap_per_mille, 0);
-    cr_expect(why_not(&plan, "DearerThanChosen")[0], "r6a.xlarge would save too");
+    cr_expect(world_message(&plan, "DearerThanChosen")[0], "r6a.xlarge would save too");
     cr_expect(has_why(&plan, "it stops and starts again"));
     arena_release(&w.arena);
 }
@@ -141,8 +122,8 @@ Test(plan_instances, why_not_of_each_kind_of_candidate) {
         sell(rows[i].type, rows[i].vcpu, rows[i].gib, rows[i].price);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.action_count, 0, "row %zu", i);
-        cr_expect(strstr(why_not(&plan, rows[i].reason), rows[i].type), "row %zu: %s", i,
-                  why_not(&plan, rows[i].reason));
+        cr_expect(strstr(world_message(&plan, rows[i].reason), rows[i].type), "row %zu: %s", i,
+                  world_message(&plan, rows[i].reason));
         cr_expect_str_eq(world_why_not(&plan, "g0"), "InTrim", "row %zu", i);
         arena_release(&w.arena);
     }
@@ -162,7 +143,7 @@ Test(plan_instances, what_is_not_served_while_it_stops_has_the_price_of_a_violat
         sell("r5.large", 2, 16, 126000);
         struct plan plan = world_plan(&w);
         cr_expect_str_eq(chosen(&plan), rows[i].is_proposed ? "r5.large" : "", "row %zu", i);
-        cr_expect_eq(why_not(&plan, "NotWorthDisruption")[0] != '\0', !rows[i].is_proposed, "row %zu", i);
+        cr_expect_eq(world_message(&plan, "NotWorthDisruption")[0] != '\0', !rows[i].is_proposed, "row %zu", i);
         cr_expect_eq(has_why(&plan, "not served meanwhile"), rows[i].cost > 0 && rows[i].is_proposed, "row %zu", i);
         arena_release(&w.arena);
     }
@@ -188,7 +169,7 @@ Test(plan_instances, what_does_not_serve_takes_a_larger_type) {
     cr_expect_eq(plan.lower_bound_hourly, 384000, "staying does not serve");
     cr_expect_eq(plan.gap_per_mille, 0);
     cr_expect_eq(plan.binding, NULL);
-    cr_expect(strstr(why_not(&plan, "DearerThanChosen"), "m5.4xlarge"));
+    cr_expect(strstr(world_message(&plan, "DearerThanChosen"), "m5.4xlarge"));
     arena_release(&w.arena);
 }
 
@@ -215,7 +196,7 @@ Test(plan_instances, growth_asks_for_a_fresh_view_and_a_history_of_its_own) {
         w.headroom.shrink_to_minimum = rows[i].shrink;
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.action_count, rows[i].reason[0] == '\0', "row %zu", i);
-        cr_expect(!rows[i].reason[0] || why_not(&plan, rows[i].reason)[0], "row %zu", i);
+        cr_expect(!rows[i].reason[0] || world_message(&plan, rows[i].reason)[0], "row %zu", i);
         cr_expect(plan.action_count || strstr(world_why_not(&plan, "g0"), "AtMaximum"), "row %zu: %s", i,
                   world_why_not(&plan, "g0"));
         arena_release(&w.arena);
@@ -229,7 +210,7 @@ Test(plan_instances, ping_pong_is_no_way_down_but_one_up) {
     r->last_change = (struct snapshot_change){NOW_MS - STEP_MS, "platform/aws", "us-east-1", "r5.large"};
     struct plan plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0);
-    cr_expect(why_not(&plan, "PingPong")[0]);
+    cr_expect(world_message(&plan, "PingPong")[0]);
     r->last_change.at_ms = NOW_MS - w.policy.forecast.horizon_ms;
     plan = world_plan(&w);
     cr_expect_str_eq(chosen(&plan), "r5.large");
@@ -253,7 +234,7 @@ Test(plan_instances, a_machine_that_nobody_uses_is_stopped_and_not_made_smaller)
         .start_ms = NOW_MS - 14 * INT64_C(86400000), .step_ms = STEP_MS, .count = 14 * 288, .demand = samples};
     plan = world_plan(&w);
     cr_expect_str_eq(chosen(&plan), "r5.large", "the last that runs may be smaller");
-    cr_expect(why_not(&plan, "AtMinimum")[0]);
+    cr_expect(world_message(&plan, "AtMinimum")[0]);
     w.policy.capacity.min = 0;
     plan = world_plan(&w);
     cr_assert_eq(plan.action_count, 1);
@@ -264,7 +245,7 @@ Test(plan_instances, a_machine_that_nobody_uses_is_stopped_and_not_made_smaller)
     w.policy.actions &= ~(1U << ACTION_STOP);
     plan = world_plan(&w);
     cr_expect_str_eq(chosen(&plan), "r5.large", "what may not be stopped may be smaller");
-    cr_expect(why_not(&plan, "ActionNotAllowed")[0]);
+    cr_expect(world_message(&plan, "ActionNotAllowed")[0]);
     arena_release(&w.arena);
 }
 
@@ -336,7 +317,7 @@ Test(plan_instances, a_quota_counts_what_is_more_than_before) {
         w.snapshot.limit_count = 1;
         struct plan plan = world_plan(&w);
         cr_expect_str_eq(chosen(&plan), rows[i].is_room ? "m5.2xlarge" : "", "row %zu", i);
-        cr_expect_eq(why_not(&plan, "QuotaExceeded")[0] != '\0', !rows[i].is_room, "row %zu", i);
+        cr_expect_eq(world_message(&plan, "QuotaExceeded")[0] != '\0', !rows[i].is_room, "row %zu", i);
         arena_release(&w.arena);
     }
 }

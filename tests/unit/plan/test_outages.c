@@ -3,13 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdlib.h>
-
 #include "world.h"
 
 static struct world w; /* One test, one process. */
 static struct snapshot_outage outages[2];
-static struct snapshot_offer offers[8];
 
 static void out(const char *type, bool is_spot, int64_t left_ms) {
     outages[0] = (struct snapshot_outage){"platform/aws", "us-east-1", type, is_spot, NOW_MS + left_ms};
@@ -19,32 +16,19 @@ static void out(const char *type, bool is_spot, int64_t left_ms) {
 
 static void begin(void) {
     world_init(&w);
-    memset(offers, 0, sizeof(offers));
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
     w.policy.sla.lead_time_ms = STEP_MS;
-    w.snapshot.offers = offers;
 }
 
 static struct snapshot_resource *group(int64_t count, double machines) {
     struct snapshot_resource *r = world_add(&w, count, machines * 1.3);
-    r->resource.memory_mib = r->offer.memory_mib = 8192;
-    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
-    r->offer.architecture = "amd64";
-    r->offer.price_spot_hourly = -1;
+    world_large(r);
     return r;
 }
 
 static void sell(const char *type, int64_t vcpu, int64_t price) {
-    offers[w.snapshot.offer_count++] = (struct snapshot_offer){"platform/aws",
-                                                               {.region = "us-east-1",
-                                                                .type = type,
-                                                                .vcpu_milli = vcpu * 1000,
-                                                                .memory_mib = vcpu * 4096,
-                                                                .architecture = "amd64",
-                                                                .price_hourly = price,
-                                                                .price_spot_hourly = -1}};
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
+    world_sell(&w, world_offer("us-east-1", type, vcpu, 4 * vcpu, price));
 }
 
 Test(plan_outages, nothing_is_changed_to_what_is_out_and_the_next_best_is_taken) {

@@ -8,7 +8,6 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[8];
 static struct policy_spread spread;
 static struct policy_target targets[3];
 
@@ -22,18 +21,8 @@ static struct snapshot_resource *add(int64_t count, double machines, const char 
     struct snapshot_resource *r = world_add(&w, count, machines * 1.3);
     r->resource.region = r->offer.region = w.sources[w.count - 1].region = region;
     r->resource.zone = zone;
-    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
-    r->resource.memory_mib = r->offer.memory_mib = 8192;
-    r->offer.architecture = "amd64";
-    r->offer.price_spot_hourly = -1;
+    world_large(r);
     return r;
-}
-
-static const char *why_not(const struct plan *plan, const char *reason) {
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        if (strcmp(plan->why_not[i].reason, reason) == 0)
-            return plan->why_not[i].message;
-    return "";
 }
 
 static int64_t desired(const struct plan *plan, size_t i) {
@@ -205,16 +194,7 @@ Test(plan_placement, any_zones_are_spread_as_far_as_their_bounds_go) {
 /* ---- other machines and places ---- */
 
 static void sell(const char *region, const char *type, int64_t vcpu, int64_t price) {
-    offers[w.snapshot.offer_count++] = (struct snapshot_offer){"platform/aws",
-                                                               {.region = region,
-                                                                .type = type,
-                                                                .vcpu_milli = vcpu * 1000,
-                                                                .memory_mib = vcpu * 4096,
-                                                                .architecture = "amd64",
-                                                                .price_hourly = price,
-                                                                .price_spot_hourly = -1,
-                                                                .source = "test"}};
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
+    world_sell(&w, world_offer(region, type, vcpu, 4 * vcpu, price));
 }
 
 static void target(const char *region) {
@@ -224,13 +204,11 @@ static void target(const char *region) {
 
 static void estate(enum action_type type) {
     world_init(&w);
-    memset(offers, 0, sizeof(offers));
     w.policy.actions = 1U << ACTION_SCALE | 1U << type;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
     w.policy.disruption.min_saving_percent = 5;
     w.policy.sla.lead_time_ms = STEP_MS;
     w.policy.placement.targets = targets;
-    w.snapshot.offers = offers;
 }
 
 /* Of machines twice as large there are half as many: both zones change together, or none. */
@@ -245,7 +223,7 @@ Test(plan_placement, machines_are_changed_where_all_zones_can_follow) {
     w.forecasts[1].basis = FORECAST_BASIS_POOLED; /* It may not change its machines yet. */
     plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0);
-    cr_expect_str_eq(why_not(&plan, "SpreadViolated"),
+    cr_expect_str_eq(world_message(&plan, "SpreadViolated"),
                      "4 x m6a.xlarge would save more; machines of one Zone would be 4 more than of another; "
                      "placement.spread allows 1");
     cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly);
@@ -263,7 +241,7 @@ Test(plan_placement, a_migration_leaves_as_many_places_as_are_asked_for) {
     spread_by(TOPOLOGY_REGION, 100, 2);
     struct plan plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 1, "only one of them goes");
-    cr_expect_str_eq(why_not(&plan, "SpreadViolated"),
+    cr_expect_str_eq(world_message(&plan, "SpreadViolated"),
                      "8 x m5.large in platform/aws/t would save more; placement.spread asks for 2 of Region at least, "
                      "and 1 would be left");
     spread.domains_min = 1;
@@ -283,7 +261,7 @@ Test(plan_placement, no_group_is_moved_to_where_another_one_is) {
     w.policy.placement.anti_affinity = TOPOLOGY_REGION;
     struct plan plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 1, "the other one goes there in the same plan");
-    cr_expect_neq(strstr(why_not(&plan, "AntiAffinity"), "placement.antiAffinity"), NULL);
+    cr_expect_neq(strstr(world_message(&plan, "AntiAffinity"), "placement.antiAffinity"), NULL);
     w.policy.placement.anti_affinity = TOPOLOGY_ZONE; /* Of a migration the zone is not known: its region. */
     cr_expect_eq(world_plan(&w).action_count, 1);
     add(8, 8, "t", "c");
@@ -294,7 +272,8 @@ Test(plan_placement, no_group_is_moved_to_where_another_one_is) {
     w.policy.placement.anti_affinity = TOPOLOGY_PROVIDER; /* Within its own place a group may move. */
     plan = world_plan(&w);
     cr_expect_geq(plan.action_count, 2);
-    cr_expect_neq(strstr(why_not(&plan, "AntiAffinity"), "g0 is in platform/aws too"), NULL, "told, and left as it is");
+    cr_expect_neq(strstr(world_message(&plan, "AntiAffinity"), "g0 is in platform/aws too"), NULL,
+                  "told, and left as it is");
     arena_release(&w.arena);
 }
 
@@ -311,6 +290,6 @@ Test(plan_placement, a_quota_that_takes_one_out_takes_those_that_need_it) {
     w.snapshot.limit_count = 1;
     struct plan plan = world_plan(&w);
     cr_expect_eq(plan.action_count, 0, "there is room for 4 of 8");
-    cr_expect_neq(strstr(why_not(&plan, "SpreadViolated"), "without what a quota keeps back"), NULL);
+    cr_expect_neq(strstr(world_message(&plan, "SpreadViolated"), "without what a quota keeps back"), NULL);
     arena_release(&w.arena);
 }

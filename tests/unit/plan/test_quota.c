@@ -92,26 +92,14 @@ Test(plan_quota, shrinking_asks_for_none) {
 
 /* Ten of 2 vCPU, and one for sale of which five of 4 vCPU would do. Both run while one is replaced by the other. */
 Test(plan_quota, other_machines_need_room_beside_those_that_are_there) {
-    static struct snapshot_offer offers[1];
     for (int round = 0; round < 2; round++) {
         world_init(&w);
         w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE;
         w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
         w.policy.sla.lead_time_ms = STEP_MS;
         struct snapshot_resource *r = group(10, 13);
-        r->resource.memory_mib = r->offer.memory_mib = 8192;
-        r->offer.vcpu_milli = 2000;
-        r->offer.architecture = "amd64";
-        offers[0] = (struct snapshot_offer){"platform/aws",
-                                            {.region = "us-east-1",
-                                             .type = "m6a.xlarge",
-                                             .vcpu_milli = 4000,
-                                             .memory_mib = 16384,
-                                             .architecture = "amd64",
-                                             .price_hourly = 100000,
-                                             .price_spot_hourly = -1}};
-        w.snapshot.offers = offers;
-        w.snapshot.offer_count = 1;
+        world_large(r);
+        world_sell(&w, world_offer("us-east-1", "m6a.xlarge", 4, 16, 100000));
         quota(0, "a", "m6a.*", "vCPU", round == 0 ? 20 : 19, 0);
         struct plan plan = world_plan(&w);
         cr_expect_eq(plan.action_count, round == 0);
@@ -231,7 +219,6 @@ Test(plan_quota, the_free_part_is_never_exceeded_and_never_left_without_need) {
 
 /* Ten of 2 vCPU at 0.096. The cheapest that would do is kept out; what it dominates is of a family that has room. */
 Test(plan_quota, what_a_quota_keeps_out_dominates_nothing) {
-    static struct snapshot_offer offers[3];
     static const struct {
         double value; /* Of the quota over m6a.*; five of 4 vCPU would count. */
         const char *chosen;
@@ -243,21 +230,10 @@ Test(plan_quota, what_a_quota_keeps_out_dominates_nothing) {
         w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
         w.policy.sla.lead_time_ms = STEP_MS;
         struct snapshot_resource *r = group(10, 13);
-        r->resource.memory_mib = r->offer.memory_mib = 8192;
-        r->offer.vcpu_milli = 2000;
-        r->offer.architecture = "amd64";
+        world_large(r);
         static const char *const types[] = {"m6a.xlarge", "m6b.xlarge", "m6c.xlarge"};
         for (size_t k = 0; k < 3; k++)
-            offers[k] = (struct snapshot_offer){"platform/aws",
-                                                {.region = "us-east-1",
-                                                 .type = types[k],
-                                                 .vcpu_milli = 4000,
-                                                 .memory_mib = 16384,
-                                                 .architecture = "amd64",
-                                                 .price_hourly = 100000 + 5000 * (int64_t)k,
-                                                 .price_spot_hourly = -1}};
-        w.snapshot.offers = offers;
-        w.snapshot.offer_count = 3;
+            world_sell(&w, world_offer("us-east-1", types[k], 4, 16, 100000 + 5000 * (int64_t)k));
         quota(0, "a", "m6a.*", "vCPU", rows[i].value, 0);
         struct plan plan = world_plan(&w);
         cr_assert_eq(plan.action_count, 1, "row %zu", i);

@@ -10,7 +10,6 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[2];
 
 /* Machines of 2 vCPU at 0.096, which serve 1.3; the median of demand is half of it, and its level. */
 static struct snapshot_resource *begin(int64_t violation_cost, int64_t count, int64_t max, double demand) {
@@ -30,23 +29,7 @@ static struct snapshot_resource *begin(int64_t violation_cost, int64_t count, in
 }
 
 static void sell(const char *type, int64_t vcpu, int64_t price) {
-    offers[0] = (struct snapshot_offer){"platform/aws",
-                                        {.region = "us-east-1",
-                                         .type = type,
-                                         .vcpu_milli = vcpu * 1000,
-                                         .memory_mib = vcpu * 4096,
-                                         .architecture = "amd64",
-                                         .price_hourly = price,
-                                         .price_spot_hourly = -1}};
-    w.snapshot.offers = offers;
-    w.snapshot.offer_count = 1;
-}
-
-static const char *message_of(const struct plan *plan, const char *reason) {
-    for (size_t i = 0; i < plan->why_not_count; i++)
-        if (strcmp(plan->why_not[i].reason, reason) == 0)
-            return plan->why_not[i].message;
-    return "";
+    world_sell(&w, world_offer("us-east-1", type, vcpu, 4 * vcpu, price));
 }
 
 static bool is_told(const struct plan_action *a, const char *text) {
@@ -84,8 +67,8 @@ Test(plan_unmet, what_cannot_serve_the_peak_pays_for_it) {
                          "what is paid, without what is not served");
             cr_expect(is_told(&plan.actions[0], "do not serve all of its peak"));
         } else {
-            cr_expect(strstr(message_of(&plan, "TooSmall"), rows[i].text), "row %zu: %s", i,
-                      message_of(&plan, "TooSmall"));
+            cr_expect(strstr(world_message(&plan, "TooSmall"), rows[i].text), "row %zu: %s", i,
+                      world_message(&plan, "TooSmall"));
         }
         cr_expect_leq(plan.lower_bound_hourly, plan.desired_cost_hourly, "row %zu", i);
         arena_release(&w.arena);

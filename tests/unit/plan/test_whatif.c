@@ -10,42 +10,30 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[32];
 static struct policy_target targets[2];
 static struct whatif_factor factors[2];
 static struct headroom_closure closures[2];
 
 static void sell(const char *provider, const char *region, const char *type, int64_t vcpu, int64_t price) {
-    offers[w.snapshot.offer_count++] = (struct snapshot_offer){provider,
-                                                               {.region = region,
-                                                                .type = type,
-                                                                .vcpu_milli = vcpu * 1000,
-                                                                .memory_mib = vcpu * 4096,
-                                                                .architecture = "amd64",
-                                                                .price_hourly = price,
-                                                                .price_spot_hourly = price / 3,
-                                                                .source = "test"}};
-    qsort(offers, w.snapshot.offer_count, sizeof(*offers), snapshot_offer_cmp);
+    struct snapshot_offer offer = world_offer(region, type, vcpu, 4 * vcpu, price);
+    offer.provider = provider;
+    offer.offer.price_spot_hourly = price / 3;
+    world_sell(&w, offer);
 }
 
 static void add_group(int64_t count, double demand) {
     struct snapshot_resource *r = world_add(&w, count, demand);
-    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
-    r->resource.memory_mib = r->offer.memory_mib = 8192;
-    r->offer.architecture = "amd64";
-    r->offer.price_spot_hourly = -1;
+    world_large(r);
 }
 
 /* One group of 10 m5.large in aws/us-east-1 that demand fills; gcp/us-central1 sells the same for a little more. */
 static void init(void) {
-    memset(offers, 0, sizeof(offers));
     arena_release(&w.arena);
     world_init(&w);
     w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE | 1U << ACTION_MIGRATE;
     w.policy.forecast.horizon_ms = WORLD_STEPS * STEP_MS;
     w.policy.disruption.min_saving_percent = 5;
     w.policy.sla.lead_time_ms = STEP_MS;
-    w.snapshot.offers = offers;
     targets[0] = (struct policy_target){{"platform", "gcp"}, "us-central1", "web", true, false};
     targets[1] = (struct policy_target){{"platform", "aws"}, "eu-west-1", "web", true, false};
     w.policy.placement.targets = targets;
@@ -280,13 +268,13 @@ Test(whatif, prices_follow_the_factor_and_decide) {
     plan = plan_if(&(struct whatif){.prices = factors, .price_count = 2});
     cr_expect_eq(plan.cost_hourly, 960000, "factors multiply");
     cr_expect_eq(plan.action_count, 0);
-    cr_expect_eq(offers[0].offer.price_hourly, 107000, "the snapshot that was seen is left alone");
+    cr_expect_eq(w.offers[0].offer.price_hourly, 107000, "the snapshot that was seen is left alone");
 }
 
 Test(whatif, a_price_stays_a_price_and_what_is_unknown_unknown) {
     init();
     w.resources[0].resource.price_hourly = 3; /* As a listing tells it, of a pod. */
-    offers[1].offer.price_hourly = -1;
+    w.offers[1].offer.price_hourly = -1;
     factors[0] = (struct whatif_factor){.offers = {.provider = "*"}, .factor = 1e-6};
     const struct plan_input input = {&w.policy, &w.snapshot, w.forecasts, w.headroom};
     struct plan_input changed =

@@ -7,7 +7,6 @@
 #include "world.h"
 
 static struct world w; /* One test, one process. */
-static struct snapshot_offer offers[2];
 
 static const struct plan_why_not *find(const struct plan *plan, const char *reason) {
     for (size_t i = 0; i < plan->why_not_count; i++)
@@ -50,20 +49,9 @@ Test(plan_why_not, of_other_machines_it_is_what_would_change_them) {
     w.policy.placement.targets = &target;
     w.policy.placement.target_count = 1;
     struct snapshot_resource *r = world_add(&w, 10, 12.9);
-    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
-    r->resource.memory_mib = r->offer.memory_mib = 8192;
-    r->offer.architecture = "amd64";
-    for (size_t i = 0; i < 2; i++)
-        offers[i] = (struct snapshot_offer){"platform/aws",
-                                            {.region = i ? "us-east-1" : "eu-west-1",
-                                             .type = "m6.large",
-                                             .vcpu_milli = 2000,
-                                             .memory_mib = i ? 4096 : 8192,
-                                             .architecture = "amd64",
-                                             .price_hourly = i ? 90000 : 100000,
-                                             .price_spot_hourly = -1}};
-    w.snapshot.offers = offers;
-    w.snapshot.offer_count = 2;
+    world_large(r);
+    world_sell(&w, world_offer("eu-west-1", "m6.large", 2, 8, 100000));
+    world_sell(&w, world_offer("us-east-1", "m6.large", 2, 4, 90000));
     cr_expect_str_eq(action_of("TooSmall"), "Rightsize");
     cr_expect_str_eq(action_of("DearerThanNow"), "Migrate");
     struct plan plan = world_plan(&w);

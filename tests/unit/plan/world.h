@@ -9,11 +9,13 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan/compute.h"
 
 #define WORLD_MAX 8
+#define WORLD_OFFERS_MAX 32
 #define WORLD_STEPS 24
 #define STEP_MS INT64_C(300000)
 #define NOW_MS (STEP_MS * 5900000)
@@ -26,6 +28,7 @@ struct world {
     struct forecast forecasts[WORLD_MAX];
     double values[WORLD_MAX][WORLD_STEPS * FORECAST_QUANTILES_MAX];
     char ids[WORLD_MAX][8];
+    struct snapshot_offer offers[WORLD_OFFERS_MAX];
     struct headroom headroom;
     size_t count;
     struct arena arena;
@@ -42,7 +45,8 @@ static inline void world_init(struct world *w) {
     w->policy.capacity.max = INT64_MAX;
     w->policy.disruption.max_change_percent = 100;
     w->policy.disruption.max_concurrent = 1;
-    w->snapshot = (struct snapshot){.as_of_ms = NOW_MS, .sources = w->sources, .resources = w->resources};
+    w->snapshot =
+        (struct snapshot){.as_of_ms = NOW_MS, .sources = w->sources, .resources = w->resources, .offers = w->offers};
 }
 
 /* The same demand in every step: `demand` at the policy's quantile, half of it at the median. */
@@ -90,6 +94,32 @@ static inline struct snapshot_resource *world_add(struct world *w, int64_t count
     return &w->resources[i];
 }
 
+/* Of 2 vCPU and 8 GiB, as an m5.large has them. */
+static inline void world_large(struct snapshot_resource *r) {
+    r->resource.vcpu_milli = r->offer.vcpu_milli = 2000;
+    r->resource.memory_mib = r->offer.memory_mib = 8192;
+    r->offer.architecture = "amd64";
+    r->offer.price_spot_hourly = -1;
+}
+
+static inline struct snapshot_offer world_offer(const char *region, const char *type, int64_t vcpu, int64_t gib,
+                                                money_micros price) {
+    return (struct snapshot_offer){"platform/aws",
+                                   {.region = region,
+                                    .type = type,
+                                    .vcpu_milli = vcpu * 1000,
+                                    .memory_mib = gib * 1024,
+                                    .architecture = "amd64",
+                                    .price_hourly = price,
+                                    .price_spot_hourly = -1,
+                                    .source = "test"}};
+}
+
+static inline void world_sell(struct world *w, struct snapshot_offer offer) {
+    w->offers[w->snapshot.offer_count++] = offer;
+    qsort(w->offers, w->snapshot.offer_count, sizeof(*w->offers), snapshot_offer_cmp);
+}
+
 static inline struct plan world_plan(struct world *w) {
     const struct plan_input input = {&w->policy, &w->snapshot, w->forecasts, w->headroom};
     struct plan plan;
@@ -110,6 +140,14 @@ static inline const struct plan_action *world_action(const struct plan *plan, co
         if (strcmp(plan->actions[i].id, id) == 0)
             return &plan->actions[i];
     return NULL;
+}
+
+/* The message of a candidate that was not taken for that reason; "" if there is none. */
+static inline const char *world_message(const struct plan *plan, const char *reason) {
+    for (size_t i = 0; i < plan->why_not_count; i++)
+        if (strcmp(plan->why_not[i].reason, reason) == 0)
+            return plan->why_not[i].message;
+    return "";
 }
 
 /* "" if there is none. */
