@@ -8,65 +8,13 @@
 
 #include "base/mem.h"
 #include "base/str.h"
-#include "world.h"
+#include "cluster_world.h"
 
-static struct world w;
-static struct cloud_node facts[WORLD_MAX];
-static struct cloud_load loads[WORLD_MAX][4];
-
-/* Nodes of 4 vCPU and 16 GiB at 0.10 USD; at 65 % a pod serves 0.65 vCPU for each that it requests. */
-static void start(void) {
-    world_init(&w);
-    memset(facts, 0, sizeof(facts));
-    memset(loads, 0, sizeof(loads));
-    w.policy.selector.kinds = 1U << CLOUD_WORKLOAD | 1U << CLOUD_NODE;
-    w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE | 1U << ACTION_DELETE;
-    w.policy.disruption.min_saving_percent = 5;
-    w.policy.capacity.max = 100;
-}
-
-static struct snapshot_resource *place(struct snapshot_resource *r, enum cloud_kind kind) {
-    size_t i = w.count - 1;
-    r->provider = w.sources[i].provider = "platform/east";
-    r->resource.kind = w.sources[i].kind = kind;
-    r->resource.region = w.sources[i].region = CLOUD_REGION_CLUSTER;
-    r->resource.count_max = 0;
-    r->resource.type = "";
-    r->has_offer = false;
-    return r;
-}
-
-static struct snapshot_resource *add_workload(int64_t count, int64_t cpu, double demand) {
-    struct snapshot_resource *r = place(world_add(&w, count, demand), CLOUD_WORKLOAD);
-    r->resource.vcpu_milli = r->capacity_per_machine = cpu;
-    r->resource.memory_mib = 1024;
-    r->resource.price_hourly = 20000;
-    return r;
-}
-
-static struct snapshot_resource *add_node(int64_t cpu, money_micros price) {
-    struct snapshot_resource *r = place(world_add(&w, 1, 0), CLOUD_NODE);
-    size_t i = w.count - 1;
-    r->resource.type = "m5.xlarge";
-    r->resource.vcpu_milli = r->capacity_per_machine = cpu;
-    r->resource.memory_mib = 16384;
-    r->resource.price_hourly = price;
-    facts[i] = (struct cloud_node){.pods_max = 110, .taints = "", .loads = loads[i]};
-    r->resource.node = &facts[i];
-    w.forecasts[i].basis = FORECAST_BASIS_NONE;
-    return r;
-}
-
-static struct cloud_load *on(size_t node, const char *workload, int64_t count, int64_t cpu) {
-    struct cloud_load *load = &loads[node][facts[node].load_count++];
-    *load =
-        (struct cloud_load){.workload = workload, .count = count, .vcpu_milli = cpu, .memory_mib = 1024, .keys = ""};
-    return load;
-}
+#define ACTIONS (1U << ACTION_SCALE | 1U << ACTION_RIGHTSIZE | 1U << ACTION_DELETE)
 
 /* g0: four pods of 2.1 vCPU that are just needed, each alone on one of the nodes g1 to g4; g5 and g6 are empty. */
 static void start_usual(size_t nodes) {
-    start();
+    start(ACTIONS);
     add_workload(4, 2100, 4 * 2.1 * 0.65);
     for (size_t j = 1; j <= nodes; j++) {
         add_node(4000, 100000);
@@ -337,7 +285,7 @@ Test(plan_joint, nothing_is_chosen_where) {
 /* Five of 0.84 vCPU would fit nodes that cost a quarter. */
 Test(plan_joint, at_most_twice_the_replicas) {
     for (int64_t count = 2; count <= 3; count++) {
-        start();
+        start(ACTIONS);
         add_workload(count, 4200 / count, 4.2 * 0.65);
         add_node(16000, 200000);
         on(1, "g0", count, 4200 / count);
@@ -386,7 +334,7 @@ static struct {
 
 /* A pod of 2.1 vCPU alone on each of the nodes but the last quarter, which is empty, beside a small one. */
 static struct plan large_plan(size_t nodes) {
-    start();
+    start(ACTIONS);
     w.policy.capacity.max = 10000;
     add_workload(0, 2100, 0);
     add_node(4000, 100000);
@@ -441,7 +389,7 @@ static int64_t draw(int64_t low, int64_t high) {
 
 /* One workload, and by chance pods of another, on nodes of two sizes. Returns the demand. */
 static double start_random(bool has_others) {
-    start();
+    start(ACTIONS);
     int64_t count = draw(2, 6), cpu = draw(9, 30) * 100;
     double demand = (double)count * (double)cpu / 1000 * 0.65 * (double)draw(93, 100) / 100;
     add_workload(0, cpu, demand);

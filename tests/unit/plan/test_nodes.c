@@ -7,69 +7,18 @@
 
 #include "base/buf.h"
 #include "base/str.h"
-#include "world.h"
+#include "cluster_world.h"
 
-static struct world w;
-static struct cloud_node facts[WORLD_MAX];
-static struct cloud_load loads[WORLD_MAX][4];
-
-/* A cluster of nodes of 4 vCPU and 16 GiB at 0.10 USD; pods of 1 vCPU and 1 GiB, 0.65 vCPU a replica at 65 %. */
-static void start(void) {
-    world_init(&w);
-    memset(facts, 0, sizeof(facts));
-    w.policy.selector.kinds = 1U << CLOUD_WORKLOAD | 1U << CLOUD_NODE;
-    w.policy.actions = 1U << ACTION_SCALE | 1U << ACTION_DELETE;
-    w.policy.disruption.min_saving_percent = 5;
-    w.policy.capacity.max = 100;
-}
-
-static struct snapshot_resource *place(struct snapshot_resource *r, enum cloud_kind kind) {
-    size_t i = w.count - 1;
-    r->provider = w.sources[i].provider = "platform/east";
-    r->resource.kind = w.sources[i].kind = kind;
-    r->resource.region = w.sources[i].region = CLOUD_REGION_CLUSTER;
-    r->resource.count_max = 0;
-    r->resource.type = "";
-    r->has_offer = false;
-    return r;
-}
-
-static struct snapshot_resource *add_workload(int64_t count, double demand) {
-    struct snapshot_resource *r = place(world_add(&w, count, demand), CLOUD_WORKLOAD);
-    r->resource.vcpu_milli = r->capacity_per_machine = 1000;
-    r->resource.memory_mib = 1024;
-    r->resource.price_hourly = 20000;
-    return r;
-}
-
-static struct snapshot_resource *add_node(void) {
-    struct snapshot_resource *r = place(world_add(&w, 1, 0), CLOUD_NODE);
-    size_t i = w.count - 1;
-    r->resource.type = "m5.xlarge";
-    r->resource.vcpu_milli = r->capacity_per_machine = 4000;
-    r->resource.memory_mib = 16384;
-    r->resource.price_hourly = 100000;
-    facts[i] = (struct cloud_node){.pods_max = 110, .taints = "", .loads = loads[i]};
-    r->resource.node = &facts[i];
-    w.forecasts[i].basis = FORECAST_BASIS_NONE;
-    return r;
-}
-
-static struct cloud_load *on(size_t node, const char *workload, int64_t count) {
-    struct cloud_load *load = &loads[node][facts[node].load_count++];
-    *load =
-        (struct cloud_load){.workload = workload, .count = count, .vcpu_milli = 1000, .memory_mib = 1024, .keys = ""};
-    return load;
-}
+#define ACTIONS (1U << ACTION_SCALE | 1U << ACTION_DELETE)
 
 /* g0 with 4 replicas that 2.6 vCPU just need, and nodes g1 to g3 that hold 2, 2 and none of them. */
 static void start_usual(void) {
-    start();
-    add_workload(4, 2.6);
+    start(ACTIONS);
+    add_workload(4, 1000, 2.6);
     for (int j = 0; j < 3; j++)
-        add_node();
-    on(1, "g0", 2);
-    on(2, "g0", 2);
+        add_node(4000, 100000);
+    on(1, "g0", 2, 1000);
+    on(2, "g0", 2, 1000);
 }
 
 static struct plan replan(void) {
@@ -136,7 +85,7 @@ Test(plan_nodes, a_plan_that_was_carried_out_is_empty) {
 
 Test(plan_nodes, what_shrinks_counts_as_long_as_it_is_there) {
     start_usual();
-    on(3, "g0", 4);
+    on(3, "g0", 4, 1000);
     w.resources[0].resource.count = w.resources[0].resource.serving = 8;
     struct plan plan = replan();
     const struct plan_action *a = world_action(&plan, "g0");
@@ -169,12 +118,12 @@ Test(plan_nodes, none_goes_where) {
         {"they are apart", "NodeNeeded"},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        start();
-        add_workload(4, 2.6);
-        add_node();
-        add_node();
-        on(1, "g0", 2)->keys = "zone";
-        on(2, "g0", 2)->keys = "zone";
+        start(ACTIONS);
+        add_workload(4, 1000, 2.6);
+        add_node(4000, 100000);
+        add_node(4000, 100000);
+        on(1, "g0", 2, 1000)->keys = "zone";
+        on(2, "g0", 2, 1000)->keys = "zone";
         w.resources[1].resource.price_hourly = 200000;
         struct plan plan = replan();
         cr_assert_str_eq(reason_of(&plan, "g1"), "proposed");
@@ -241,11 +190,11 @@ Test(plan_nodes, none_goes_where) {
 }
 
 Test(plan_nodes, at_most_so_many_at_a_time_those_that_leave_among_them) {
-    start();
-    add_workload(1, 0.65);
+    start(ACTIONS);
+    add_workload(1, 1000, 0.65);
     for (int j = 0; j < 6; j++)
-        add_node();
-    on(1, "g0", 1);
+        add_node(4000, 100000);
+    on(1, "g0", 1, 1000);
     w.resources[5].resource.price_hourly = 300000;
     w.policy.disruption.max_change_percent = 25;
     struct plan plan = replan();
@@ -287,12 +236,12 @@ Test(plan_nodes, growth_is_asked_for_and_what_has_no_room_says_what_would_carry_
 }
 
 Test(plan_nodes, requests_that_go_up_need_room_too) {
-    start();
-    add_workload(4, 5.2); /* Twice the requests. */
+    start(ACTIONS);
+    add_workload(4, 1000, 5.2); /* Twice the requests. */
     w.policy.actions = 1U << ACTION_RIGHTSIZE | 1U << ACTION_DELETE;
-    add_node();
-    add_node();
-    on(1, "g0", 4);
+    add_node(4000, 100000);
+    add_node(4000, 100000);
+    on(1, "g0", 4, 1000);
     struct plan plan = replan();
     const struct plan_action *a = world_action(&plan, "g0");
     cr_assert_not_null(a);
@@ -307,8 +256,8 @@ Test(plan_nodes, requests_that_go_up_need_room_too) {
 
 Test(plan_nodes, pods_of_others_are_moved_as_they_are_and_those_that_stay_are_counted) {
     start_usual();
-    on(1, "other/Job/night", 2);      /* Of no workload of the policy. */
-    facts[2].fixed_vcpu_milli = 1000; /* Two and one left of it. */
+    on(1, "other/Job/night", 2, 1000); /* Of no workload of the policy. */
+    facts[2].fixed_vcpu_milli = 1000;  /* Two and one left of it. */
     struct plan plan = replan();
     cr_expect_eq(plan.action_count, 1u);
     cr_expect_str_eq(reason_of(&plan, "g3"), "proposed", "six pods need two nodes");
@@ -332,7 +281,7 @@ Test(plan_nodes, without_nodes_in_the_selector_nothing_of_it_is_said) {
 Test(plan_nodes, the_order_of_the_rows_changes_nothing) {
     struct buf first = {0}, other = {0};
     start_usual();
-    on(2, "x/ReplicaSet/y", 1);
+    on(2, "x/ReplicaSet/y", 1, 1000);
     struct plan plan = replan();
     plan_print_json(&plan, &first);
     for (size_t i = 0; i < 2; i++) {
