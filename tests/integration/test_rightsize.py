@@ -20,8 +20,8 @@ import yaml
 STEP, DAYS, PEAK = 300, 4, 24.0
 
 
-def write_trace(path):
-    """Some days of a calm day and night."""
+def write_trace(path, swing=20):
+    """Some days of a calm day and night, or, with a swing of 0, of neither: no plan then depends on when it is made."""
     with open(path, "w", newline="") as out:
         rows = csv.writer(out)
         rows.writerow(["timestamp_rfc3339", "value"])
@@ -29,7 +29,7 @@ def write_trace(path):
             at = i * STEP
             day, rest = divmod(at, 86400)
             stamp = f"2024-01-{1 + day:02}T{rest // 3600:02}:{rest % 3600 // 60:02}:00Z"
-            rows.writerow([stamp, round(80 + 20 * math.sin(at / 86400 * 2 * math.pi), 3)])
+            rows.writerow([stamp, round(80 + swing * math.sin(at / 86400 * 2 * math.pi), 3)])
 
 
 def documents(**policy):

@@ -13,10 +13,10 @@ from test_rightsize import write_trace
 
 def write_manifests(folder, placement, regions=("us-east-1", "us-east-1", "ap-south-1"), actions=("Scale",)):
     """Three groups that demand just fills, the first one the largest."""
-    write_trace(folder / "demand.csv")
+    write_trace(folder / "demand.csv", swing=0)
     groups = [{"name": f"web-{zone}", "region": region, "zone": region + zone, "instanceType": "m5.xlarge", "count": count, "min": 1,
                "max": 30, "tags": {"app": "web"}, "demand": {"trace": "demand.csv", "vcpuPeak": str(peak)}}
-              for zone, region, count, peak in zip("abc", regions, (7, 3, 3), (24, 8, 8), strict=True)]
+              for zone, region, count, peak in zip("abc", regions, (10, 4, 4), (24, 8, 8), strict=True)]
     path = folder / "all.yaml"
     path.write_text(yaml.safe_dump_all([
         {"apiVersion": "trimtab.dev/v1alpha1", "kind": "Provider", "metadata": {"name": "sim", "namespace": "shop"},
