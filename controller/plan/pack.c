@@ -15,7 +15,7 @@
 #define REPLAN_FAILURES_MAX 40
 #define REPLAN_SAVING_MIN 0.02 /* A machine is not exchanged for less. */
 #define REPLAN_GAP_MAX 0.03    /* dearer than the bound by more: it is planned anew. */
-#define MICRO 1e-6
+#define MICROS 1e6
 #define MICRO_SLACK 1e-3
 #define PART_MIN 1e-9
 #define SMALL_GENERATE_SHARE 0.05 /* Branching goes on with both. */
@@ -249,8 +249,8 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     pack_work_release(&work);
     pack_result_make(problem, &model, &best, arena, ret);
     /* Costs are whole: none is between the bound and this one. */
-    ret->is_proven |= (double)ret->cost_hourly - 1 < ret->bound_hourly / MICRO - MICRO_SLACK;
+    ret->is_proven |= (double)ret->cost_hourly - 1 < ret->bound_hourly * MICROS - MICRO_SLACK;
     if (ret->is_proven)
-        ret->bound_hourly = (double)ret->cost_hourly * MICRO;
+        ret->bound_hourly = (double)ret->cost_hourly / MICROS; /* Divided: it prints as the cost does. */
     ret->work = work.done;
 }
