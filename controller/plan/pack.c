@@ -22,7 +22,9 @@
 #define SMALL_IMPROVE_SHARE 0.03
 #define SMALL_PROVE_SHARE 0.9
 #define SMALL_FAILURES_MAX 20
-#define GENERATE_SHARE 0.7 /* Of the work, for the bound; the rest makes whole machines of it. */
+#define AGAIN_MAX 20                      /* Times that the first plan is made anew, */
+#define FIRST_WORK_MAX UINT64_C(40000000) /* and steps after which nothing more is tried for it. */
+#define GENERATE_SHARE 0.7                /* Of the work, for the bound; the rest makes whole machines of it. */
 
 /* ---- the first plan ---- */
 
@@ -88,11 +90,41 @@ static int64_t *counts_of(const struct pack_model *model, struct arena *arena) {
     return counts;
 }
 
-static void try_greedy(struct pack_work *work, const double *worth, struct pack_plan *best) {
+static struct pack_plan try_greedy(struct pack_work *work, const double *worth, struct pack_plan *best) {
     struct pack_plan plan = {0};
     pack_greedy(work, worth, counts_of(work->model, work->arena), &plan);
     if (plan.cost < best->cost)
         *best = plan;
+    return plan;
+}
+
+/* Moves worths half the way, in ratio, to what was paid for a piece: of each machine's price the share that the piece
+ * has of the worth on it. */
+static void worth_paid(const struct pack_model *model, const struct pack_plan *plan, double *worth, double *paid) {
+    for (size_t i = 0; i < model->class_count; i++)
+        paid[i] = 0;
+    for (size_t b = 0; b < plan->count; b++) {
+        const struct pack_filling *filling = &plan->bought[b].filling;
+        double value = 0, bill = model->machines[filling->machine].price * (double)plan->bought[b].times;
+        for (size_t t = 0; t < filling->count; t++)
+            value += worth[filling->classes[t]] * filling->pieces[t];
+        for (size_t t = 0; t < filling->count && value > 0; t++)
+            paid[filling->classes[t]] += bill * worth[filling->classes[t]] * filling->pieces[t] / value;
+    }
+    for (size_t i = 0; i < model->class_count; i++)
+        if (paid[i] > 0)
+            worth[i] = sqrt(worth[i] * paid[i] / (double)model->classes[i].count);
+}
+
+/* Buys, and buys again at the prices that pieces came to: what was left for the end, and paid for machines that are
+ * half empty, is worth more then and has its turn sooner. */
+static void try_worths(struct pack_work *work, double *worth, struct pack_plan *best) {
+    double *paid = arena_alloc_array(work->arena, work->model->class_count, sizeof(*paid));
+    struct pack_plan plan = try_greedy(work, worth, best);
+    for (int round = 0; round < AGAIN_MAX && work->done < FIRST_WORK_MAX; round++) {
+        worth_paid(work->model, &plan, worth, paid);
+        plan = try_greedy(work, worth, best);
+    }
 }
 
 /* ---- all together ---- */
@@ -112,8 +144,9 @@ static void keep_patterns(const struct pack_model *model, const struct pack_colu
 static void plan_first(struct pack_work *work, const double *fluid, struct pack_plan *best) {
     double *alone = arena_alloc_array(work->arena, work->model->class_count, sizeof(*alone));
     worth_alone(work->model, alone);
-    try_greedy(work, alone, best);
-    try_greedy(work, fluid, best);
+    double *again = arena_memdup(work->arena, fluid, work->model->class_count * sizeof(*again));
+    try_worths(work, alone, best);
+    try_worths(work, again, best);
 }
 
 /* What is spread goes where it was, as far as it may; else where it costs least alone. */
@@ -234,6 +267,10 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     bool is_far = best.cost > columns.bound * (1 + REPLAN_GAP_MAX);
     if (problem->previous && is_far) /* The times have changed. */
         plan_first(&work, fluid, &best);
+    if (problem->work_max == 0 && !problem->previous && work.done < FIRST_WORK_MAX) {
+        work.max = FIRST_WORK_MAX;
+        plan_by_columns(&work, &model, &columns, GENERATE_SHARE, &best, ret);
+    }
     if (problem->work_max > 0 && (!problem->previous || is_far))
         plan_anew(&work, &model, &columns, &best, ret);
     for (size_t i = 0; i < n; i++)

@@ -92,7 +92,8 @@ struct pack_problem {
     size_t offer_count;
     int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
     int64_t pieces_max;               /* On one machine; 0: any number. */
-    uint64_t work_max;                /* Elementary steps, of about 8 ns; 0: only the first plan, and its bound. */
+    uint64_t
+        work_max; /* Elementary steps, of about 8 ns; 0: only a first plan, in a third of a second, and its bound. */
     /* To start from, NULL: nothing. Little work is done then, and few machines become other ones, unless what comes of
      * it is far from the bound. */
     const struct pack_previous *previous;

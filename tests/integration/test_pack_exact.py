@@ -5,6 +5,7 @@ Sixty more are of demands with limits: pieces on one machine, and spread over zo
 SPDX-License-Identifier: Apache-2.0
 """
 
+import collections
 import csv
 import gzip
 import itertools
@@ -14,10 +15,9 @@ from pathlib import Path
 
 import highspy
 import pytest
+from test_pack import PRICES, WORKLOADS, table
 
 REPO = Path(__file__).resolve().parents[2]
-WORKLOADS = "name,cpu_millis,memory_mib,count"
-PRICES = "provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr"
 OVERHEAD = 200, 512
 PIECES_MAX = 50
 FILLINGS_MAX = 1500  # More are too many for HiGHS: such a case is made smaller.
@@ -137,11 +137,8 @@ def optimum_by_machines(demands, offers, most):
 
 
 def plan_of(trimtab, folder, demands, offers, headers=(WORKLOADS, PRICES)):
-    tables = []
-    for name, header, rows in (("w.csv", headers[0], demands), ("p.csv", headers[1], offers)):
-        tables.append(folder / name)
-        tables[-1].write_text("\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
-    done = trimtab.call("pack", "--workloads", tables[0], "--prices", tables[1], "--overhead",
+    done = trimtab.call("pack", "--workloads", table(folder, "w.csv", headers[0], demands), "--prices",
+                        table(folder, "p.csv", headers[1], offers), "--overhead",
                         f"cpu={OVERHEAD[0]}m,memory={OVERHEAD[1]}Mi", "-o", "json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -234,3 +231,18 @@ def test_with_limits_the_optimum_is_that_of_highs(runner, tmp_path, tens):
         if plan["proven"]:
             proven += check_equal(plan, solver, seed)
     assert proven >= 7
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_first_plan_of_real_pods_is_near_the_best(runner, tmp_path, seed):
+    """Of few sizes: who only buys machine after machine pays up to 5 % more here."""
+    chance = random.Random(seed)
+    places = chance.sample(sorted({offer[:2] for offer in REAL_OFFERS}), 3)
+    offers = [offer for offer in REAL_OFFERS if offer[:2] in places]
+    offers = chance.sample(offers, min(len(offers), 300))
+    drawn = collections.Counter(chance.choices(range(len(REAL_PODS)), [count for *_, count in REAL_PODS], k=1000))
+    demands = [(f"p{i}", *REAL_PODS[i][:2], count) for i, count in sorted(drawn.items())]
+    args = ["pack", "--workloads", table(tmp_path, "w.csv", WORKLOADS, demands), "--prices", table(tmp_path, "p.csv", PRICES, offers),
+            "--overhead", "cpu=200m,memory=512Mi", "--max-per-node", 110, "-o", "json", "--effort"]
+    first, best = (json.loads(runner.call(*args, effort).stdout)["hourlyCost"] for effort in (0, 3))
+    assert best <= first <= best * 1.01

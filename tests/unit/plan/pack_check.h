@@ -133,7 +133,7 @@ static inline void pack_check(const struct pack_problem *problem, const struct p
     cr_assert_eq(result->machine_count, machines);
     cr_assert_leq(result->bound_hourly, (double)cost * 1e-6 * (1 + 1e-9));
     cr_assert_leq(result->dual_bound_hourly, result->bound_hourly * (1 + 1e-9));
-    cr_assert(!result->is_proven || result->bound_hourly == (double)cost * 1e-6);
+    cr_assert(!result->is_proven || result->bound_hourly == (double)cost / 1e6);
     cr_assert_leq(fabs(result->dual_bound_hourly - bound), 1e-9 * (1 + bound), "the duals do not prove the bound");
     cr_assert_leq(result->cost_hourly, result->first_cost_hourly + 1);
 }
