@@ -23,7 +23,8 @@
 #define SMALL_PROVE_SHARE 0.9
 #define SMALL_FAILURES_MAX 20
 #define AGAIN_MAX 20                      /* Times that the first plan is made anew, */
-#define FIRST_WORK_MAX UINT64_C(40000000) /* and steps after which nothing more is tried for it. */
+#define FIRST_WORK_MAX UINT64_C(40000000) /* and steps after which nothing more is tried for it, */
+#define FIRST_SHARE 0.1                   /* or this share of the work. */
 #define GENERATE_SHARE 0.7                /* Of the work, for the bound; the rest makes whole machines of it. */
 
 /* ---- the first plan ---- */
@@ -118,10 +119,10 @@ static void worth_paid(const struct pack_model *model, const struct pack_plan *p
 
 /* Buys, and buys again at the prices that pieces came to: what was left for the end, and paid for machines that are
  * half empty, is worth more then and has its turn sooner. */
-static void try_worths(struct pack_work *work, double *worth, struct pack_plan *best) {
+static void try_worths(struct pack_work *work, uint64_t work_max, double *worth, struct pack_plan *best) {
     double *paid = arena_alloc_array(work->arena, work->model->class_count, sizeof(*paid));
     struct pack_plan plan = try_greedy(work, worth, best);
-    for (int round = 0; round < AGAIN_MAX && work->done < FIRST_WORK_MAX; round++) {
+    for (int round = 0; round < AGAIN_MAX && work->done < work_max; round++) {
         worth_paid(work->model, &plan, worth, paid);
         plan = try_greedy(work, worth, best);
     }
@@ -145,8 +146,10 @@ static void plan_first(struct pack_work *work, const double *fluid, struct pack_
     double *alone = arena_alloc_array(work->arena, work->model->class_count, sizeof(*alone));
     worth_alone(work->model, alone);
     double *again = arena_memdup(work->arena, fluid, work->model->class_count * sizeof(*again));
-    try_worths(work, alone, best);
-    try_worths(work, again, best);
+    uint64_t share = (uint64_t)(FIRST_SHARE * (double)work->max);
+    uint64_t work_max = work->max > 0 && share < FIRST_WORK_MAX ? share : FIRST_WORK_MAX;
+    try_worths(work, work_max, alone, best);
+    try_worths(work, work_max, again, best);
 }
 
 /* What is spread goes where it was, as far as it may; else where it costs least alone. */
