@@ -291,10 +291,11 @@ int cli_pack(int argc, char **argv) {
     struct arguments args = {.overhead = "", .output = "text", .effort = EFFORT_DEFAULT};
     const struct cli_option options[] = {
         {"workloads", 'w', "W.csv",
-         "demands: name,cpu_millis,memory_mib,count[,gpu,max_per_node,max_skew,architecture]", CLI_OPTION_TEXT,
-         &args.workloads, NULL, 0, 0},
+         "demands: name,cpu_millis,memory_mib,count[,gpu,resource:NAME,max_per_node,max_skew,architecture]",
+         CLI_OPTION_TEXT, &args.workloads, NULL, 0, 0},
         {"prices", 'p', "P.csv",
-         "offers: provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr[,gpu_count,zone,arch]",
+         "offers: "
+         "provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr[,gpu_count,resource:NAME,zone,arch]",
          CLI_OPTION_TEXT, &args.prices, NULL, 0, 0},
         {"max-per-node", 0, "N", "pieces on one node at most", CLI_OPTION_INT, &args.pieces_max, NULL, 1,
          PACK_COUNT_MAX},

@@ -18,14 +18,9 @@
 enum rounding { ROUND_UP, ROUND_DOWN, WHOLE_ONLY };
 
 /* A number >= 0, times `factor`, as a whole: needs are rounded up, what is offered down. */
-static bool amount_read(const struct csv_table *table, const struct csv_stream *csv, size_t column, double factor,
+static bool amount_make(const struct csv_stream *csv, const char *name, const char *text, double factor,
                         enum rounding rounding, int64_t most, int64_t *ret, struct error *err) {
-    const char *text = csv_table_field(table, csv, column), *name = table->columns[column].name;
     double exact;
-    if (!*text && table->columns[column].is_optional) {
-        *ret = 0;
-        return true;
-    }
     if (!csv_table_number(csv, name, text, factor, (double)most, &exact, err))
         return false;
     if (rounding == WHOLE_ONLY && exact != floor(exact)) /* Its factor is 1. */
@@ -35,6 +30,14 @@ static bool amount_read(const struct csv_table *table, const struct csv_stream *
     bool is_near = fabs(exact - near) <= 1e-9 * (1 + near);
     *ret = (int64_t)(is_near ? near : rounding == ROUND_UP ? ceil(exact) : floor(exact));
     return true;
+}
+
+static bool amount_read(const struct csv_table *table, const struct csv_stream *csv, size_t column, double factor,
+                        enum rounding rounding, int64_t most, int64_t *ret, struct error *err) {
+    const char *text = csv_table_field(table, csv, column);
+    *ret = 0;
+    return (!*text && table->columns[column].is_optional) ||
+           amount_make(csv, table->columns[column].name, text, factor, rounding, most, ret, err);
 }
 
 /* A whole number from 1 on; 0: the field is empty, so there is no limit. */
@@ -58,6 +61,84 @@ static bool architecture_read(const struct csv_table *table, const struct csv_st
     return true;
 }
 
+/* ---- resources by name ---- */
+
+#define OTHER_PREFIX "resource:"
+
+struct reading {
+    struct pack_problem *problem;
+    const char *spread;               /* Of offers: a demand with max_skew; NULL: there is none. */
+    size_t other_at[PACK_OTHERS_MAX]; /* Field + 1 of each that the problem names; 0: not there. */
+};
+
+/* Where in the problem; PACK_OTHERS_MAX: it is not named. */
+static size_t other_find(const struct pack_problem *problem, const char *name) {
+    size_t i = 0;
+    while (i < PACK_OTHERS_MAX && !(problem->others[i] && str_eq(problem->others[i], name)))
+        i++;
+    return i;
+}
+
+static bool other_at_set(struct reading *r, const struct csv_stream *csv, size_t index, size_t field,
+                         struct error *err) {
+    if (r->other_at[index])
+        return csv_table_fault(csv, err, "the column %.80s is there twice", csv_stream_field(csv, field));
+    r->other_at[index] = field + 1;
+    return true;
+}
+
+static bool demand_other_take(struct csv_table *table, const struct csv_stream *csv, size_t field, struct error *err) {
+    struct reading *r = table->ctx;
+    const char *name = csv_stream_field(csv, field) + strlen(OTHER_PREFIX);
+    size_t index = other_find(r->problem, name);
+    if (!*name)
+        return csv_table_fault(csv, err, "column %zu: " OTHER_PREFIX " has no name behind it", field + 1);
+    if (index == PACK_OTHERS_MAX) {
+        for (index = 0; index < PACK_OTHERS_MAX && r->problem->others[index]; index++) {
+        }
+        if (index == PACK_OTHERS_MAX)
+            return csv_table_fault(csv, err, "there are more than %d columns " OTHER_PREFIX "NAME", PACK_OTHERS_MAX);
+        r->problem->others[index] = arena_strdup(table->arena, name);
+    }
+    return other_at_set(r, csv, index, field, err);
+}
+
+static bool demands_header_take(struct csv_table *table, const struct csv_stream *csv, struct error *err) {
+    for (size_t f = 0; f < csv->field_count; f++)
+        if (str_has_prefix(csv_stream_field(csv, f), OTHER_PREFIX) && !demand_other_take(table, csv, f, err))
+            return false;
+    return true;
+}
+
+/* What no demand names is passed over. */
+static bool offers_header_take(struct csv_table *table, const struct csv_stream *csv, struct error *err) {
+    struct reading *r = table->ctx;
+    for (size_t f = 0; f < csv->field_count; f++) {
+        const char *column = csv_stream_field(csv, f);
+        size_t index = PACK_OTHERS_MAX;
+        if (str_has_prefix(column, OTHER_PREFIX))
+            index = other_find(r->problem, column + strlen(OTHER_PREFIX));
+        if (index < PACK_OTHERS_MAX && !other_at_set(r, csv, index, f, err))
+            return false;
+    }
+    for (size_t i = 0; i < PACK_OTHERS_MAX; i++)
+        if (r->problem->others[i] && !r->other_at[i])
+            return csv_table_fault(csv, err, "the header lacks the column " OTHER_PREFIX "%.80s, which demands ask for",
+                                   r->problem->others[i]);
+    return true;
+}
+
+/* In thousandths; an empty field is 0. */
+static bool others_read(const struct reading *r, const struct csv_stream *csv, enum rounding rounding, int64_t *ret,
+                        struct error *err) {
+    for (size_t i = 0; i < PACK_OTHERS_MAX; i++) {
+        const char *text = r->other_at[i] ? csv_stream_field(csv, r->other_at[i] - 1) : "";
+        if (*text && !amount_make(csv, r->problem->others[i], text, 1000, rounding, PACK_AMOUNT_MAX, &ret[i], err))
+            return false;
+    }
+    return true;
+}
+
 /* ---- demands ---- */
 
 enum {
@@ -73,7 +154,8 @@ enum {
 };
 
 static bool demand_take(struct csv_table *table, const struct csv_stream *csv, struct error *err) {
-    struct pack_problem *problem = table->ctx;
+    struct reading *r = table->ctx;
+    struct pack_problem *problem = r->problem;
     struct pack_demand demand = {.name = csv_table_field(table, csv, DEMAND_NAME)};
     if (!*demand.name)
         return csv_table_fault(csv, err, "name is empty");
@@ -81,6 +163,7 @@ static bool demand_take(struct csv_table *table, const struct csv_stream *csv, s
         !amount_read(table, csv, DEMAND_MEMORY, 1, ROUND_UP, PACK_AMOUNT_MAX, &demand.need[PACK_MEMORY], err) ||
         !amount_read(table, csv, DEMAND_COUNT, 1, WHOLE_ONLY, PACK_COUNT_MAX, &demand.count, err) ||
         !amount_read(table, csv, DEMAND_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &demand.need[PACK_GPU], err) ||
+        !others_read(r, csv, ROUND_UP, &demand.need[PACK_OTHER], err) ||
         !limit_read(table, csv, DEMAND_PER_NODE, &demand.per_node_max, err) ||
         !limit_read(table, csv, DEMAND_SKEW, &demand.skew_max, err) ||
         !architecture_read(table, csv, DEMAND_ARCHITECTURE, &demand.architecture, err))
@@ -103,13 +186,15 @@ enum err_class pack_read_demands(const char *path, struct arena *arena, struct p
                                                                     [DEMAND_PER_NODE] = {"max_per_node", true},
                                                                     [DEMAND_SKEW] = {"max_skew", true},
                                                                     [DEMAND_ARCHITECTURE] = {"architecture", true}};
+    struct reading reading = {.problem = ret};
     struct csv_table table = {.path = path,
                               .columns = columns,
                               .column_count = DEMAND_COLUMNS,
                               .arena = arena,
                               .rows_max = ROWS_MAX - 1,
-                              .ctx = ret,
-                              .take = demand_take};
+                              .ctx = &reading,
+                              .take = demand_take,
+                              .take_header = demands_header_take};
     return csv_table_read(&table, err);
 }
 
@@ -135,14 +220,9 @@ static const char *spread_demand(const struct pack_problem *problem) {
     return NULL;
 }
 
-struct offers {
-    struct pack_problem *problem;
-    const char *spread; /* A demand with max_skew; NULL: there is none. */
-};
-
 static bool offer_add(struct csv_table *table, const struct csv_stream *csv, const struct pack_offer *offer,
                       const char *zone, struct error *err) {
-    const struct offers *all = table->ctx;
+    const struct reading *all = table->ctx;
     struct pack_problem *problem = all->problem;
     char *key = mem_printf("%s\n%s\n%s\n%s", offer->provider, offer->region, offer->type, zone);
     bool added = csv_table_is_new(table, key);
@@ -161,7 +241,7 @@ static bool offer_add(struct csv_table *table, const struct csv_stream *csv, con
 static bool offer_take_zones(struct csv_table *table, const struct csv_stream *csv, const struct pack_offer *offer,
                              const char *zones, struct error *err) {
     char zone[64];
-    if (!*zones || !((const struct offers *)table->ctx)->spread)
+    if (!*zones || !((const struct reading *)table->ctx)->spread)
         return offer_add(table, csv, offer, zones, err);
     for (bool is_last = false; !is_last; zones += is_last ? 0 : 1) {
         size_t size = strcspn(zones, ";");
@@ -187,7 +267,8 @@ static bool offer_take(struct csv_table *table, const struct csv_stream *csv, st
         return csv_table_fault(csv, err, "instance_type is empty");
     if (!amount_read(table, csv, OFFER_CPU, 1000, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_CPU], err) ||
         !amount_read(table, csv, OFFER_MEMORY, 1024, ROUND_DOWN, PACK_AMOUNT_MAX, &offer.has[PACK_MEMORY], err) ||
-        !amount_read(table, csv, OFFER_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &offer.has[PACK_GPU], err))
+        !amount_read(table, csv, OFFER_GPU, 1, WHOLE_ONLY, PACK_AMOUNT_MAX, &offer.has[PACK_GPU], err) ||
+        !others_read(table->ctx, csv, ROUND_DOWN, &offer.has[PACK_OTHER], err))
         return false;
     if (offer.has[PACK_CPU] == 0 || offer.has[PACK_MEMORY] == 0)
         return csv_table_fault(csv, err, "%.80s has no vCPU or no memory", offer.type);
@@ -206,7 +287,7 @@ static bool offer_take(struct csv_table *table, const struct csv_stream *csv, st
 }
 
 /* One zone alone keeps every skew, which is not what was meant. */
-static enum err_class check_zones(const struct offers *all, const char *path, struct error *err) {
+static enum err_class check_zones(const struct reading *all, const char *path, struct error *err) {
     const struct pack_problem *problem = all->problem;
     const struct pack_offer *first = problem->offers;
     for (size_t k = 0; k < problem->offer_count; k++)
@@ -228,14 +309,15 @@ enum err_class pack_read_offers(const char *path, struct arena *arena, struct pa
         [OFFER_MEMORY] = {"memory_gib", false},  [OFFER_PRICE] = {"price_ondemand_usd_hr", false},
         [OFFER_GPU] = {"gpu_count", true},       [OFFER_ZONE] = {"zone", true},
         [OFFER_ARCHITECTURE] = {"arch", true}};
-    struct offers all = {ret, spread_demand(ret)};
+    struct reading all = {.problem = ret, .spread = spread_demand(ret)};
     struct csv_table table = {.path = path,
                               .columns = columns,
                               .column_count = OFFER_COLUMNS,
                               .arena = arena,
                               .rows_max = ROWS_MAX - 1,
                               .ctx = &all,
-                              .take = offer_take};
+                              .take = offer_take,
+                              .take_header = offers_header_take};
     enum err_class class = csv_table_read(&table, err);
     return class == ERR_NONE ? check_zones(&all, path, err) : class;
 }

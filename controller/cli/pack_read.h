@@ -2,8 +2,9 @@
  * The tables that `trimtab pack` reads: demands, `name,cpu_millis,memory_mib,count` and optionally
  * `gpu`, `max_per_node`, `max_skew` and `architecture`, and offers with the columns of the price catalogue,
  * `provider,region,instance_type,vcpu,memory_gib,price_ondemand_usd_hr` and optionally `gpu_count`, `arch`, and `zone`,
- * which may be several: "a;b;c". The header names the columns; others are passed over. Any fault is an error that names
- * file, row and column.
+ * which may be several: "a;b;c". Both may have columns `resource:NAME` of whatever else a piece needs; what demands
+ * name offers must have. The header names the columns; others are passed over. Any fault is an error that names file,
+ * row and column.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

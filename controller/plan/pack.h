@@ -28,16 +28,19 @@
 #include "base/arena.h"
 #include "base/money.h"
 
-enum pack_dimension { PACK_CPU, PACK_MEMORY, PACK_GPU, PACK_RESOURCES };
+#define PACK_OTHERS_MAX 4
+/* From PACK_OTHER on: what the problem names. */
+enum pack_dimension { PACK_CPU, PACK_MEMORY, PACK_GPU, PACK_OTHER, PACK_RESOURCES = PACK_OTHER + PACK_OTHERS_MAX };
 
 #define PACK_AMOUNT_MAX INT64_C(1000000000000) /* Of a dimension. */
 #define PACK_COUNT_MAX INT64_C(1000000000)     /* Pieces of a demand. */
 
 struct pack_demand {
-    const char *name;             /* Distinct. */
-    int64_t need[PACK_RESOURCES]; /* Of one piece: milli-vCPU, MiB, GPUs; 0..PACK_AMOUNT_MAX */
-    int64_t count;                /* 0..PACK_COUNT_MAX */
-    int64_t per_node_max;         /* Of its pieces on one machine; 0: any number. */
+    const char *name; /* Distinct. */
+    int64_t
+        need[PACK_RESOURCES]; /* Of one piece: milli-vCPU, MiB, GPUs, thousandths of the others; 0..PACK_AMOUNT_MAX */
+    int64_t count;            /* 0..PACK_COUNT_MAX */
+    int64_t per_node_max;     /* Of its pieces on one machine; 0: any number. */
     /* Its numbers of pieces in any two zones differ by at most this (topologySpreadConstraints over zones, which holds
      * back what it cannot keep); 0: it need not be spread. */
     int64_t skew_max;
@@ -90,10 +93,11 @@ struct pack_problem {
     size_t demand_count;
     const struct pack_offer *offers;
     size_t offer_count;
+    /* Of the dimensions from PACK_OTHER on; NULL: nothing needs it, nor do those behind it. */
+    const char *others[PACK_OTHERS_MAX];
     int64_t overhead[PACK_RESOURCES]; /* What each machine keeps for itself. */
     int64_t pieces_max;               /* On one machine; 0: any number. */
-    uint64_t
-        work_max; /* Elementary steps, of about 8 ns; 0: only a first plan, in a third of a second, and its bound. */
+    uint64_t work_max; /* Elementary steps, of about 8 ns; 0: only a first plan and its bound, some 0.2 s. */
     /* To start from, NULL: nothing. Little work is done then, and few machines become other ones, unless what comes of
      * it is far from the bound. */
     const struct pack_previous *previous;

@@ -118,21 +118,35 @@ static void take_machines(const struct pack_places *places, int64_t pieces, stru
 
 /* ---- what fits nowhere ---- */
 
-static const char *amount(enum pack_dimension dimension, int64_t value, struct arena *arena) {
-    switch (dimension) {
-    case PACK_CPU:
+static const char *amount(const struct pack_problem *problem, size_t dimension, int64_t value, struct arena *arena) {
+    if (dimension == PACK_CPU)
         return arena_printf(arena, "%lldm CPU", (long long)value);
-    case PACK_MEMORY:
+    if (dimension == PACK_MEMORY)
         return arena_printf(arena, "%lldMi memory", (long long)value);
-    case PACK_GPU:
-    case PACK_RESOURCES:
-        break;
-    }
-    return arena_printf(arena, "%lld GPU", (long long)value);
+    if (dimension == PACK_GPU)
+        return arena_printf(arena, "%lld GPU", (long long)value);
+    return arena_printf(arena, "%.15g %s", (double)value / 1000, problem->others[dimension - PACK_OTHER]);
 }
 
-static const char *why_unplaced(const struct pack_model *model, const struct pack_demand *demand,
-                                const struct pack_class *class, struct arena *arena) {
+/* "3000m CPU, 5000Mi memory and 1 GPU" */
+static const char *amounts(const struct pack_problem *problem, const struct pack_demand *demand, struct arena *arena) {
+    size_t last = PACK_CPU;
+    for (size_t d = 0; d < PACK_RESOURCES; d++)
+        if (demand->need[d] > 0)
+            last = d;
+    const char *text = "";
+    for (size_t d = 0; d <= last; d++)
+        if (demand->need[d] > 0)
+            text = arena_printf(arena, "%s%s%s", text,
+                                !*text      ? ""
+                                : d == last ? " and "
+                                            : ", ",
+                                amount(problem, d, demand->need[d], arena));
+    return text;
+}
+
+static const char *why_unplaced(const struct pack_problem *problem, const struct pack_model *model,
+                                const struct pack_demand *demand, const struct pack_class *class, struct arena *arena) {
     bool may = false;
     if (model->machine_count == 0)
         return "no offer has more than the overhead";
@@ -147,11 +161,9 @@ static const char *why_unplaced(const struct pack_model *model, const struct pac
                 most = model->machines[k].has[d];
         if (demand->need[d] > most)
             return arena_printf(arena, "a piece needs %s, the largest machine has %s free",
-                                amount(d, demand->need[d], arena), amount(d, most, arena));
+                                amount(problem, d, demand->need[d], arena), amount(problem, d, most, arena));
     }
-    return arena_printf(arena, "no machine has %s, %s and %s together", amount(PACK_CPU, demand->need[PACK_CPU], arena),
-                        amount(PACK_MEMORY, demand->need[PACK_MEMORY], arena),
-                        amount(PACK_GPU, demand->need[PACK_GPU], arena));
+    return arena_printf(arena, "no machine has %s together", amounts(problem, demand, arena));
 }
 
 static bool fits_somewhere(const struct pack_model *model, const struct pack_demand *demand,
@@ -259,7 +271,7 @@ static void take_classes(const struct pack_places *places, struct arena *arena, 
             continue;
         pack_places_of_demand(places, demand, &asks);
         if (!fits_somewhere(model, demand, &asks))
-            leave_out(&t, rows[i].index, why_unplaced(model, demand, &asks, arena));
+            leave_out(&t, rows[i].index, why_unplaced(problem, model, demand, &asks, arena));
         else if (take_spread(&t, rows[i].index, &asks))
             last = NULL; /* The next one cannot join it. */
         else

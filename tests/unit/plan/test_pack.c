@@ -95,19 +95,24 @@ Test(plan_pack, overhead_and_pieces_bound_each_machine) {
 
 Test(plan_pack, what_fits_nowhere_is_named_and_the_rest_is_served) {
     struct pack_demand demands[] = {demand(0, 9000, 10, 2), demand(1, 1000, 10, 4), demand(2, 3000, 5000, 1),
-                                    demand(3, 1, 1, 1)};
+                                    demand(3, 1, 1, 1), demand(4, 1, 1, 1)};
     demands[3].need[PACK_GPU] = 1;
-    const struct pack_offer offers[] = {offer(0, 4000, 4096, 0.1), offer(1, 2000, 8192, 0.1)};
-    const struct pack_problem problem = PROBLEM(demands, offers);
+    demands[4].need[PACK_OTHER] = 2500;
+    struct pack_offer offers[] = {offer(0, 4000, 4096, 0.1), offer(1, 2000, 8192, 0.1)};
+    offers[0].has[PACK_OTHER] = 1000;
+    struct pack_problem problem = PROBLEM(demands, offers);
+    problem.others[0] = "licences";
     struct pack_result result = solved(&problem);
-    cr_assert_eq(result.unplaced_count, 3);
+    cr_assert_eq(result.unplaced_count, 4);
     cr_assert_eq(result.cost_hourly, 100000);
-    for (size_t u = 0; u < 3; u++) {
+    for (size_t u = 0; u < 4; u++) {
         const struct pack_unplaced *unplaced = &result.unplaced[u];
-        cr_expect_str_eq(unplaced->why,
-                         unplaced->demand == 0   ? "a piece needs 9000m CPU, the largest machine has 4000m CPU free"
-                         : unplaced->demand == 2 ? "no machine has 3000m CPU, 5000Mi memory and 0 GPU together"
-                                                 : "a piece needs 1 GPU, the largest machine has 0 GPU free");
+        cr_expect_str_eq(unplaced->why, unplaced->demand == 0
+                                            ? "a piece needs 9000m CPU, the largest machine has 4000m CPU free"
+                                        : unplaced->demand == 2 ? "no machine has 3000m CPU and 5000Mi memory together"
+                                        : unplaced->demand == 3
+                                            ? "a piece needs 1 GPU, the largest machine has 0 GPU free"
+                                            : "a piece needs 2.5 licences, the largest machine has 1 licences free");
     }
     arena_release(&arena);
 }
@@ -219,17 +224,23 @@ static void random_make(uint64_t seed, struct random_case *ret) {
                                  (int64_t)pack_chance(&seed, 30));
     for (size_t i = 0; i < demand_count; i += 5)
         ret->demands[i].need[PACK_GPU] = (int64_t)pack_chance(&seed, 2);
+    for (size_t i = 0; i < demand_count; i += 3)
+        for (size_t d = PACK_OTHER; d < PACK_RESOURCES && seed % 2; d++)
+            ret->demands[i].need[d] = (int64_t)pack_chance(&seed, 3) * 500;
     for (size_t k = 0; k < offer_count; k++) {
         uint64_t cpu = 1 + pack_chance(&seed, 16), memory = 1 + pack_chance(&seed, 32);
         ret->offers[k] = offer(k, (int64_t)(1000 * cpu), (int64_t)(1024 * memory),
                                0.04 * (double)cpu + 0.005 * (double)memory + 0.0001 * (double)pack_chance(&seed, 100));
         ret->offers[k].has[PACK_GPU] = pack_chance(&seed, 4) == 0;
+        for (size_t d = PACK_OTHER; d < PACK_RESOURCES; d++)
+            ret->offers[k].has[d] = (int64_t)pack_chance(&seed, 5) * 1000;
     }
     ret->problem = (struct pack_problem){.demands = ret->demands,
                                          .demand_count = demand_count,
                                          .offers = ret->offers,
                                          .offer_count = offer_count,
                                          .pieces_max = (int64_t)pack_chance(&seed, 3) * 8,
+                                         .others = {"licences", "channels", "bandwidth", "scratch"},
                                          .work_max = UINT64_C(300000)};
 }
 
