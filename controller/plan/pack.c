@@ -22,10 +22,12 @@
 #define SMALL_IMPROVE_SHARE 0.03
 #define SMALL_PROVE_SHARE 0.9
 #define SMALL_FAILURES_MAX 20
-#define AGAIN_MAX 20                      /* Times that the first plan is made anew, */
-#define FIRST_WORK_MAX UINT64_C(40000000) /* and steps after which nothing more is tried for it, */
-#define FIRST_SHARE 0.1                   /* or this share of the work. */
-#define GENERATE_SHARE 0.7                /* Of the work, for the bound; the rest makes whole machines of it. */
+#define FIRST_WORK_MAX UINT64_C(40000000)  /* For the first plan; nothing more is tried for it then. */
+#define AGAIN_MAX 20                       /* Times that it is made anew, */
+#define AGAIN_SHARE 0.5                    /* in this share of that, */
+#define FIRST_SHARE 0.1                    /* or in this one of the work. */
+#define OTHER_WORK_MAX UINT64_C(200000000) /* No other worths are tried once one try took so long. */
+#define GENERATE_SHARE 0.7                 /* Of the work, for the bound; the rest makes whole machines of it. */
 
 /* ---- the first plan ---- */
 
@@ -146,10 +148,12 @@ static void plan_first(struct pack_work *work, const double *fluid, struct pack_
     double *alone = arena_alloc_array(work->arena, work->model->class_count, sizeof(*alone));
     worth_alone(work->model, alone);
     double *again = arena_memdup(work->arena, fluid, work->model->class_count * sizeof(*again));
+    uint64_t most = (uint64_t)(AGAIN_SHARE * (double)FIRST_WORK_MAX);
     uint64_t share = (uint64_t)(FIRST_SHARE * (double)work->max);
-    uint64_t work_max = work->max > 0 && share < FIRST_WORK_MAX ? share : FIRST_WORK_MAX;
+    uint64_t work_max = work->max > 0 && share < most ? share : most;
     try_worths(work, work_max, alone, best);
-    try_worths(work, work_max, again, best);
+    if (work->done < OTHER_WORK_MAX)
+        try_worths(work, work_max, again, best);
 }
 
 /* What is spread goes where it was, as far as it may; else where it costs least alone. */
