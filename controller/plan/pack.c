@@ -144,13 +144,18 @@ static void keep_patterns(const struct pack_model *model, const struct pack_colu
     arena_release(&scratch);
 }
 
+/* Too little for the whole of the first plan, which otherwise comes first whatever there is: so more work never ends in
+ * a dearer one. */
+static bool is_little(uint64_t work_max) {
+    return work_max > 0 && work_max < 2 * FIRST_WORK_MAX;
+}
+
 static void plan_first(struct pack_work *work, const double *fluid, struct pack_plan *best) {
     double *alone = arena_alloc_array(work->arena, work->model->class_count, sizeof(*alone));
     worth_alone(work->model, alone);
     double *again = arena_memdup(work->arena, fluid, work->model->class_count * sizeof(*again));
-    uint64_t most = (uint64_t)(AGAIN_SHARE * (double)FIRST_WORK_MAX);
-    uint64_t share = (uint64_t)(FIRST_SHARE * (double)work->max);
-    uint64_t work_max = work->max > 0 && share < most ? share : most;
+    uint64_t work_max =
+        (uint64_t)(is_little(work->max) ? FIRST_SHARE * (double)work->max : AGAIN_SHARE * (double)FIRST_WORK_MAX);
     try_worths(work, work_max, alone, best);
     if (work->done < OTHER_WORK_MAX)
         try_worths(work, work_max, again, best);
@@ -274,9 +279,14 @@ void pack_solve(const struct pack_problem *problem, struct arena *arena, struct 
     bool is_far = best.cost > columns.bound * (1 + REPLAN_GAP_MAX);
     if (problem->previous && is_far) /* The times have changed. */
         plan_first(&work, fluid, &best);
-    if (problem->work_max == 0 && !problem->previous && work.done < FIRST_WORK_MAX) {
+    if (!problem->previous && !is_little(problem->work_max) && work.done < FIRST_WORK_MAX) {
         work.max = FIRST_WORK_MAX;
         plan_by_columns(&work, &model, &columns, GENERATE_SHARE, &best, ret);
+        work.max = problem->work_max;
+        if (work.max > 0) { /* Columns anew: those of a search that was cut off lead the next one astray. */
+            pack_columns_free(&columns);
+            pack_columns_init(&work, fluid, &columns);
+        }
     }
     if (problem->work_max > 0 && (!problem->previous || is_far))
         plan_anew(&work, &model, &columns, &best, ret);
