@@ -79,6 +79,13 @@ static size_t other_find(const struct pack_problem *problem, const char *name) {
     return i;
 }
 
+static size_t other_count(const struct pack_problem *problem) {
+    size_t count = 0;
+    while (count < PACK_OTHERS_MAX && problem->others[count])
+        count++;
+    return count;
+}
+
 static bool other_at_set(struct reading *r, const struct csv_stream *csv, size_t index, size_t field,
                          struct error *err) {
     if (r->other_at[index])
@@ -94,8 +101,7 @@ static bool demand_other_take(struct csv_table *table, const struct csv_stream *
     if (!*name)
         return csv_table_fault(csv, err, "column %zu: " OTHER_PREFIX " has no name behind it", field + 1);
     if (index == PACK_OTHERS_MAX) {
-        for (index = 0; index < PACK_OTHERS_MAX && r->problem->others[index]; index++) {
-        }
+        index = other_count(r->problem);
         if (index == PACK_OTHERS_MAX)
             return csv_table_fault(csv, err, "there are more than %d columns " OTHER_PREFIX "NAME", PACK_OTHERS_MAX);
         r->problem->others[index] = arena_strdup(table->arena, name);

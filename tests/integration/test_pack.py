@@ -225,6 +225,14 @@ def test_no_effort_is_dearer_than_the_first_plan(runner, tmp_path, seed):
     assert max(costs) == costs[0]
 
 
+def test_buying_again_at_what_pieces_came_to_is_cheaper(runner, tmp_path):
+    """Of so many sizes that columns are of no help yet: 733.0 at the first prices alone."""
+    chance = random.Random(200)
+    demands = [(f"w{i}", 10 * chance.randint(5, 800), 16 * chance.randint(4, 1200), chance.randint(20, 80)) for i in range(100)]
+    done = pack(runner, tmp_path, demands, many(200)[1], 110, (200, 512), effort=0)
+    assert float(re.search(r"first plan ([0-9.]+)", done.stderr).group(1)) < 725
+
+
 def work_of(done):
     return float(re.search(r"work ([\d.]+)", done.stderr)[1])
 
