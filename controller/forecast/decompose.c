@@ -8,7 +8,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
-#include <string.h>
 
 #include "forecast/forecast_internal.h"
 
@@ -80,15 +79,9 @@ static void decomposition_go_on(struct decomposition *d, const struct forecast_d
     }
 }
 
-static void decomposition_run(struct decomposition *d, const struct forecast_data *data) {
-    for (size_t s = 0; s < d->season_count; s++)
-        memset(d->indexes[s], 0, d->seasons[s] * sizeof(double));
-    size_t first = 0;
-    while (first + 1 < data->count && isnan(data->y[first]))
-        first++;
+/* first: the first sample. */
+static void decomposition_run(struct decomposition *d, const struct forecast_data *data, size_t first) {
     d->level[0] = data->y[first];
-    d->size[0] = 0;
-    d->seen[0] = 0;
     decomposition_go_on(d, data, 0);
 }
 
@@ -96,40 +89,111 @@ static void decomposition_extend(const struct forecast_model *model, const struc
     decomposition_go_on(model->state, data, from);
 }
 
-/* Mean absolute error at the horizon: near it the other models are better anyway. */
-static double horizon_loss(const struct forecast_model *model, const struct forecast_data *data,
-                           const struct forecast_grid *grid) {
-    double sum = 0;
-    size_t used = 0, step = grid->knots[grid->knot_count - 1];
-    for (size_t i = 0; i < grid->origin_count && forecast_origin(grid, i) + step <= data->count; i++) {
-        size_t origin = forecast_origin(grid, i);
-        double error = data->y[origin + step - 1] - model->point(model, data, origin, step, NULL);
-        sum += isnan(error) ? 0 : fabs(error);
-        used += isnan(error) ? 0 : 1;
-    }
-    return used ? sum / (double)used : 0;
+/* Filters with different shares, side by side, as in holt_winters.c. Of the past no more is kept than the seasons. */
+#define LEVELS LANES
+#define RATES 2
+
+struct trials {
+    lanes level[RATES], size[RATES], seen[RATES]; /* By the share of the seasons, then by that of the level. */
+    lanes *indexes[SEASONS_MAX];                  /* Round: season x RATES. */
+    size_t phase[SEASONS_MAX];                    /* Of the next slot. */
+    lanes sums[RATES];
+};
+
+static const double level_shares[LEVELS] = {0.003, 0.01, 0.03, 0.1}, season_shares[RATES] = {0.15, 0.3};
+
+#define FOR_LANES static inline __attribute__((always_inline)) void
+
+FOR_LANES absolute(const lanes *value, lanes *ret) {
+    *ret = LANES_SELECT(*value < 0, -*value, *value);
 }
 
-static void fit(struct forecast_model *model, struct decomposition *d, const struct forecast_data *data,
-                const struct forecast_grid *grid) {
-    static const double levels[] = {0.003, 0.02, 0.1}, seasons[] = {0.15, 0.3};
-    double best = INFINITY, level = levels[0], season = seasons[0];
-    for (size_t i = 0; i < 4; i++) { /* One after another. */
-        d->level_share = i < 3 ? levels[i] : level;
-        d->season_share = seasons[i < 3 ? 0 : 1];
-        decomposition_run(d, data);
-        double loss = horizon_loss(model, data, grid);
-        if (loss < best) {
-            best = loss;
-            level = d->level_share;
-            season = d->season_share;
+FOR_LANES least(const lanes *a, const lanes *b, lanes *ret) {
+    *ret = LANES_SELECT(*a < *b, *a, *b);
+}
+
+/* decomposition_go_on of one slot. */
+FOR_LANES trials_learn(struct trials *t, const struct decomposition *d, double y, bool is_saturated, size_t slot) {
+    const lanes shares = *(const lanes *)level_shares, zero = {0};
+    bool is_gap = isnan(y);
+    for (size_t n = 0; n < RATES; n++) {
+        lanes expected = t->level[n], full, believed, bound = BOUND * t->size[n] + TINY, most = SIZE_GROWTH * bound;
+        for (size_t s = 0; s < d->season_count; s++)
+            expected += t->indexes[s][RATES * t->phase[s] + n];
+        lanes error = y - expected;
+        lane_bits is_used = (lane_bits){0} - !is_gap, is_start = t->seen[n] < START_SAMPLES;
+        if (is_saturated)
+            is_used &= error >= 0;
+        absolute(&error, &full);
+        least(&full, &bound, &believed);
+        believed = LANES_SELECT(error < 0, -believed, believed);
+        believed = LANES_SELECT(is_start, error, believed);
+        believed = (lanes)((lane_bits)believed & is_used);
+        least(&full, &most, &most);
+        lanes raise = SIZE_SHARE * (most - t->size[n]), first = (full - t->size[n]) / (t->seen[n] + 1);
+        t->size[n] += (lanes)((lane_bits)LANES_SELECT(is_start, first, raise) & is_used);
+        t->seen[n] += (lanes)((lane_bits)(zero + 1) & is_used);
+        t->level[n] += shares * believed;
+        lanes left = (1 - shares) * believed;
+        for (size_t s = 0; s < d->season_count; s++) {
+            double share = slot >= d->seasons[s] ? season_shares[n] : s == 0 ? 1 : 0;
+            t->indexes[s][RATES * t->phase[s] + n] += share * left;
+            left *= 1 - share;
         }
     }
-    if (level == d->level_share && season == d->season_share)
-        return;
-    d->level_share = level;
-    d->season_share = season;
-    decomposition_run(d, data);
+    for (size_t s = 0; s < d->season_count; s++)
+        t->phase[s] = t->phase[s] + 1 < d->seasons[s] ? t->phase[s] + 1 : 0;
+}
+
+/* Of what is said of the horizon: near it the other models are better anyway. */
+FOR_LANES trials_judge(struct trials *t, const struct decomposition *d, double y, size_t step) {
+    for (size_t n = 0; n < RATES && !isnan(y); n++) {
+        lanes value = t->level[n], error;
+        for (size_t s = 0; s < d->season_count; s++) {
+            size_t phase = t->phase[s] + (step - 1) % d->seasons[s];
+            value += t->indexes[s][RATES * (phase < d->seasons[s] ? phase : phase - d->seasons[s]) + n];
+        }
+        error = y - value;
+        absolute(&error, &error);
+        t->sums[n] += error;
+    }
+}
+
+FORECAST_WIDE static void trials_run(struct trials *t, const struct decomposition *d, const struct forecast_data *data,
+                                     const struct forecast_grid *grid, size_t first) {
+    size_t step = grid->knots[grid->knot_count - 1], slot = 0;
+    for (size_t n = 0; n < RATES; n++)
+        t->level[n] += data->y[first];
+    for (size_t i = 0; i < grid->origin_count && forecast_origin(grid, i) + step <= data->count; i++) {
+        for (; slot < forecast_origin(grid, i); slot++)
+            trials_learn(t, d, data->y[slot], data->saturated[slot], slot);
+        if (data->last[slot])
+            trials_judge(t, d, data->y[slot + step - 1], step);
+    }
+}
+
+/* The shares with the least mean absolute error; the first where there is nothing to judge by. */
+static void fit(struct decomposition *d, const struct forecast_data *data, const struct forecast_grid *grid) {
+    struct arena own = {0};
+    struct trials *t = arena_alloc(&own, sizeof(*t));
+    size_t first = 0;
+    while (first + 1 < data->count && isnan(data->y[first]))
+        first++;
+    for (size_t s = 0; s < d->season_count; s++)
+        t->indexes[s] = arena_alloc_array(&own, RATES * d->seasons[s], sizeof(lanes));
+    trials_run(t, d, data, grid, first);
+    double best = INFINITY;
+    for (size_t n = 0; n < RATES; n++) {
+        for (size_t l = 0; l < LEVELS; l++) {
+            if (t->sums[n][l] < best) {
+                best = t->sums[n][l];
+                d->level_share = level_shares[l];
+                d->season_share = season_shares[n];
+            }
+        }
+    }
+    arena_release(&own);
+    decomposition_run(d, data, first);
 }
 
 bool forecast_decomposition(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
@@ -153,6 +217,6 @@ bool forecast_decomposition(const struct forecast_data *data, const struct forec
                                    .say = decomposition_say,
                                    .extend = decomposition_extend,
                                    .state = d};
-    fit(ret, d, data, grid);
+    fit(d, data, grid);
     return true;
 }
