@@ -18,7 +18,7 @@
 #define LEVEL_SEASONS 7
 #define GLANCES 3
 #define GLANCE_STRIDE 8       /* In origins. */
-#define PROMISING 1.25        /* Of the best model's errors. */
+#define PROMISING 1.15        /* Of the best model's errors. */
 #define SEASON_FILLED_MIN 0.5 /* Share of two seasons that must be there. */
 
 const char *forecast_basis_name(enum forecast_basis basis) {
@@ -138,9 +138,11 @@ static void values_widen(const struct forecast_history *h, const struct forecast
 static void values_fill(const struct forecast_fit *fit, const struct forecast_mixture *mixture,
                         const struct forecast *f, double *ret) {
     const struct forecast_history *h = &fit->history;
+    struct forecast_nearest nearest;
+    forecast_mixture_nearest(mixture, &h->data, &fit->grid, f, &nearest);
     for (size_t step = 1; step <= f->steps; step++) {
         double *values = &ret[(step - 1) * f->quantile_count], previous = -INFINITY;
-        forecast_mixture_at(mixture, &h->data, &fit->grid, f, step, values);
+        forecast_mixture_at(mixture, &h->data, &fit->grid, f, &nearest, step, values);
         if (f->basis == FORECAST_BASIS_PRIOR)
             values_widen(h, f, values);
         for (size_t j = 0; j < f->quantile_count; j++) {
@@ -164,6 +166,9 @@ void forecast_fit_make(struct forecast_fit *fit, const struct forecast *f, struc
     fit->grid = forecast_grid_make(data, f->steps);
     if (is_own)
         data->seasons = forecast_seasons_find(data, &scratch);
+    arena_clear(&scratch);
+    if (is_own)
+        fit->mixture.past = forecast_analogues_learn(data, arena, &scratch);
     arena_clear(&scratch);
     models_make(data, &fit->grid, is_own, arena, &scratch, &fit->mixture);
     fit->shift = forecast_shift_learn(data, fit->mixture.season);

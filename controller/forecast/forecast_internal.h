@@ -23,6 +23,7 @@
 #define FORECAST_KNOTS_MAX 24
 #define FORECAST_ORIGINS_MAX 480
 #define FORECAST_MODELS_MAX 12
+#define FORECAST_ALIKE_MAX 128
 #define FORECAST_HISTORY_MAX 65536 /* Older slots are not looked at: bounds time and memory. */
 #define FORECAST_HOUR_MS INT64_C(3600000)
 #define FORECAST_SMOOTH_MS INT64_C(1800000) /* Half the width of the window around the same moment of past seasons. */
@@ -111,7 +112,9 @@ struct forecast_mixture {
     double units[FORECAST_KNOTS_MAX];      /* Usual scale of what is unsure; 0: there is none. */
     double merits[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX]; /* Its loss, in those of the last value; NaN unknown. */
     double tails[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX];  /* Quantiles of the last value's errors, */
-    double tail_shares[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX]; /* and how much they count, 0 to 1. */
+    double tail_shares[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX];  /* and how much they count, 0 to 1. */
+    const struct forecast_analogues *past;                           /* NULL: there are none. */
+    double alike_shares[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX]; /* How much they count, 0 to 1. */
     bool is_known[FORECAST_KNOTS_MAX];
     double loss, naive_loss; /* Mean pinball loss over the horizon; NaN unknown. */
     int64_t coverage_per_mille;
@@ -182,6 +185,27 @@ struct forecast_seasons forecast_seasons_find(const struct forecast_data *data, 
 bool forecast_direct(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *arena,
                      struct arena *scratch, struct forecast_model *ret);
 
+/* analogues.c: what demand was after moments that were alike. NULL: the history is too short, or has no season. */
+struct forecast_analogues *forecast_analogues_learn(const struct forecast_data *data, struct arena *arena,
+                                                    struct arena *scratch);
+/* Whether they have anything to say of that distance: it is half an hour at most, or the first one. past: or NULL. */
+bool forecast_analogues_tell(const struct forecast_analogues *past, size_t step);
+/* The moments like an origin, past or next; of them no hour that overlaps with its own. */
+struct forecast_alike {
+    size_t origin, count;
+    uint32_t origins[FORECAST_ALIKE_MAX];
+};
+/* origin >= forecast_analogues_first. */
+void forecast_analogues_find(const struct forecast_analogues *past, const struct forecast_data *data, size_t origin,
+                             struct forecast_alike *ret);
+/* Quantiles at a step that they tell of, into ret[f->quantile_count]; none crosses another. False: too little is known.
+ */
+bool forecast_analogues_quantiles(const struct forecast_alike *alike, const struct forecast_data *data, size_t step,
+                                  const struct forecast *f, double *ret);
+size_t forecast_analogues_first(const struct forecast_analogues *past); /* The oldest origin that is looked at. */
+/* How much they count at a quantile, 0 to 1. merit: loss of the mixture in theirs; NaN unknown. */
+double forecast_analogues_share(double q, double merit);
+
 /* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to
  * where it never was before, 0 to 1. */
 struct forecast_shift {
@@ -197,9 +221,17 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
 /* Moves weight to the last value, as far as the level has shifted. */
 void forecast_mixture_shift(struct forecast_mixture *mixture, const struct forecast_grid *grid,
                             const struct forecast *f, double shift);
+/* What the analogues say from the origin data->count, by knot: of the first `count`. */
+struct forecast_nearest {
+    double values[FORECAST_KNOTS_MAX][FORECAST_QUANTILES_MAX];
+    size_t count;
+};
+void forecast_mixture_nearest(const struct forecast_mixture *mixture, const struct forecast_data *data,
+                              const struct forecast_grid *grid, const struct forecast *f, struct forecast_nearest *ret);
 /* Quantiles at a step from the origin data->count, into ret[f->quantile_count]; NaN where nothing is known. */
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
-                         const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret);
+                         const struct forecast_grid *grid, const struct forecast *f,
+                         const struct forecast_nearest *nearest, size_t step, double *ret);
 
 /* tail.c: sets tails and tail_shares of a mixture that has been fitted. */
 void forecast_tail_fit(struct forecast_mixture *mixture, const struct forecast_data *data,

@@ -17,6 +17,7 @@
 #define SHARPNESS 10          /* Power of the inverse loss. */
 #define FAR 2.0               /* What is off by so many times as much as the best model gets no weight. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
+#define JUDGED 12             /* Origins that the analogues are judged at. */
 
 /* What one model said of one distance, at each origin. Where it said nothing, or nobody knows how wrong it was, all
  * three are 0: a sum over the origins needs no branch. */
@@ -41,6 +42,7 @@ struct knot_view {
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
     const struct forecast_said *said;  /* By the model that is looked at, from each origin; its own or in `room`. */
     struct forecast_said room[FORECAST_ORIGINS_MAX];
+    double (*average)[FORECAST_ORIGINS_MAX]; /* What it says, not calibrated; by quantile. */
 };
 
 static void knot_open(struct knot_view *view, size_t season) {
@@ -207,9 +209,9 @@ FORECAST_WIDE static void mixed(const struct record *records, const struct forec
 }
 
 /* Calibrates one quantile of a knot; returns its loss. */
-static double calibrate(struct forecast_mixture *mixture, const struct record *records, const struct knot_view *view,
+static double calibrate(struct forecast_mixture *mixture, const struct record *records, struct knot_view *view,
                         size_t k, size_t j) {
-    double off[FORECAST_ORIGINS_MAX], said[FORECAST_ORIGINS_MAX], sum = 0, weight = 0, q = view->f->quantiles[j];
+    double off[FORECAST_ORIGINS_MAX], *said = view->average[j], sum = 0, weight = 0, q = view->f->quantiles[j];
     size_t used = 0, under = 0;
     mixed(records, mixture, view, k, j, said);
     for (size_t i = 0; i < view->count; i++) {
@@ -248,6 +250,32 @@ static double unit_take(struct knot_view *view, const struct forecast_model *mod
     return usual;
 }
 
+/* Loss of the calibrated average in that of the analogues, over all quantiles, where they knew something. */
+static double alike_merit(const struct forecast_mixture *mixture, const struct knot_view *view, size_t k) {
+    double own = 0, theirs = 0, values[FORECAST_QUANTILES_MAX];
+    size_t first = 0;
+    while (first < view->count && forecast_origin(view->grid, first) < forecast_analogues_first(mixture->past))
+        first++;
+    size_t stride = (view->count - first + JUDGED - 1) / JUDGED;
+    for (size_t i = first; i < view->count; i += stride) {
+        struct forecast_alike alike;
+        if (isnan(view->y[i]) || isnan(view->unit[i]))
+            continue;
+        forecast_analogues_find(mixture->past, view->data, forecast_origin(view->grid, i), &alike);
+        if (!forecast_analogues_quantiles(&alike, view->data, view->step, view->f, values))
+            continue;
+        for (size_t j = 0; j < view->f->quantile_count; j++) {
+            double q = view->f->quantiles[j], mine = view->y[i] - values[j];
+            double its = view->y[i] - view->average[j][i] - view->unit[i] * mixture->shifts[k][j];
+            if (isnan(its) || is_censored(view, i, its) || is_censored(view, i, mine))
+                continue;
+            own += view->ages[i] * pinball(mine, q);
+            theirs += view->ages[i] * pinball(its, q);
+        }
+    }
+    return own > 0 ? theirs / own : NAN;
+}
+
 static void knot_fit(struct forecast_mixture *mixture, struct record *records, struct knot_view *view, size_t k,
                      double *ret_loss, double *ret_naive) {
     double losses[FORECAST_QUANTILES_MAX][FORECAST_MODELS_MAX] = {{0}};
@@ -283,6 +311,13 @@ static void knot_fit(struct forecast_mixture *mixture, struct record *records, s
         *ret_loss += weight * loss / (double)quantiles;
         *ret_naive += weight * losses[j][0] / (double)quantiles;
     }
+    bool is_last = k + 1 == view->grid->knot_count || !forecast_analogues_tell(mixture->past, view->grid->knots[k + 1]);
+    if (forecast_analogues_tell(mixture->past, view->step) && is_last) { /* It speaks for the nearer ones. */
+        double merit = alike_merit(mixture, view, k);
+        for (size_t at = 0; at <= k; at++)
+            for (size_t j = 0; j < quantiles; j++)
+                mixture->alike_shares[at][j] = forecast_analogues_share(view->f->quantiles[j], merit);
+    }
 }
 
 static void leader_find(struct forecast_mixture *mixture, const struct forecast_grid *grid, size_t quantiles) {
@@ -307,6 +342,7 @@ static void weights_move(struct forecast_mixture *mixture, const struct forecast
             for (size_t m = 0; m < mixture->count; m++)
                 mixture->weights[k][j][m] = (1 - share) * mixture->weights[k][j][m] + (m == to ? share : 0);
             mixture->shifts[k][j] *= 1 - share;
+            mixture->alike_shares[k][j] *= 1 - share;
         }
     }
 }
@@ -316,6 +352,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     struct record *records = arena_alloc_array(scratch, mixture->count, sizeof(*records));
     struct knot_view *view = arena_alloc(scratch, sizeof(*view));
     *view = (struct knot_view){.data = data, .grid = grid, .f = f};
+    view->average = arena_alloc_array(scratch, f->quantile_count, sizeof(*view->average));
     double loss = 0, naive = 0, weight = 0;
     mixture->coverage_per_mille = -1;
     for (size_t k = 0; k < grid->knot_count; k++) {
@@ -356,8 +393,22 @@ static size_t knot_known(const struct forecast_mixture *mixture, size_t k) {
     return known;
 }
 
+void forecast_mixture_nearest(const struct forecast_mixture *mixture, const struct forecast_data *data,
+                              const struct forecast_grid *grid, const struct forecast *f,
+                              struct forecast_nearest *ret) {
+    struct forecast_alike alike;
+    ret->count = 0;
+    if (!mixture->past)
+        return;
+    forecast_analogues_find(mixture->past, data, data->count, &alike);
+    while (ret->count < grid->knot_count && forecast_analogues_tell(mixture->past, grid->knots[ret->count]) &&
+           forecast_analogues_quantiles(&alike, data, grid->knots[ret->count], f, ret->values[ret->count]))
+        ret->count++;
+}
+
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
-                         const struct forecast_grid *grid, const struct forecast *f, size_t step, double *ret) {
+                         const struct forecast_grid *grid, const struct forecast *f,
+                         const struct forecast_nearest *nearest, size_t step, double *ret) {
     size_t right = 0;
     while (right + 1 < grid->knot_count && grid->knots[right] < step)
         right++;
@@ -399,6 +450,8 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
             double tail = points[mixture->last_value] + growth * mixture->tails[k][j];
             if (mixture->tail_shares[k][j] > 0)
                 value += mixture->tail_shares[k][j] * (tail - value);
+            if (at[side] < nearest->count)
+                value += mixture->alike_shares[k][j] * (nearest->values[k][j] - value);
             ret[j] += shares[side] * value;
         }
     }
