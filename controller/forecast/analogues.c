@@ -36,8 +36,8 @@
 #define NARROWER 0.4 /* See narrowed. */
 #define NEAR 0.99    /* Up to here they have their full share, */
 #define SHARE_NEAR 0.85
-#define SHARE_FALL 0.5 /* then so much less each time the chance to be above is a tenth, */
-#define SHARE_FAR 0.25 /* and no less: what a thousand moments have not seen, a hundred of them have not. */
+#define SHARE_FALL 0.7 /* then so much less each time the chance to be above is a tenth, */
+#define SHARE_FAR 0.15 /* and no less: what a thousand moments have not seen, a hundred of them have not. */
 
 _Static_assert(NEAREST <= FORECAST_ALIKE_MAX, "all of them are kept");
 _Static_assert(ROWS_MAX % TILE == 0, "no tile is in part");
