@@ -32,9 +32,10 @@
 #define TILE 32   /* Rows that are gone through together. */
 #define LEVELS 64 /* That the weightiest feature is told in: the nearest are less than UINT8_MAX apart in all. */
 #define VALUE_MAX 1e33
-#define SAME 1e-6f   /* Of its size: a feature that varies by less is one number. */
-#define NARROWER 0.4 /* See narrowed. */
-#define NEAR 0.99    /* Up to here they have their full share, */
+#define SAME 1e-6f        /* Of its size: a feature that varies by less is one number. */
+#define CENSORED_MAX 0.05 /* Of the analogues. */
+#define NARROWER 0.4      /* See narrowed. */
+#define NEAR 0.99         /* Up to here they have their full share, */
 #define SHARE_NEAR 0.85
 #define SHARE_FALL 0.7 /* then so much less each time the chance to be above is a tenth, */
 #define SHARE_FAR 0.15 /* and no less: what a thousand moments have not seen, a hundred of them have not. */
@@ -388,15 +389,17 @@ static void pool(const double *a, const double *b, size_t count, double share, c
 bool forecast_analogues_quantiles(const struct forecast_alike *alike, const struct forecast_data *data, size_t step,
                                   const struct forecast *f, double *ret) {
     double levels[FORECAST_ALIKE_MAX], moves[FORECAST_ALIKE_MAX], now = last_before(data, alike->origin);
-    size_t count = 0;
+    size_t count = 0, censored = 0;
     for (size_t i = 0; i < alike->count; i++) {
-        size_t then = alike->origins[i];
-        double value = data->y[then + step - 1];
+        size_t then = alike->origins[i], target = then + step - 1;
+        double value = data->y[target];
         levels[count] = value;
         moves[count] = now + (value - last_before(data, then));
         count += isnan(value) ? 0 : 1;
+        censored += data->saturated[target] ? 1 : 0;
     }
-    if (count < FORECAST_ERRORS_MIN)
+    /* At the ceiling nobody saw how far demand went: what is said of the upper quantiles would be too little. */
+    if (count < FORECAST_ERRORS_MIN || (double)censored > CENSORED_MAX * (double)count)
         return false;
     forecast_sort(levels, count);
     forecast_sort(moves, count);

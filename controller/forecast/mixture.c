@@ -209,7 +209,7 @@ FORECAST_WIDE static void mixed(const struct record *records, const struct forec
 }
 
 /* Calibrates one quantile of a knot; returns its loss. */
-static double calibrate(struct forecast_mixture *mixture, const struct record *records, struct knot_view *view,
+static double calibrate(struct forecast_mixture *mixture, const struct record *records, const struct knot_view *view,
                         size_t k, size_t j) {
     double off[FORECAST_ORIGINS_MAX], *said = view->average[j], sum = 0, weight = 0, q = view->f->quantiles[j];
     size_t used = 0, under = 0;

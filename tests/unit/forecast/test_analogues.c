@@ -100,6 +100,29 @@ Test(forecast_analogues, quantiles_are_of_what_came_then_and_do_not_cross) {
     arena_release(&arena);
 }
 
+/* Where the machines were at their ceiling, demand was more than was seen. */
+Test(forecast_analogues, moments_at_the_ceiling_say_nothing) {
+    static const double quantiles[] = {0.5, 0.99};
+    static bool saturated[COUNT];
+    struct forecast f = {.quantile_count = 2};
+    struct arena arena = {0};
+    memcpy(f.quantiles, quantiles, sizeof(quantiles));
+    wave_fill(demand, COUNT, 1, 3);
+    struct forecast_history history = history_of(COUNT, &arena);
+    const struct forecast_analogues *past = forecast_analogues_learn(&history.data, &arena, &arena);
+    struct forecast_alike alike;
+    double values[FORECAST_QUANTILES_MAX];
+    history.data.saturated = saturated;
+    forecast_analogues_find(past, &history.data, COUNT, &alike);
+    cr_assert(forecast_analogues_quantiles(&alike, &history.data, 1, &f, values));
+    saturated[alike.origins[0]] = true;
+    cr_assert(forecast_analogues_quantiles(&alike, &history.data, 1, &f, values), "one is no matter");
+    for (size_t i = 0; i < alike.count / 10; i++)
+        saturated[alike.origins[i]] = true;
+    cr_assert_not(forecast_analogues_quantiles(&alike, &history.data, 1, &f, values));
+    arena_release(&arena);
+}
+
 Test(forecast_analogues, a_history_of_two_days_or_without_a_season_has_none) {
     struct arena arena = {0};
     wave_fill(demand, COUNT, 1, 1);
