@@ -65,8 +65,8 @@ static double last_before(const struct forecast_data *data, size_t slot) {
 }
 
 static double mean_of(const struct forecast_data *data, size_t from, size_t to, double otherwise) {
-    uint32_t used = data->used[to] - data->used[from];
-    return used ? (data->sum[to] - data->sum[from]) / (double)used : otherwise;
+    double mean = forecast_mean(data, from, to);
+    return isnan(mean) ? otherwise : mean;
 }
 
 /* So that sums over all rows stay finite. */
