@@ -109,10 +109,11 @@ static void models_make(const struct forecast_data *data, const struct forecast_
         models[count++] = forecast_profile(data, grid, data->week, "seasonal-mean-week", arena);
     if (has_season && data->seasons.cycle)
         models[count++] = forecast_profile(data, grid, data->seasons.cycle, "seasonal-mean-cycle", arena);
-    if (has_season && forecast_holt_winters(data, grid, arena, &models[count]))
+    if (has_season && forecast_holt_winters(data, grid, arena, &models[count])) {
         count++;
-    if (has_season && forecast_holt_winters_multiplicative(data, grid, arena, &models[count]))
-        count++;
+        if (forecast_holt_winters_multiplicative(data, grid, &models[count - 1], arena, &models[count]))
+            count++;
+    }
     if (has_season && forecast_decomposition(data, grid, arena, &models[count]))
         count++;
     if (has_season && forecast_histogram(data, arena, &models[count]))

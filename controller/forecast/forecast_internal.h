@@ -170,9 +170,10 @@ void forecast_past_means(const struct forecast_past *past, size_t from, double *
 /* holt_winters.c: false if the history is too short. */
 bool forecast_holt_winters(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                            struct forecast_model *ret);
-/* The same where a value is negative, or no season shows. */
+/* The same where a value is negative, or no season shows. additive: what the former made of the same. */
 bool forecast_holt_winters_multiplicative(const struct forecast_data *data, const struct forecast_grid *grid,
-                                          struct arena *scratch, struct forecast_model *ret);
+                                          const struct forecast_model *additive, struct arena *scratch,
+                                          struct forecast_model *ret);
 /* decompose.c: false if the history is too short for a season. */
 bool forecast_decomposition(const struct forecast_data *data, const struct forecast_grid *grid, struct arena *scratch,
                             struct forecast_model *ret);

@@ -2,7 +2,8 @@
  * Holt-Winters (Winters 1960; damped trend: Gardner & McKenzie 1985) with an additive season, or with a multiplicative
  * one, whose peaks grow with the level. The season is the one that season.c finds (none: plain damped Holt). The
  * smoothing weights come from a small fixed grid, judged by the absolute errors at three distances up to the horizon,
- * because weights that are best one step ahead are poor a day ahead. A gap moves the state along and teaches nothing.
+ * because weights that are best one step ahead are poor a day ahead; the multiplicative one takes those of the trend
+ * and the season from the additive one. A gap moves the state along and teaches nothing.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,11 +19,20 @@
 #define FACTOR_MIN 0.05
 
 #define GLANCES 3    /* Distances that weights are judged at. */
-#define TRIALS LANES /* Weights that are tried at once. */
+#define LEVELS LANES /* Weights of the level, each in a lane, */
+#define PACES 4      /* with this many of the trend and the season. */
 
-struct weights {
-    double level, trend, season;
+static const double level_weights[LEVELS] = {0.02, 0.1, 0.4, 0.9};
+
+struct pace {
+    double trend, season;
 };
+struct weights {
+    double level;
+    struct pace pace;
+};
+
+static const struct pace paces[PACES] = {{0, 0.1}, {0.1, 0.1}, {0, 0.4}, {0.1, 0.4}};
 
 /* The state after each slot: what a forecast from any origin needs. Index i is the state before slot first + i. */
 struct holt_winters {
@@ -46,11 +56,12 @@ struct shares {
 /* Filters with different weights, side by side: a filter waits for its own last step, several do not wait for each
  * other. Of the past no more is kept than the season. */
 struct trials {
-    double levels[TRIALS], trends[TRIALS]; /* The states. */
-    double level_shares[TRIALS], trend_shares[TRIALS], season_shares[TRIALS];
-    double *seasonal; /* Round: season x TRIALS. Where there is no season, one row of 0. */
-    double sums[GLANCES][TRIALS];
-    size_t used[GLANCES][TRIALS];
+    size_t count;                       /* Paces that are tried. */
+    lanes levels[PACES], trends[PACES]; /* The states. */
+    lanes trend_shares[PACES], season_shares[PACES];
+    lanes *seasonal; /* Round: season x count. Where there is no season, one row of 0. */
+    lanes sums[GLANCES][PACES];
+    size_t used[GLANCES];
 };
 
 static double holt_winters_value(bool is_multiplicative, double value, double seasonal) {
@@ -95,26 +106,28 @@ static void filter_start(struct holt_winters *hw, const struct forecast_data *da
 }
 
 static struct shares shares_of(struct weights w) {
-    return (struct shares){w.level, w.level * w.trend, w.season * (1 - w.level)};
+    return (struct shares){w.level, w.level * w.pace.trend, w.pace.season * (1 - w.level)};
 }
 
-/* Moves a state over one slot; returns what the index of its moment is from then on. fmax is a call. */
+/* Moves a state over one slot; returns what the index of its moment is from then on. What the level learns is the error
+ * over the index, put so that the state is not divided: the next slot waits for it. fmax is a call. */
 static inline __attribute__((always_inline)) double slot_learn(bool is_multiplicative, double y, bool is_saturated,
                                                                double unit_min, double seasonal,
                                                                const struct shares *shares, struct state *state) {
     double damped = DAMPING * state->trend, expected = state->level + damped;
     double error = y - holt_winters_value(is_multiplicative, expected, seasonal);
     /* At the ceiling the demand was at least y: it teaches only when it is above what was expected. */
-    error = isnan(y) || (is_saturated && error < 0) ? 0 : error;
+    bool is_used = !isnan(y) && !(is_saturated && error < 0);
     double of_level = error, of_season = error;
     if (is_multiplicative) { /* Next to nothing says nothing of what it is multiplied with. */
+        bool is_factor = seasonal > FACTOR_MIN;
         double unit = expected > unit_min ? expected : unit_min;
-        of_level = error / (seasonal > FACTOR_MIN ? seasonal : FACTOR_MIN);
+        of_level = y / (is_factor ? seasonal : FACTOR_MIN) - expected * (is_factor ? 1 : seasonal / FACTOR_MIN);
         of_season = unit > 0 ? error / unit : 0;
     }
-    state->level = expected + shares->level * of_level;
-    state->trend = damped + shares->trend * of_level;
-    return seasonal + shares->season * of_season;
+    state->level = expected + shares->level * (is_used ? of_level : 0);
+    state->trend = damped + shares->trend * (is_used ? of_level : 0);
+    return seasonal + shares->season * (is_used ? of_season : 0);
 }
 
 /* From slot `from` on, from the state before it. */
@@ -147,140 +160,140 @@ static void holt_winters_extend(const struct forecast_model *model, const struct
 /* What an origin before slot first + i adds to the errors; phase: of that slot in the season. */
 static inline __attribute__((always_inline)) void trials_judge(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data, const size_t *steps,
-                                                               size_t i, size_t phase) {
+                                                               size_t i, size_t phase, size_t count,
+                                                               bool is_multiplicative) {
     for (size_t k = 0; k < GLANCES; k++) {
         size_t target = hw->first + i + steps[k] - 1;
-        if (target >= data->count)
+        if (target >= data->count || isnan(data->y[target]))
             continue;
         size_t ahead = hw->season ? phase + (steps[k] - 1) % hw->season : 0;
-        const double *seasonal = &t->seasonal[TRIALS * (ahead < hw->season ? ahead : ahead - hw->season)];
-        for (size_t n = 0; n < TRIALS; n++) {
-            double value = t->levels[n] + hw->damped[steps[k]] * t->trends[n];
-            double error = data->y[target] - holt_winters_value(hw->is_multiplicative, value, seasonal[n]);
-            t->sums[k][n] += isnan(error) ? 0 : fabs(error);
-            t->used[k][n] += isnan(error) ? 0 : 1;
+        const lanes *seasonal = &t->seasonal[count * (ahead < hw->season ? ahead : ahead - hw->season)];
+        for (size_t n = 0; n < count; n++) {
+            lanes value = t->levels[n] + hw->damped[steps[k]] * t->trends[n];
+            lanes error = data->y[target] - (is_multiplicative ? value * seasonal[n] : value + seasonal[n]);
+            t->sums[k][n] += LANES_SELECT(error < 0, -error, error);
         }
+        t->used[k]++;
     }
 }
 
 /* slot_learn for all trials at once: the compiler does not find out that it could. */
 static inline __attribute__((always_inline)) void trials_learn(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data, size_t from, size_t to,
-                                                               size_t *phase, bool is_multiplicative) {
-    const lanes level_shares = *(lanes *)t->level_shares, trend_shares = *(lanes *)t->trend_shares;
-    const lanes season_shares = *(lanes *)t->season_shares;
+                                                               size_t *phase, size_t count, bool is_multiplicative) {
+    const lanes level_shares = *(const lanes *)level_weights;
     const lanes unit_min = (lanes){0} + FACTOR_MIN * hw->level[0], factor_min = (lanes){0} + FACTOR_MIN;
     const lane_bits has_season = (lane_bits){0} - (hw->season > 0);
-    lanes level = *(lanes *)t->levels, trend = *(lanes *)t->trends;
+    lanes level[PACES], trend[PACES];
+    for (size_t n = 0; n < count; n++) {
+        level[n] = t->levels[n];
+        trend[n] = t->trends[n];
+    }
     for (size_t i = from; i < to; i++, *phase = *phase + 1 < hw->season ? *phase + 1 : 0) {
         double y = data->y[hw->first + i];
-        lanes *seasonal = (lanes *)&t->seasonal[TRIALS * *phase], index = *seasonal;
-        lanes damped = DAMPING * trend, expected = level + damped;
-        lanes error = y - (is_multiplicative ? expected * index : expected + index);
-        bool is_gap = isnan(y);
-        lane_bits is_used = (lane_bits){0} - !is_gap;
-        if (data->saturated[hw->first + i])
-            is_used &= error >= 0;
-        error = (lanes)((lane_bits)error & is_used);
-        lanes of_level = error, of_season = error;
-        if (is_multiplicative) {
-            lane_bits is_more = expected > unit_min, is_factor = index > factor_min;
-            lanes unit = LANES_SELECT(is_more, expected, unit_min);
-            of_level = error / LANES_SELECT(is_factor, index, factor_min);
-            of_season = (lanes)((lane_bits)(error / unit) & (unit > 0));
+        bool is_gap = isnan(y), is_saturated = data->saturated[hw->first + i];
+        lanes *seasonal = &t->seasonal[count * *phase];
+        for (size_t n = 0; n < count; n++) {
+            lanes damped = DAMPING * trend[n], expected = level[n] + damped, index = seasonal[n];
+            lanes error = y - (is_multiplicative ? expected * index : expected + index);
+            lane_bits is_used = (lane_bits){0} - !is_gap;
+            if (is_saturated)
+                is_used &= error >= 0;
+            lanes of_level = error, of_season = error;
+            if (is_multiplicative) {
+                lane_bits is_more = expected > unit_min, is_factor = index > factor_min;
+                lanes unit = LANES_SELECT(is_more, expected, unit_min);
+                lanes share = LANES_SELECT(is_factor, (lanes){0} + 1, index / factor_min);
+                of_level = y / LANES_SELECT(is_factor, index, factor_min) - expected * share;
+                of_season = (lanes)((lane_bits)(error / unit) & (unit > 0));
+            }
+            of_level = (lanes)((lane_bits)of_level & is_used);
+            of_season = (lanes)((lane_bits)of_season & is_used);
+            level[n] = expected + level_shares * of_level;
+            trend[n] = damped + t->trend_shares[n] * of_level;
+            seasonal[n] = (lanes)((lane_bits)(index + t->season_shares[n] * of_season) & has_season);
         }
-        level = expected + level_shares * of_level;
-        trend = damped + trend_shares * of_level;
-        *seasonal = (lanes)((lane_bits)(index + season_shares * of_season) & has_season);
     }
-    *(lanes *)t->levels = level;
-    *(lanes *)t->trends = trend;
+    for (size_t n = 0; n < count; n++) {
+        t->levels[n] = level[n];
+        t->trends[n] = trend[n];
+    }
 }
 
 static inline __attribute__((always_inline)) void trials_slots(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data,
-                                                               const struct forecast_grid *grid, const size_t *steps,
+                                                               const struct forecast_grid *grid, size_t count,
                                                                bool is_multiplicative) {
+    const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
     size_t origin = grid->origin_first, last = forecast_origin(grid, grid->origin_count - 1), from = 0, phase = 0;
     while (origin < hw->first)
         origin += grid->origin_stride;
     for (; origin <= last; origin += grid->origin_stride) {
-        trials_learn(t, hw, data, from, origin - hw->first, &phase, is_multiplicative);
+        trials_learn(t, hw, data, from, origin - hw->first, &phase, count, is_multiplicative);
         from = origin - hw->first;
-        trials_judge(t, hw, data, steps, from, phase);
+        trials_judge(t, hw, data, steps, from, phase, count, is_multiplicative);
     }
 }
 
-/* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. The start is that of
- * hw. */
+/* From the start that hw has. */
 FORECAST_WIDE static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
-                                     const struct forecast_grid *grid, const struct weights *weights,
-                                     double *ret_losses) {
-    const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
-    for (size_t n = 0; n < TRIALS; n++) {
-        const struct shares shares = shares_of(weights[n]);
-        t->level_shares[n] = shares.level;
-        t->trend_shares[n] = shares.trend;
-        t->season_shares[n] = shares.season;
-        t->levels[n] = hw->level[0];
-        t->trends[n] = 0;
+                                     const struct forecast_grid *grid) {
+    for (size_t n = 0; n < t->count; n++) {
+        t->levels[n] += hw->level[0];
         for (size_t i = 0; i < hw->season; i++)
-            t->seasonal[TRIALS * i + n] = hw->seasonal[i];
+            t->seasonal[t->count * i + n] += hw->seasonal[i];
     }
-    memset(t->sums, 0, sizeof(t->sums));
-    memset(t->used, 0, sizeof(t->used));
     if (grid->origin_count && hw->is_multiplicative)
-        trials_slots(t, hw, data, grid, steps, true);
+        trials_slots(t, hw, data, grid, 1, true);
     else if (grid->origin_count)
-        trials_slots(t, hw, data, grid, steps, false);
-    for (size_t n = 0; n < TRIALS; n++) {
-        ret_losses[n] = 0;
-        for (size_t k = 0; k < GLANCES; k++)
-            ret_losses[n] += t->used[k][n] ? t->sums[k][n] / (double)t->used[k][n] : 0;
-    }
+        trials_slots(t, hw, data, grid, PACES, false);
 }
 
-/* One weight after another: that of the level matters most. */
-static void fit(struct holt_winters *hw, const struct forecast_data *data, const struct forecast_grid *grid) {
-    static const double levels[TRIALS] = {0.02, 0.1, 0.4, 0.9}, trend = 0.1, seasons[] = {0.1, 0.4};
+/* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. */
+static double trial_loss(const struct trials *t, size_t pace, size_t level) {
+    double loss = 0;
+    for (size_t k = 0; k < GLANCES; k++)
+        loss += t->used[k] ? t->sums[k][pace][level] / (double)t->used[k] : 0;
+    return loss;
+}
+
+/* The weights that lose least, the first of several. */
+static void fit(struct holt_winters *hw, const struct forecast_data *data, const struct forecast_grid *grid,
+                const struct pace *tried, size_t count) {
     struct arena own = {0};
     struct trials *t = arena_alloc(&own, sizeof(*t));
-    t->seasonal = arena_alloc_array(&own, TRIALS * (hw->season ? hw->season : 1), sizeof(double));
-    struct weights tried[TRIALS];
-    double losses[TRIALS], best = INFINITY;
-    size_t chosen = 0;
+    double best = INFINITY;
     filter_start(hw, data);
-    for (size_t n = 0; n < TRIALS; n++)
-        tried[n] = (struct weights){levels[n], 0, seasons[0]};
-    trials_run(t, hw, data, grid, tried, losses);
-    for (size_t n = 0; n < TRIALS; n++) {
-        if (losses[n] < best) {
-            best = losses[n];
-            chosen = n;
+    t->count = count;
+    t->seasonal = arena_alloc_array(&own, count * (hw->season ? hw->season : 1), sizeof(lanes));
+    for (size_t n = 0; n < count; n++) {
+        for (size_t l = 0; l < LEVELS; l++) {
+            const struct shares shares = shares_of((struct weights){level_weights[l], tried[n]});
+            t->trend_shares[n][l] = shares.trend;
+            t->season_shares[n][l] = shares.season;
         }
     }
-    /* Then the trend's, and the season's without it or with it. */
-    enum { NEITHER, WITH_TREND, WITH_SEASON, WITH_BOTH };
-    const struct weights w = tried[chosen];
-    tried[NEITHER] = w;
-    tried[WITH_TREND] = (struct weights){w.level, trend, w.season};
-    tried[WITH_SEASON] = (struct weights){w.level, w.trend, seasons[1]};
-    tried[WITH_BOTH] = (struct weights){w.level, trend, seasons[1]};
-    trials_run(t, hw, data, grid, tried, losses);
-    chosen = losses[WITH_TREND] < best ? WITH_TREND : NEITHER;
-    best = fmin(best, losses[chosen]);
-    if (hw->season && losses[chosen + WITH_SEASON] < best)
-        chosen += WITH_SEASON;
-    hw->weights = tried[chosen];
+    trials_run(t, hw, data, grid);
+    hw->weights = (struct weights){level_weights[0], tried[0]};
+    for (size_t n = 0; n < count; n++) {
+        for (size_t l = 0; l < LEVELS; l++) {
+            double loss = trial_loss(t, n, l);
+            if (loss < best) {
+                best = loss;
+                hw->weights = (struct weights){level_weights[l], tried[n]};
+            }
+        }
+    }
     arena_release(&own);
     filter_go_on(hw, data, hw->first);
 }
 
+/* additive: NULL makes that one. */
 static struct forecast_model make(const struct forecast_data *data, const struct forecast_grid *grid, size_t season,
-                                  bool is_multiplicative, struct arena *scratch) {
+                                  const struct holt_winters *additive, struct arena *scratch) {
     struct holt_winters *hw = arena_alloc(scratch, sizeof(*hw));
     hw->season = season;
-    hw->is_multiplicative = is_multiplicative;
+    hw->is_multiplicative = additive;
     size_t reach = SEASONS_MAX * hw->season > START_MIN ? SEASONS_MAX * hw->season : START_MIN;
     hw->first = data->count > reach ? data->count - reach : 0;
     size_t count = data->count + data->room - hw->first;
@@ -300,7 +313,7 @@ static struct forecast_model make(const struct forecast_data *data, const struct
                                    .say = holt_winters_say,
                                    .extend = holt_winters_extend,
                                    .state = hw};
-    fit(hw, data, grid);
+    fit(hw, data, grid, additive ? &additive->weights.pace : paces, additive ? 1 : PACES);
     return model;
 }
 
@@ -314,7 +327,7 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
     if (data->count < SAMPLES_MIN)
         return false;
     size_t season = season_of(data);
-    *ret = make(data, grid, season, false, scratch);
+    *ret = make(data, grid, season, NULL, scratch);
     ret->name = !season                ? "holt"
                 : season == data->day  ? "holt-winters-day"
                 : season == data->week ? "holt-winters-week"
@@ -323,7 +336,8 @@ bool forecast_holt_winters(const struct forecast_data *data, const struct foreca
 }
 
 bool forecast_holt_winters_multiplicative(const struct forecast_data *data, const struct forecast_grid *grid,
-                                          struct arena *scratch, struct forecast_model *ret) {
+                                          const struct forecast_model *additive, struct arena *scratch,
+                                          struct forecast_model *ret) {
     size_t season = season_of(data), positive = 0;
     if (!season || data->count < SAMPLES_MIN)
         return false;
@@ -334,7 +348,7 @@ bool forecast_holt_winters_multiplicative(const struct forecast_data *data, cons
     }
     if (!positive)
         return false;
-    *ret = make(data, grid, season, true, scratch);
+    *ret = make(data, grid, season, additive->state, scratch);
     ret->name = season == data->day    ? "holt-winters-multiplicative-day"
                 : season == data->week ? "holt-winters-multiplicative-week"
                                        : "holt-winters-multiplicative-cycle";

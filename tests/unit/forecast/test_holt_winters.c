@@ -83,25 +83,28 @@ static void plain_try(struct plain *best, double *best_loss, double level, doubl
     free(tried);
 }
 
-/* Level by level, then with a trend, then with a season that changes sooner. */
-static void plain_fit(struct plain *best, const struct forecast_data *data, const struct forecast_grid *grid) {
-    static const double levels[] = {0.02, 0.1, 0.4, 0.9};
+/* Every pair of trend and season with every level; `additive`: only the pair that it has. */
+static void plain_fit(struct plain *best, const struct plain *additive, const struct forecast_data *data,
+                      const struct forecast_grid *grid) {
+    static const double levels[] = {0.02, 0.1, 0.4, 0.9}, seasons[] = {0.1, 0.4}, trends[] = {0, 0.1};
     double loss = INFINITY;
-    for (size_t i = 0; i < 4; i++)
-        plain_try(best, &loss, levels[i], 0, 0.1, data, grid);
-    plain_try(best, &loss, best->level_weight, 0.1, 0.1, data, grid);
-    if (best->season)
-        plain_try(best, &loss, best->level_weight, best->trend_weight, 0.4, data, grid);
+    for (size_t pair = 0; pair < 4; pair++) {
+        double trend = trends[pair % 2], season = seasons[pair / 2];
+        if (additive && (trend != additive->trend_weight || season != additive->season_weight))
+            continue;
+        for (size_t i = 0; i < 4; i++)
+            plain_try(best, &loss, levels[i], trend, season, data, grid);
+    }
 }
 
 static double y[COUNT], sum[COUNT + 1];
 static bool saturated[COUNT];
 static uint32_t last[COUNT + 1], used[COUNT + 1];
-static struct plain best;
+static struct plain best, additive;
 
 /* A day whose shape and level drift as fast as the parameters say. */
 struct drift {
-    double level, trend, shape;
+    double level, trend, shape, noise; /* noise: after the first two days. */
     bool has_season, is_multiplicative;
     double weights[3]; /* What the plain search finds: between them the cases take every choice. */
 };
@@ -115,7 +118,7 @@ static struct forecast_data drift_make(const struct drift *drift) {
         if (i % DAY == 0)
             amplitude = fmin(0.9, fmax(0.1, amplitude + drift->shape * (chance_next(&c) - 0.5)));
         double wave = drift->has_season ? amplitude * sin(2 * M_PI * (double)i / DAY) : 0;
-        y[i] = level * (1 + wave) + 4 * (chance_next(&c) - 0.5);
+        y[i] = level * (1 + wave) + (i < 2 * DAY ? 4 : drift->noise) * (chance_next(&c) - 0.5);
         if (i > 3 * DAY && i % 97 < 2)
             y[i] = NAN;
         saturated[i] = i % 101 == 0;
@@ -137,10 +140,11 @@ static struct forecast_data drift_make(const struct drift *drift) {
 
 ParameterizedTestParameters(forecast_holt_winters, weights_are_those_that_lose_least) {
     static struct drift drifts[] = {
-        {0, 0, 0, true, false, {0.02, 0, 0.4}},     {0.1, 0, 0, true, false, {0.02, 0.1, 0.4}},
-        {2, 0, 0, true, false, {0.4, 0, 0.4}},      {9, 0, 0, true, false, {0.9, 0, 0.4}},
-        {0, 0.9, 0.9, true, true, {0.9, 0.1, 0.1}}, {0.5, 0, 0, true, true, {0.1, 0.1, 0.4}},
-        {0, 0.3, 0, false, false, {0.9, 0.1, 0.1}}, {0.5, 0, 0, false, false, {0.1, 0, 0.1}},
+        {0, 0, 0, 4, true, false, {0.02, 0, 0.4}},     {0, 0.1, 0, 4, true, false, {0.4, 0.1, 0.4}},
+        {0, 0, 0, 40, true, false, {0.02, 0, 0.1}},    {9, 0, 0, 4, true, false, {0.9, 0, 0.4}},
+        {0, 0.9, 0.9, 4, true, true, {0.9, 0.1, 0.4}}, {0.5, 0, 0, 4, true, true, {0.1, 0.1, 0.4}},
+        {0, 0, 0, 60, true, true, {0.02, 0, 0.1}},     {0, 0.3, 0, 4, false, false, {0.4, 0.1, 0.1}},
+        {0.5, 0, 0, 4, false, false, {0.1, 0, 0.1}},
     };
     return cr_make_param_array(struct drift, drifts, sizeof(drifts) / sizeof(*drifts));
 }
@@ -149,12 +153,17 @@ ParameterizedTest(struct drift *drift, forecast_holt_winters, weights_are_those_
     struct arena arena = {0};
     struct forecast_data data = drift_make(drift);
     struct forecast_grid grid = forecast_grid_make(&data, 12);
-    struct forecast_model model;
-    bool is_made = drift->is_multiplicative ? forecast_holt_winters_multiplicative(&data, &grid, &arena, &model)
-                                            : forecast_holt_winters(&data, &grid, &arena, &model);
-    cr_assert(is_made);
-    best = (struct plain){.is_multiplicative = drift->is_multiplicative, .season = drift->has_season ? DAY : 0};
-    plain_fit(&best, &data, &grid);
+    struct forecast_model model, multiplicative;
+    cr_assert(forecast_holt_winters(&data, &grid, &arena, &model));
+    best = (struct plain){.season = drift->has_season ? DAY : 0};
+    plain_fit(&best, NULL, &data, &grid);
+    if (drift->is_multiplicative) {
+        cr_assert(forecast_holt_winters_multiplicative(&data, &grid, &model, &arena, &multiplicative));
+        model = multiplicative;
+        additive = best;
+        best = (struct plain){.is_multiplicative = true, .season = DAY};
+        plain_fit(&best, &additive, &data, &grid);
+    }
     cr_expect(best.level_weight == drift->weights[0] && best.trend_weight == drift->weights[1] &&
                   best.season_weight == drift->weights[2],
               "%g %g %g", best.level_weight, best.trend_weight, best.season_weight);

@@ -210,7 +210,8 @@ static void models_all(struct forecast_data *data, const struct forecast_grid *g
     cr_assert_eq(ret[4].season, DAY);
     cr_assert(forecast_direct(data, grid, arena, arena, &ret[5]));
     cr_assert(forecast_decomposition(data, grid, arena, &ret[6]));
-    cr_assert(forecast_holt_winters_multiplicative(data, grid, arena, &ret[7])); /* From here on not additive. */
+    cr_assert(
+        forecast_holt_winters_multiplicative(data, grid, &ret[4], arena, &ret[7])); /* From here on not additive. */
     cr_assert(forecast_histogram(data, arena, &ret[8]));
 }
 
@@ -325,8 +326,8 @@ Test(forecast_holt_winters, a_multiplicative_season_grows_with_the_level) {
     data->seasons.has_day = true;
     struct forecast_grid grid = forecast_grid_make(data, DAY);
     struct forecast_model times, plus;
-    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &arena, &times));
     cr_assert(forecast_holt_winters(data, &grid, &arena, &plus));
+    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &plus, &arena, &times));
     cr_assert_str_eq(times.name, "holt-winters-multiplicative-day");
     double off = 0, off_plus = 0;
     for (size_t step = 1; step <= DAY; step++) {
@@ -336,9 +337,10 @@ Test(forecast_holt_winters, a_multiplicative_season_grows_with_the_level) {
     }
     cr_expect_lt(off, 0.75 * off_plus, "%g, additive %g", off, off_plus);
     bench.y[5] = -1;
-    cr_expect_not(forecast_holt_winters_multiplicative(bench_make(count, DAY, 0), &grid, &arena, &times), "no season");
+    data = bench_make(count, DAY, 0);
+    cr_expect_not(forecast_holt_winters_multiplicative(data, &grid, &plus, &arena, &times), "no season");
     data->seasons.has_day = true;
-    cr_expect_not(forecast_holt_winters_multiplicative(data, &grid, &arena, &times), "a negative value");
+    cr_expect_not(forecast_holt_winters_multiplicative(data, &grid, &plus, &arena, &times), "a negative value");
     arena_release(&arena);
 }
 
@@ -349,8 +351,9 @@ Test(forecast_holt_winters, a_first_season_of_zeros_multiplies_nothing_to_infini
     struct forecast_data *data = bench_make(6 * DAY, DAY, 0);
     data->seasons.has_day = true;
     struct forecast_grid grid = forecast_grid_make(data, 12);
-    struct forecast_model model;
-    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &arena, &model));
+    struct forecast_model plus, model;
+    cr_assert(forecast_holt_winters(data, &grid, &arena, &plus));
+    cr_assert(forecast_holt_winters_multiplicative(data, &grid, &plus, &arena, &model));
     for (size_t step = 1; step <= 12; step++)
         cr_expect_float_eq(model.point(&model, data, 6 * DAY, step, NULL), 10, 1, "step %zu", step);
     arena_release(&arena);
