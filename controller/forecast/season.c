@@ -21,6 +21,7 @@
 #define CYCLES_MIN 6        /* Of a length that nobody expects: fewer are found in anything that wanders. */
 #define CYCLE_MIN 0.25      /* The same of its correlation, with many cycles; */
 #define CYCLE_DOUBT 1.0     /* with fewer it must be stronger, by this over the root of their number. */
+#define PROMISING 0.2       /* What is less where the length is not yet known to the step will not become that much. */
 #define FUNDAMENTAL 0.75    /* A cycle's correlation, as a share of that of its multiple; */
 #define SHAPE 0.9           /* and of that of a day and a week, of which it may be but a part. */
 #define NEAR 0.03           /* A cycle that differs by this share from a day or a week is one. */
@@ -100,7 +101,7 @@ static struct rest rest_make(const struct forecast_data *data, struct arena *scr
     double limit = n > 0 ? CLIP * deviation / n : 0;
     for (size_t i = 0; i < rest.count; i++)
         if (!isnan(rest.y[i]))
-            rest.y[i] = fmax(-limit, fmin(limit, rest.y[i]));
+            rest.y[i] = rest.y[i] < -limit ? -limit : rest.y[i] > limit ? limit : rest.y[i]; /* fmin is a call. */
     sums_renew(&rest);
     return rest;
 }
@@ -190,11 +191,11 @@ FORECAST_WIDE static void band_pass(struct rest *rest, size_t length) {
     bool has_gaps = rest->used[rest->count] < rest->count;
     size_t quick = length / SMOOTH_PARTS / 2, slow = length / 2;
     size_t to = !has_gaps && rest->count > 2 * slow ? rest->count - slow : 0, from = to ? slow : 0;
-    double quick_size = (double)(2 * quick + 1), slow_size = (double)(2 * slow + 1);
+    double quick_share = 1 / (double)(2 * quick + 1), slow_share = 1 / (double)(2 * slow + 1);
     const double *restrict sum = rest->sum;
     double *restrict z = rest->z;
     for (size_t i = from; i < to; i++)
-        z[i] = (sum[i + quick + 1] - sum[i - quick]) / quick_size - (sum[i + slow + 1] - sum[i - slow]) / slow_size;
+        z[i] = (sum[i + quick + 1] - sum[i - quick]) * quick_share - (sum[i + slow + 1] - sum[i - slow]) * slow_share;
     for (size_t i = 0; i < from; i++)
         z[i] = passed_at(rest, i, length);
     for (size_t i = to; i < rest->count; i++)
@@ -217,9 +218,9 @@ FORECAST_WIDE static void around_fill(struct rest *rest, size_t length) {
     if (rest->used[rest->count] < rest->count)
         from = to = 0;
     const double *restrict sum = rest->sum;
-    double *restrict z = rest->z, size = (double)(2 * half + 1);
+    double *restrict z = rest->z, share = 1 / (double)(2 * half + 1);
     for (size_t i = from; i < to; i++)
-        z[i] = (sum[i + half + 1] - sum[i - half]) / size;
+        z[i] = (sum[i + half + 1] - sum[i - half]) * share;
     for (size_t i = 0; i < from; i++)
         z[i] = rest_around(rest, i, length);
     for (size_t i = to; i < rest->count; i++)
@@ -243,13 +244,27 @@ static void season_remove(struct rest *rest, size_t length, struct arena *scratc
     sums_renew(rest);
 }
 
+/* Means over `width` steps, without what is slower than a level can see; in gaps 0. Returns how many. */
+static size_t means_fill(const struct rest *rest, size_t width, double *ret) {
+    const size_t count = rest->count / width, slow = (LAG_LAST + LAG_FIRST) * width, half = slow / 2;
+    bool has_gaps = rest->used[rest->count] < rest->count;
+    double share = 1 / (double)width, slow_share = 1 / (double)(2 * half + 1);
+    for (size_t i = 0; i < count; i++) {
+        size_t from = i * width, middle = from + width / 2;
+        if (has_gaps || middle < half || middle + half >= rest->count) {
+            double mean = rest_mean(rest, from, from + width);
+            ret[i] = isnan(mean) ? 0 : mean - rest_around(rest, middle, slow);
+        } else {
+            ret[i] = (rest->sum[from + width] - rest->sum[from]) * share -
+                     (rest->sum[middle + half + 1] - rest->sum[middle - half]) * slow_share;
+        }
+    }
+    return count;
+}
+
 /* The first of the most prominent hills of the autocorrelation of means over `width` steps, in steps; 0: none. */
 static size_t level_look(const struct rest *rest, size_t width, size_t first, size_t longest, double *means) {
-    size_t count = rest->count / width, last = longest / width < LAG_LAST ? longest / width : LAG_LAST;
-    for (size_t i = 0; i < count; i++) {
-        double mean = rest_mean(rest, i * width, (i + 1) * width);
-        means[i] = isnan(mean) ? 0 : mean - rest_around(rest, i * width + width / 2, (LAG_LAST + LAG_FIRST) * width);
-    }
+    size_t count = means_fill(rest, width, means), last = longest / width < LAG_LAST ? longest / width : LAG_LAST;
     double square = square_sum(means, count), r[LAG_LAST + 2] = {0}, hills[LAG_LAST + 1] = {0}, valley = 1,
            highest = PROMINENCE_MIN;
     size_t from = first > 3 ? (first - 1) / 2 : 1, lags[LAG_LAST + 2];
@@ -269,8 +284,10 @@ static size_t level_look(const struct rest *rest, size_t width, size_t first, si
     return 0;
 }
 
-/* The best of the lengths from `low`, `stride` apart; by how they agree over `lengths` of them. */
-static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t stride, size_t lengths) {
+/* The best of the lengths from `low`, `stride` apart; by how they agree over `lengths` of them, all together in
+ * *ret_agreement. */
+static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t stride, size_t lengths,
+                      double *ret_agreement) {
     bool has_gaps =
         rest->used[rest->count] < rest->count; /* Gaps that come again draw the rough one to their own lag. */
     size_t best = low, lags[TRIED_MAX], tried = 0;
@@ -292,16 +309,20 @@ static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t s
             best = length;
         }
     }
+    *ret_agreement = highest;
     return best;
 }
 
-/* To the step, by what is in z, from what is known to within `width`. */
+/* To the step, by what is in z, from what is known to within `width`. 0: none there will do for a cycle. */
 static size_t refine(const struct rest *rest, size_t length, size_t width) {
+    double found;
     for (size_t stride = (width + LEVEL_RATIO - 1) / LEVEL_RATIO;; stride = (stride + LEVEL_RATIO - 1) / LEVEL_RATIO) {
         size_t reach = LEVEL_RATIO * stride;
-        length = best_of(rest, length > reach + 1 ? length - reach : 2, length + reach, stride, 1);
+        length = best_of(rest, length > reach + 1 ? length - reach : 2, length + reach, stride, 1, &found);
+        if (found < PROMISING)
+            return 0;
         if (stride == 1)
-            return best_of(rest, length > 3 ? length - 1 : 2, length + 1, 1, REPEATS);
+            return best_of(rest, length > 3 ? length - 1 : 2, length + 1, 1, REPEATS, &found);
     }
 }
 
