@@ -26,7 +26,7 @@
 #define SCALE_FLOOR 0.05     /* The same. */
 #define HALF_LIFE_SEASONS 14 /* Of what was learned. */
 #define SCALE_RIDGE 0.05     /* Against sizes that were next to nothing so far: a small share of them means nothing. */
-#define SCALE_ROUNDS 20
+#define SCALE_ROUNDS 8
 #define TINY 1e-300
 
 struct knot_fit {
@@ -50,8 +50,10 @@ static void direct_extend(const struct forecast_model *model, const struct forec
 
 /* Solves a x = b for a symmetric positive a by Cholesky's factors; b becomes x, a is overwritten. Of a only what is in
  * a column at or below its diagonal is read: a[column][row]. A column is worked on in lanes: one sum waits for its own
- * last term, several do not wait for each other. */
+ * last term, several do not wait for each other; nor is there a sum in what follows, where each x is taken off the
+ * others as soon as it is known. */
 static inline __attribute__((always_inline)) void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
+    double inverse[FEATURES_MAX]; /* Of the diagonal; 0 where that is 0. */
     for (size_t j = 0; j < n; j++) {
         for (size_t i = j / LANES * LANES; i < n; i += LANES) {
             lanes sum = *(const lanes *)&a[j][i];
@@ -59,20 +61,19 @@ static inline __attribute__((always_inline)) void solve(double a[FEATURES_MAX][F
                 sum -= *(const lanes *)&a[k][i] * a[k][j];
             *(lanes *)&a[j][i] = sum;
         }
-        double diagonal = a[j][j] > TINY ? sqrt(a[j][j]) : 0;
-        for (size_t i = j + 1; i < n; i++)
-            a[j][i] = diagonal > 0 ? a[j][i] / diagonal : 0;
-        a[j][j] = diagonal;
+        inverse[j] = a[j][j] > TINY ? 1 / sqrt(a[j][j]) : 0;
+        for (size_t i = j / LANES * LANES; i < n; i += LANES)
+            *(lanes *)&a[j][i] *= inverse[j];
     }
     for (size_t k = 0; k < n; k++) {
-        b[k] = a[k][k] > 0 ? b[k] / a[k][k] : 0;
+        b[k] *= inverse[k];
         for (size_t i = k + 1; i < n; i++)
             b[i] -= a[k][i] * b[k];
     }
-    for (size_t i = n; i-- > 0;) {
-        for (size_t k = i + 1; k < n; k++)
+    for (size_t k = n; k-- > 0;) {
+        b[k] *= inverse[k];
+        for (size_t i = 0; i < k; i++)
             b[i] -= a[i][k] * b[k];
-        b[i] = a[i][i] > 0 ? b[i] / a[i][i] : 0;
     }
 }
 
@@ -89,6 +90,7 @@ struct example {
     double x[FEATURES_MAX], v[SCALES], y, age;
 };
 
+/* One after another: lanes would wait until all of what has just been written is in the cache. */
 static inline __attribute__((always_inline)) double dot(const double *a, const double *b, size_t n) {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -115,10 +117,12 @@ static inline __attribute__((always_inline)) void scales_solve(struct learner *l
     for (int round = 0; round < SCALE_ROUNDS; round++) {
         lanes next[SCALES / LANES];
         for (size_t n = 0; n < SCALES / LANES; n++) {
-            lanes scales = *(const lanes *)&l->scales[n * LANES], divisor = {0};
-            for (size_t j = 0; j < SCALES; j++)
+            lanes scales = *(const lanes *)&l->scales[n * LANES], divisor = SCALE_RIDGE * constant * scales, odd = {0};
+            for (size_t j = 0; j < SCALES; j += 2) {
                 divisor += *(const lanes *)&l->vv[j][n * LANES] * l->scales[j];
-            divisor += SCALE_RIDGE * constant * scales;
+                odd += *(const lanes *)&l->vv[j + 1][n * LANES] * l->scales[j + 1];
+            }
+            divisor += odd;
             lanes ratio = scales * *(const lanes *)&l->ve[n * LANES] / divisor;
             next[n] = (lanes)((lane_bits)ratio & (divisor > TINY));
         }
@@ -130,14 +134,19 @@ static inline __attribute__((always_inline)) void scales_solve(struct learner *l
 static inline __attribute__((always_inline)) void learn_points(struct learner *l, const struct example *examples,
                                                                const double *errors, size_t count) {
     double wx[BLOCK_ORIGINS_MAX][FEATURES_MAX], limit = HUBER * l->error;
+    lanes xy[FEATURES_MAX / LANES];
+    memcpy(xy, l->xy, sizeof(xy));
     for (size_t i = 0; i < count; i++) {
         const struct example *e = &examples[i];
-        double w = errors && fabs(errors[i]) > limit ? e->age * (limit / fabs(errors[i])) : e->age;
-        for (size_t n = 0; n < FEATURES_MAX; n++)
-            wx[i][n] = w * e->x[n];
-        for (size_t n = 0; n < l->features; n++)
-            l->xy[n] += wx[i][n] * e->y;
+        double size = errors ? fabs(errors[i]) : limit, most = size > limit ? size : limit;
+        double w = most > 0 ? e->age * (limit / most) : e->age; /* Which of the two it was cannot be foreseen. */
+        for (size_t n = 0; n < FEATURES_MAX / LANES; n++) {
+            lanes part = w * *(const lanes *)&e->x[n * LANES];
+            *(lanes *)&wx[i][n * LANES] = part;
+            xy[n] += part * e->y;
+        }
     }
+    memcpy(l->xy, xy, sizeof(xy));
     for (size_t row = 0; row < l->features; row += LANES) {
         for (size_t column = 0; column <= row; column += LANES) {
             lanes sums[LANES];
@@ -177,7 +186,10 @@ static inline __attribute__((always_inline)) double errors_find(const struct lea
                                                                 size_t count, double *ret) {
     double sum = 0, weight = 0;
     for (size_t i = 0; i < count; i++) {
-        ret[i] = examples[i].y - dot(l->weights, examples[i].x, l->features);
+        lanes sums = {0};
+        for (size_t n = 0; n < FEATURES_MAX; n += LANES)
+            sums += *(const lanes *)&l->weights[n] * *(const lanes *)&examples[i].x[n];
+        ret[i] = examples[i].y - ((sums[0] + sums[1]) + (sums[2] + sums[3]));
         sum += examples[i].age * fabs(ret[i]);
         weight += examples[i].age;
     }
