@@ -55,9 +55,15 @@ struct forecast_analogues {
     uint8_t bytes[FEATURES][ROWS_MAX];
 };
 
+struct total {
+    double sum;
+    uint32_t used;
+};
+
 /* What is looked up differently for one origin and for many. Of the demand before the origin. */
 struct windows {
     double hour_max, long_max, next_max, change; /* next_max: of the hour that began a season ago. */
+    struct total next;                           /* Of that hour and those of the seasons before. */
 };
 
 static double last_before(const struct forecast_data *data, size_t slot) {
@@ -71,20 +77,39 @@ static double mean_of(const struct forecast_data *data, size_t from, size_t to, 
 
 /* So that sums over all rows stay finite. */
 static float limited(double value) {
-    return (float)(value < -VALUE_MAX ? -VALUE_MAX : value > VALUE_MAX ? VALUE_MAX : value);
+    double most = value < VALUE_MAX ? value : VALUE_MAX;
+    return (float)(most > -VALUE_MAX ? most : -VALUE_MAX);
 }
 
-/* Mean of the same hour of past seasons. */
-static double profile_of(const struct forecast_analogues *past, const struct forecast_data *data, size_t origin,
-                         double otherwise) {
-    double sum = 0;
-    uint32_t used = 0;
+static struct total hour_total(const struct forecast_analogues *past, const struct forecast_data *data, size_t from) {
+    size_t to = from + past->hour;
+    return (struct total){data->sum[to] - data->sum[from], data->used[to] - data->used[from]};
+}
+
+/* The same hour of past seasons. */
+static struct total profile_of(const struct forecast_analogues *past, const struct forecast_data *data, size_t origin) {
+    struct total all = {0};
     for (size_t k = 1; k <= SEASONS && origin >= k * past->season; k++) {
-        size_t from = origin - k * past->season, to = from + past->hour;
-        sum += data->sum[to] - data->sum[from];
-        used += data->used[to] - data->used[from];
+        struct total one = hour_total(past, data, origin - k * past->season);
+        all.sum += one.sum;
+        all.used += one.used;
     }
-    return used ? sum / (double)used : otherwise;
+    return all;
+}
+
+/* The same from that of the season before. */
+static struct total profile_next(const struct forecast_analogues *past, const struct forecast_data *data, size_t origin,
+                                 struct total all) {
+    size_t gone = (SEASONS + 1) * past->season;
+    struct total one = hour_total(past, data, origin - past->season);
+    all.sum += one.sum;
+    all.used += one.used;
+    if (origin >= gone) {
+        one = hour_total(past, data, origin - gone);
+        all.sum -= one.sum;
+        all.used -= one.used;
+    }
+    return all;
 }
 
 /* What is known at an origin; the demand of the last minutes first. origin > season. */
@@ -103,7 +128,7 @@ static void features_fill(const struct forecast_analogues *past, const struct fo
     all[n++] = windows->change;
     all[n++] = mean_of(data, origin - season, origin - season + half, last);
     all[n++] = windows->next_max > -INFINITY ? windows->next_max : last;
-    all[n++] = profile_of(past, data, origin, last);
+    all[n++] = windows->next.used ? windows->next.sum / (double)windows->next.used : last;
     all[n++] = (double)(origin % season);
     all[n++] = (double)(origin % hour);
     ASSERT(n == FEATURES);
@@ -129,6 +154,7 @@ static struct windows windows_at(const struct forecast_analogues *past, const st
         .hour_max = max_of(data->y, back_from(origin, hour), origin),
         .long_max = max_of(data->y, back_from(origin, LONG_HOURS * hour), origin),
         .next_max = max_of(data->y, yesterday, yesterday + hour),
+        .next = profile_of(past, data, origin),
     };
     for (size_t i = back_from(origin, hour); i < origin; i++)
         w.change += i && !isnan(data->y[i]) ? fabs(data->y[i] - last_before(data, i)) : 0;
@@ -176,10 +202,12 @@ static void rows_fill(const struct forecast_analogues *past, const struct foreca
     max_slide(y, longest < first ? first : longest, count, longest, room, long_max);
     for (size_t i = back_from(first, hour); i < count; i++)
         change[i + 1] = change[i] + (base + i && !isnan(y[i]) ? fabs(y[i] - last_before(data, base + i)) : 0);
+    struct total *next = arena_alloc_array(scratch, past->count, sizeof(*next));
     for (size_t i = 0; i < past->count; i++) {
         size_t o = first + i;
+        next[i] = i < season ? profile_of(past, data, base + o) : profile_next(past, data, base + o, next[i - season]);
         const struct windows w = {hour_max[o], o < longest ? max_of(y, 0, o) : long_max[o], hour_max[o - season + hour],
-                                  change[o] - change[back_from(o, hour)]};
+                                  change[o] - change[back_from(o, hour)], next[i]};
         features_fill(past, data, base + o, &w, ret->x[i]);
         ret->y[i] = limited(hour_max[o + hour] > -INFINITY ? hour_max[o + hour] : last_before(data, base + o));
     }

@@ -11,8 +11,9 @@
 #include "base/error.h"
 #include "forecast/forecast_internal.h"
 
-#define BUCKETS 384     /* Nine decades; */
-#define GROWTH 1.05     /* each bucket is by this larger than the one before. */
+#define BUCKETS 384 /* Nine decades; */
+#define GROWTH 1.05 /* each bucket is by this larger than the one before. */
+#define LOG_GROWTH 0.048790164169432
 #define FIRST_UNIT 1e-4 /* The lowest bound, in first samples above 0: VPA's are absolute, ours know no unit. */
 #define HALF_LIFE_HOURS 24
 #define WEIGHT_MAX 1e100
@@ -25,8 +26,8 @@ struct buckets {
 
 struct decaying_histogram {
     uint16_t *median;       /* Bucket before each slot; count + room + 1 elements. */
-    double values[BUCKETS]; /* Middles of the buckets; the lowest holds 0. */
-    double unit, growth;    /* The lowest bound; of the weight with each slot. */
+    double bounds[BUCKETS]; /* Where a bucket begins, in units; the lowest holds what is not above one. */
+    double unit, growth;    /* Growth: of the weight with each slot. */
     struct buckets learned; /* Of the slots before `count`: whoever goes on begins here. */
     size_t count;
 };
@@ -35,16 +36,16 @@ static double histogram_point(const struct forecast_model *model, const struct f
                               size_t step, double *ret_scale) {
     (void)step, (void)ret_scale;
     const struct decaying_histogram *h = model->state;
-    return data->last[origin] ? h->values[h->median[origin]] : NAN;
+    return data->last[origin] ? h->bounds[h->median[origin]] * sqrt(GROWTH) * h->unit : NAN;
 }
 
 FORECAST_SAY(histogram_say, histogram_point)
 
 static void buckets_add(struct buckets *b, size_t at) {
+    const double of[2] = {0, b->weight}; /* A branch that nobody can foresee costs more. */
     b->weights[at] += b->weight;
     b->total += b->weight;
-    if (at < b->median)
-        b->below += b->weight;
+    b->below += of[at < b->median];
     while (b->median > 0 && b->below > b->total / 2)
         b->below -= b->weights[--b->median];
     while (b->median + 1 < BUCKETS && b->below + b->weights[b->median] < b->total / 2)
@@ -59,17 +60,29 @@ static void buckets_rescale(struct buckets *b) {
     b->weight /= WEIGHT_MAX;
 }
 
-static size_t bucket_of(double value, double unit) {
-    if (value <= unit)
+/* Within a hundredth of the logarithm to the base 2: value = 2^(exponent - 1) (1 + part). */
+static double log2_about(double value) {
+    int exponent;
+    double part = 2 * frexp(value, &exponent) - 1;
+    return exponent - 1 + part + 0.344 * part * (1 - part);
+}
+
+/* The place is found to a tenth of a bucket first, and then by the bounds beside it: a logarithm for each sample took
+ * longer than all else. */
+static size_t bucket_of(const struct decaying_histogram *h, double value) {
+    double times = value / h->unit;
+    if (times <= 1)
         return 0;
-    double at = 1 + log(value / unit) / log(GROWTH);
-    return at < BUCKETS - 1 ? (size_t)at : BUCKETS - 1;
+    if (times >= h->bounds[BUCKETS - 1])
+        return BUCKETS - 1;
+    size_t at = (size_t)(1 + log2_about(times) * (M_LN2 / LOG_GROWTH));
+    return at + (times >= h->bounds[at + 1]) - (times < h->bounds[at]);
 }
 
 static void histogram_go_on(struct decaying_histogram *h, const struct forecast_data *data, struct buckets *b) {
     for (size_t i = h->count; i < data->count; i++) {
         if (!isnan(data->y[i]))
-            buckets_add(b, bucket_of(data->y[i], h->unit));
+            buckets_add(b, bucket_of(h, data->y[i]));
         b->weight *= h->growth;
         if (b->weight > WEIGHT_MAX)
             buckets_rescale(b);
@@ -98,7 +111,7 @@ bool forecast_histogram(const struct forecast_data *data, struct arena *scratch,
     struct decaying_histogram *h = arena_alloc(scratch, sizeof(*h));
     h->median = arena_alloc_array(scratch, data->count + data->room + 1, sizeof(*h->median));
     for (size_t k = 1; k < BUCKETS; k++)
-        h->values[k] = unit * pow(GROWTH, (double)k - 0.5);
+        h->bounds[k] = k > 1 ? h->bounds[k - 1] * GROWTH : 1;
     h->unit = unit;
     h->growth = exp2((double)data->step_ms / (double)(HALF_LIFE_HOURS * FORECAST_HOUR_MS));
     h->learned.weight = 1;

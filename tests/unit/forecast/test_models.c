@@ -407,6 +407,23 @@ Test(forecast_histogram, is_the_median_that_forgets_half_in_a_day) {
     arena_release(&arena);
 }
 
+/* Nine decades above the first sample's ten thousandth, at the bounds of the buckets and between them. */
+Test(forecast_histogram, what_is_always_the_same_is_in_the_bucket_around_it) {
+    for (double bucket = 0.25; bucket < 380; bucket += 0.25) {
+        struct arena arena = {0};
+        double value = 1e-4 * pow(1.05, bucket);
+        bench.y[0] = 1;
+        for (size_t i = 1; i < 4 * DAY; i++)
+            bench.y[i] = value;
+        struct forecast_model model;
+        struct forecast_data *data = bench_make(4 * DAY, 0, 0);
+        cr_assert(forecast_histogram(data, &arena, &model));
+        double found = model.point(&model, data, 4 * DAY, 1, NULL);
+        cr_expect(found > value / 1.026 && found < value * 1.026, "%g for %g", found, value);
+        arena_release(&arena);
+    }
+}
+
 Test(forecast_profile, seasonal_mean_reads_whole_seasons_back) {
     for (size_t i = 0; i < 6 * DAY; i++)
         bench.y[i] = (double)(i / DAY); /* Day 0 is 0, day 1 is 1... */
