@@ -211,6 +211,7 @@ static void rows_fill(const struct forecast_analogues *past, const struct foreca
         features_fill(past, data, base + o, &w, ret->x[i]);
         ret->y[i] = limited(hour_max[o + hour] > -INFINITY ? hour_max[o + hour] : last_before(data, base + o));
     }
+    ASSERT(next[past->count - 1].used == profile_of(past, data, base + first + past->count - 1).used);
 }
 
 static float bounded(float value, float unit) {
