@@ -112,8 +112,9 @@ FOR_LANES least(const lanes *a, const lanes *b, lanes *ret) {
     *ret = LANES_SELECT(*a < *b, *a, *b);
 }
 
-/* decomposition_go_on of one slot. */
-FOR_LANES trials_learn(struct trials *t, const struct decomposition *d, double y, bool is_saturated, size_t slot) {
+/* decomposition_go_on of one slot; is_started: of all. */
+FOR_LANES trials_learn(struct trials *t, const struct decomposition *d, double y, bool is_saturated, size_t slot,
+                       bool is_started) {
     const lanes shares = *(const lanes *)level_shares, zero = {0};
     bool is_gap = isnan(y);
     for (size_t n = 0; n < RATES; n++) {
@@ -121,18 +122,23 @@ FOR_LANES trials_learn(struct trials *t, const struct decomposition *d, double y
         for (size_t s = 0; s < d->season_count; s++)
             expected += t->indexes[s][RATES * t->phase[s] + n];
         lanes error = y - expected;
-        lane_bits is_used = (lane_bits){0} - !is_gap, is_start = t->seen[n] < START_SAMPLES;
+        lane_bits is_used = (lane_bits){0} - !is_gap;
         if (is_saturated)
             is_used &= error >= 0;
         absolute(&error, &full);
         least(&full, &bound, &believed);
         believed = LANES_SELECT(error < 0, -believed, believed);
-        believed = LANES_SELECT(is_start, error, believed);
-        believed = (lanes)((lane_bits)believed & is_used);
         least(&full, &most, &most);
-        lanes raise = SIZE_SHARE * (most - t->size[n]), first = (full - t->size[n]) / (t->seen[n] + 1);
-        t->size[n] += (lanes)((lane_bits)LANES_SELECT(is_start, first, raise) & is_used);
-        t->seen[n] += (lanes)((lane_bits)(zero + 1) & is_used);
+        lanes raise = SIZE_SHARE * (most - t->size[n]);
+        if (!is_started) {
+            lane_bits is_start = t->seen[n] < START_SAMPLES;
+            lanes first = (full - t->size[n]) / (t->seen[n] + 1);
+            believed = LANES_SELECT(is_start, error, believed);
+            raise = LANES_SELECT(is_start, first, raise);
+            t->seen[n] += (lanes)((lane_bits)(zero + 1) & is_used);
+        }
+        believed = (lanes)((lane_bits)believed & is_used);
+        t->size[n] += (lanes)((lane_bits)raise & is_used);
         t->level[n] += shares * believed;
         lanes left = (1 - shares) * believed;
         for (size_t s = 0; s < d->season_count; s++) {
@@ -143,6 +149,14 @@ FOR_LANES trials_learn(struct trials *t, const struct decomposition *d, double y
     }
     for (size_t s = 0; s < d->season_count; s++)
         t->phase[s] = t->phase[s] + 1 < d->seasons[s] ? t->phase[s] + 1 : 0;
+}
+
+static inline __attribute__((always_inline)) bool trials_started(const struct trials *t) {
+    bool is_started = true;
+    for (size_t n = 0; n < RATES; n++)
+        for (size_t l = 0; l < LEVELS; l++)
+            is_started &= t->seen[n][l] >= START_SAMPLES;
+    return is_started;
 }
 
 /* Of what is said of the horizon: near it the other models are better anyway. */
@@ -165,8 +179,11 @@ FORECAST_WIDE static void trials_run(struct trials *t, const struct decompositio
     for (size_t n = 0; n < RATES; n++)
         t->level[n] += data->y[first];
     for (size_t i = 0; i < grid->origin_count && forecast_origin(grid, i) + step <= data->count; i++) {
-        for (; slot < forecast_origin(grid, i); slot++)
-            trials_learn(t, d, data->y[slot], data->saturated[slot], slot);
+        size_t origin = forecast_origin(grid, i);
+        for (; slot < origin && !trials_started(t); slot++)
+            trials_learn(t, d, data->y[slot], data->saturated[slot], slot, false);
+        for (; slot < origin; slot++)
+            trials_learn(t, d, data->y[slot], data->saturated[slot], slot, true);
         if (data->last[slot])
             trials_judge(t, d, data->y[slot + step - 1], step);
     }

@@ -30,7 +30,6 @@
 #define TINY 1e-300
 
 struct knot_fit {
-    size_t step;
     size_t block_count;
     size_t starts[BLOCKS_MAX + 1]; /* First origin that the weights of a block are in force for. */
     double weights[BLOCKS_MAX + 1][FEATURES_MAX], scales[BLOCKS_MAX + 1][SCALES];
@@ -40,7 +39,7 @@ struct knot_fit {
 struct direct {
     struct forecast_features features;
     struct knot_fit knots[FORECAST_KNOTS_MAX];
-    size_t knot_count;
+    struct forecast_grid grid; /* Of the fit. */
 };
 
 static void direct_extend(const struct forecast_model *model, const struct forecast_data *data, size_t from) {
@@ -226,18 +225,6 @@ static void fit_keep(struct knot_fit *fit, const struct learner *l, size_t start
     fit->scales[b][SCALES - 1] *= l->error; /* The constant's feature is 1 from here on. */
 }
 
-static const struct knot_fit *knot_at(const struct direct *d, size_t step, size_t *right, double *w) {
-    size_t k = 0;
-    while (k + 1 < d->knot_count && d->knots[k].step < step)
-        k++;
-    *right = k;
-    size_t left = k && d->knots[k].step > step ? k - 1 : k;
-    *w = left < k ? log((double)step / (double)d->knots[left].step) /
-                        log((double)d->knots[k].step / (double)d->knots[left].step)
-                  : 0;
-    return &d->knots[left];
-}
-
 /* The block in force at an origin; -1: nothing had been learned. */
 static int block_at(const struct knot_fit *fit, size_t origin) {
     int b = (int)fit->block_count - 1;
@@ -280,23 +267,25 @@ static void learn_pending(struct learner *l, struct knot_fit *fit, struct exampl
 }
 
 /* ret: what is said from each origin of the grid, by the block that is in force there. */
-static void knot_learn(const struct direct *d, const struct forecast_data *data, const struct forecast_grid *grid,
-                       const struct vantage *vantages, struct knot_fit *fit, struct example *examples,
-                       struct forecast_said *ret) {
+static void knot_learn(struct direct *d, const struct forecast_data *data, size_t k, const struct vantage *vantages,
+                       struct example *examples, struct forecast_said *ret) {
+    const struct forecast_grid *grid = &d->grid;
+    struct knot_fit *fit = &d->knots[k];
+    size_t step = grid->knots[k];
     struct learner l = {.features = d->features.count, .error = -1};
     size_t per_block = (grid->origin_count + BLOCKS_MAX - 1) / BLOCKS_MAX, pending = 0;
     for (size_t i = 0; i < grid->origin_count; i++) {
-        size_t origin = forecast_origin(grid, i), target = origin + fit->step - 1;
+        size_t origin = forecast_origin(grid, i), target = origin + step - 1;
         if (pending >= per_block) { /* In force only once the last target learned from is past. */
             learn_pending(&l, fit, examples, pending, target);
             pending = 0;
         }
         ret[i].point = NAN;
-        double base = target < data->count ? forecast_features_base(&d->features, data, origin, fit->step) : NAN;
+        double base = target < data->count ? forecast_features_base(&d->features, data, origin, step) : NAN;
         if (isnan(base))
             continue;
         struct example *e = &examples[pending];
-        forecast_features_fill(&d->features, data, &vantages[i].outlook, origin, fit->step, base, e->x, e->v);
+        forecast_features_fill(&d->features, data, &vantages[i].outlook, origin, step, base, e->x, e->v);
         e->v[SCALES - 1] = 1;
         ret[i].point = base + fit_point(d, fit, origin, e->x);
         ret[i].scale = fit_scale(fit, origin, e->v);
@@ -312,19 +301,19 @@ static void knot_learn(const struct direct *d, const struct forecast_data *data,
 static double direct_point(const struct forecast_model *model, const struct forecast_data *data, size_t origin,
                            size_t step, double *ret_scale) {
     const struct direct *d = model->state;
-    double base = forecast_features_base(&d->features, data, origin, step), x[FEATURES_MAX], v[SCALES], w;
+    double base = forecast_features_base(&d->features, data, origin, step), x[FEATURES_MAX], v[SCALES];
     if (isnan(base))
         return NAN;
-    size_t right;
-    const struct knot_fit *left = knot_at(d, step, &right, &w), *beyond = &d->knots[right];
+    size_t left, right;
+    double w = forecast_grid_between(&d->grid, step, &left, &right);
     struct forecast_outlook now;
     forecast_features_look(&d->features, data, origin, &now);
     forecast_features_fill(&d->features, data, &now, origin, step, base, x, v);
     v[SCALES - 1] = 1;
-    double point = fit_point(d, left, origin, x), scale = fit_scale(left, origin, v);
+    double point = fit_point(d, &d->knots[left], origin, x), scale = fit_scale(&d->knots[left], origin, v);
     if (w > 0) {
-        point = (1 - w) * point + w * fit_point(d, beyond, origin, x);
-        scale = (1 - w) * scale + w * fit_scale(beyond, origin, v);
+        point = (1 - w) * point + w * fit_point(d, &d->knots[right], origin, x);
+        scale = (1 - w) * scale + w * fit_scale(&d->knots[right], origin, v);
     }
     if (ret_scale)
         *ret_scale = scale;
@@ -352,11 +341,9 @@ bool forecast_direct(const struct forecast_data *data, const struct forecast_gri
     const struct vantage *vantages = vantages_make(d, data, grid, scratch);
     struct forecast_said *said = arena_alloc_array(scratch, grid->knot_count * FORECAST_ORIGINS_MAX, sizeof(*said));
     struct example *examples = arena_alloc_array(scratch, BLOCK_ORIGINS_MAX, sizeof(*examples));
-    d->knot_count = grid->knot_count;
-    for (size_t k = 0; k < grid->knot_count; k++) {
-        d->knots[k].step = grid->knots[k];
-        knot_learn(d, data, grid, vantages, &d->knots[k], examples, &said[k * FORECAST_ORIGINS_MAX]);
-    }
+    d->grid = *grid;
+    for (size_t k = 0; k < grid->knot_count; k++)
+        knot_learn(d, data, k, vantages, examples, &said[k * FORECAST_ORIGINS_MAX]);
     *ret = (struct forecast_model){.name = "direct",
                                    .season = d->features.season,
                                    .has_scale = true,

@@ -66,7 +66,7 @@ struct forecast_data {
 
 struct forecast_grid {
     size_t knots[FORECAST_KNOTS_MAX]; /* Distances, ascending; the last is the horizon, or half an hour before it. */
-    double weights[FORECAST_KNOTS_MAX];
+    double weights[FORECAST_KNOTS_MAX], logs[FORECAST_KNOTS_MAX]; /* Logarithms of the knots. */
     size_t knot_count, horizon;
     size_t origin_first, origin_stride, origin_count;
 };
@@ -151,6 +151,9 @@ static inline struct forecast_said forecast_model_say(const struct forecast_mode
             ret[i] = (struct forecast_said){point_of(model, data, forecast_origin(grid, i), grid->knots[k], NULL), 1}; \
     }
 struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t steps);
+/* The knots around a step, the same where it is one or beyond the last; returns the share of the right one, which grows
+ * with the logarithm of the distance. */
+double forecast_grid_between(const struct forecast_grid *grid, size_t step, size_t *ret_left, size_t *ret_right);
 
 /* naive.c */
 struct forecast_model forecast_last_value(void);

@@ -36,8 +36,8 @@ struct knot_view {
     const struct forecast_data *data;
     const struct forecast_grid *grid;
     const struct forecast *f;
-    size_t knot, step, count; /* Origins whose target is known. */
-    double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX];
+    size_t knot, step, count;                                   /* Origins whose target is known. */
+    double y[FORECAST_ORIGINS_MAX], ages[FORECAST_ORIGINS_MAX]; /* ages: what an origin counts for, at any distance. */
     bool saturated[FORECAST_ORIGINS_MAX];
     double unit[FORECAST_ORIGINS_MAX]; /* Scale of the correction; NaN: not to be used for it. */
     const struct forecast_said *said;  /* By the model that is looked at, from each origin; its own or in `room`. */
@@ -45,7 +45,7 @@ struct knot_view {
     double (*average)[FORECAST_ORIGINS_MAX]; /* What it says, not calibrated; by quantile. */
 };
 
-static void knot_open(struct knot_view *view, size_t season) {
+static void knot_open(struct knot_view *view) {
     view->count = 0;
     for (size_t i = 0; i < view->grid->origin_count; i++) {
         size_t origin = forecast_origin(view->grid, i), target = origin + view->step - 1;
@@ -53,8 +53,6 @@ static void knot_open(struct knot_view *view, size_t season) {
             break;
         view->y[i] = view->data->y[target];
         view->saturated[i] = view->data->saturated[target];
-        double age = (double)(view->data->count - 1 - target);
-        view->ages[i] = season ? exp2(-age / (HALF_LIFE_SEASONS * (double)season)) : 1;
         view->unit[i] = 1;
         view->count++;
     }
@@ -352,6 +350,10 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     struct record *records = arena_alloc_array(scratch, mixture->count, sizeof(*records));
     struct knot_view *view = arena_alloc(scratch, sizeof(*view));
     *view = (struct knot_view){.data = data, .grid = grid, .f = f};
+    for (size_t i = 0; i < grid->origin_count; i++) {
+        double age = (double)(data->count - forecast_origin(grid, i));
+        view->ages[i] = mixture->season ? exp2(-age / (HALF_LIFE_SEASONS * (double)mixture->season)) : 1;
+    }
     view->average = arena_alloc_array(scratch, f->quantile_count, sizeof(*view->average));
     double loss = 0, naive = 0, weight = 0;
     mixture->coverage_per_mille = -1;
@@ -359,7 +361,7 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
         double knot_loss, knot_naive;
         view->knot = k;
         view->step = grid->knots[k];
-        knot_open(view, mixture->season);
+        knot_open(view);
         knot_fit(mixture, records, view, k, &knot_loss, &knot_naive);
         if (isnan(knot_loss) || isnan(knot_naive))
             continue;
@@ -409,13 +411,8 @@ void forecast_mixture_nearest(const struct forecast_mixture *mixture, const stru
 void forecast_mixture_at(const struct forecast_mixture *mixture, const struct forecast_data *data,
                          const struct forecast_grid *grid, const struct forecast *f,
                          const struct forecast_nearest *nearest, size_t step, double *ret) {
-    size_t right = 0;
-    while (right + 1 < grid->knot_count && grid->knots[right] < step)
-        right++;
-    size_t left = right && grid->knots[right] > step ? right - 1 : right;
-    double w = left < right ? log((double)step / (double)grid->knots[left]) /
-                                  log((double)grid->knots[right] / (double)grid->knots[left])
-                            : 0;
+    size_t left, right;
+    double w = forecast_grid_between(grid, step, &left, &right);
     double points[FORECAST_MODELS_MAX], scales[FORECAST_MODELS_MAX], unit = INFINITY;
     for (size_t m = 0; m < mixture->count; m++) {
         const struct forecast_model *model = &mixture->models[m];

@@ -36,6 +36,7 @@ struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t
         double left = k ? (double)(grid.knots[k] - grid.knots[k - 1]) / 2 : 0.5;
         double right = k + 1 < grid.knot_count ? (double)(grid.knots[k + 1] - grid.knots[k]) / 2 : 0.5;
         grid.weights[k] = left + right;
+        grid.logs[k] = log((double)grid.knots[k]);
     }
     /* A season model has at least its first season behind the first origin; and what a model got wrong while it had
      * next to nothing to learn from is left out. */
@@ -56,6 +57,16 @@ struct forecast_grid forecast_grid_make(const struct forecast_data *data, size_t
     if (grid.origin_count)
         grid.origin_first = data->count - 1 - (grid.origin_count - 1) * grid.origin_stride;
     return grid;
+}
+
+double forecast_grid_between(const struct forecast_grid *grid, size_t step, size_t *ret_left, size_t *ret_right) {
+    size_t right = 0;
+    while (right + 1 < grid->knot_count && grid->knots[right] < step)
+        right++;
+    size_t left = right && grid->knots[right] > step ? right - 1 : right;
+    *ret_left = left;
+    *ret_right = right;
+    return left < right ? (log((double)step) - grid->logs[left]) / (grid->logs[right] - grid->logs[left]) : 0;
 }
 
 static void insertion_sort(double *values, size_t count) {

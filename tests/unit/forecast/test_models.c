@@ -229,6 +229,7 @@ Test(forecast_models, say_of_all_origins_what_they_say_of_each) {
     struct arena arena = {0};
     struct forecast_data *data = bench_all(10 * DAY);
     struct forecast_grid grid = {.knots = {1, 20, 2 * DAY},
+                                 .logs = {0, log(20), log(2 * DAY)},
                                  .knot_count = 3,
                                  .horizon = 2 * DAY,
                                  .origin_first = 2 * DAY,
@@ -261,8 +262,12 @@ Test(forecast_models, look_only_at_what_is_before_the_origin) {
         bench.y[i] += chance_next(&c);
     struct arena arena = {0};
     struct forecast_data *data = bench_all(10 * DAY);
-    struct forecast_grid grid = {
-        .knots = {1, 20, DAY}, .knot_count = 3, .horizon = DAY, .origin_first = 2 * DAY, .origin_stride = 31};
+    struct forecast_grid grid = {.knots = {1, 20, DAY},
+                                 .logs = {0, log(20), log(DAY)},
+                                 .knot_count = 3,
+                                 .horizon = DAY,
+                                 .origin_first = 2 * DAY,
+                                 .origin_stride = 31};
     grid.origin_count = (change - DAY - grid.origin_first) / grid.origin_stride;
     double before[MODELS][8];
     for (int round = 0; round < 2; round++) {
@@ -516,7 +521,8 @@ Test(forecast_direct, features_that_were_the_same_get_no_weights_that_explode) {
         bench.y[i] = 1e6 * (1 + chance_next(&c));
     struct forecast_data *data = bench_make(count, 24, 168);
     data->step_ms = 3600000;
-    struct forecast_grid grid = {.knots = {1, 24}, .knot_count = 2, .origin_first = 25, .origin_stride = 1};
+    struct forecast_grid grid = {
+        .knots = {1, 24}, .logs = {0, log(24)}, .knot_count = 2, .origin_first = 25, .origin_stride = 1};
     grid.origin_count = count - grid.origin_first;
     struct forecast_model model;
     cr_assert(forecast_direct(data, &grid, &arena, &arena, &model));
