@@ -27,6 +27,7 @@
 #define NEAR 0.03           /* A cycle that differs by this share from a day or a week is one. */
 #define LAG_FIRST 12        /* In means of a level: from here to the last ones the next level takes over. */
 #define LEVEL_RATIO 4
+#define MEANS_MAX 2048
 #define LAG_LAST (LEVEL_RATIO * LAG_FIRST)
 #define PROMINENCE_MIN 0.15     /* Of a hill above the deepest valley before it. */
 #define SMOOTH_PARTS 8          /* Of a length: what is quicker is smoothed away. */
@@ -244,13 +245,15 @@ static void season_remove(struct rest *rest, size_t length, struct arena *scratc
     sums_renew(rest);
 }
 
-/* Means over `width` steps, without what is slower than a level can see; in gaps 0. Returns how many. */
+/* Means over `width` steps, without what is slower than a level can see; in gaps 0. The newest only: to propose a length
+ * they will do. Returns how many. */
 static size_t means_fill(const struct rest *rest, size_t width, double *ret) {
-    const size_t count = rest->count / width, slow = (LAG_LAST + LAG_FIRST) * width, half = slow / 2;
+    const size_t all = rest->count / width, count = all < MEANS_MAX ? all : MEANS_MAX;
+    const size_t first = (all - count) * width, slow = (LAG_LAST + LAG_FIRST) * width, half = slow / 2;
     bool has_gaps = rest->used[rest->count] < rest->count;
     double share = 1 / (double)width, slow_share = 1 / (double)(2 * half + 1);
     for (size_t i = 0; i < count; i++) {
-        size_t from = i * width, middle = from + width / 2;
+        size_t from = first + i * width, middle = from + width / 2;
         if (has_gaps || middle < half || middle + half >= rest->count) {
             double mean = rest_mean(rest, from, from + width);
             ret[i] = isnan(mean) ? 0 : mean - rest_around(rest, middle, slow);
@@ -353,7 +356,7 @@ static size_t cycle_find(const struct forecast_data *data, struct rest *rest, st
     size_t width = hour > LAG_FIRST ? hour / LAG_FIRST : 1, longest = week_steps(data);
     if (longest > rest->count / CYCLES_MIN)
         longest = rest->count / CYCLES_MIN;
-    double *means = arena_alloc_array(scratch, rest->count / width + 1, sizeof(*means)), highest = 0;
+    double *means = arena_alloc_array(scratch, MEANS_MAX, sizeof(*means)), highest = 0;
     for (size_t first = (shortest + width - 1) / width; first * width <= longest; width *= LEVEL_RATIO) {
         size_t length = level_look(rest, width, first, longest, means);
         first = LAG_FIRST;
