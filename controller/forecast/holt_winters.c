@@ -2,8 +2,9 @@
  * Holt-Winters (Winters 1960; damped trend: Gardner & McKenzie 1985) with an additive season, or with a multiplicative
  * one, whose peaks grow with the level. The season is the one that season.c finds (none: plain damped Holt). The
  * smoothing weights come from a small fixed grid, judged by the absolute errors at three distances up to the horizon,
- * because weights that are best one step ahead are poor a day ahead; the multiplicative one takes those of the trend
- * and the season from the additive one. A gap moves the state along and teaches nothing.
+ * because weights that are best one step ahead are poor a day ahead; the multiplicative one takes those of the additive
+ * one: a search of its own gained at one distance what it lost at another. A gap moves the state along and teaches
+ * nothing.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -59,7 +60,7 @@ struct trials {
     size_t count;                       /* Paces that are tried. */
     lanes levels[PACES], trends[PACES]; /* The states. */
     lanes trend_shares[PACES], season_shares[PACES];
-    lanes *seasonal; /* Round: season x count. Where there is no season, one row of 0. */
+    lanes *seasonal; /* Round: season x PACES. Where there is no season, one row of 0. */
     lanes sums[GLANCES][PACES];
     size_t used[GLANCES];
 };
@@ -160,17 +161,15 @@ static void holt_winters_extend(const struct forecast_model *model, const struct
 /* What an origin before slot first + i adds to the errors; phase: of that slot in the season. */
 static inline __attribute__((always_inline)) void trials_judge(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data, const size_t *steps,
-                                                               size_t i, size_t phase, size_t count,
-                                                               bool is_multiplicative) {
+                                                               size_t i, size_t phase) {
     for (size_t k = 0; k < GLANCES; k++) {
         size_t target = hw->first + i + steps[k] - 1;
         if (target >= data->count || isnan(data->y[target]))
             continue;
         size_t ahead = hw->season ? phase + (steps[k] - 1) % hw->season : 0;
-        const lanes *seasonal = &t->seasonal[count * (ahead < hw->season ? ahead : ahead - hw->season)];
-        for (size_t n = 0; n < count; n++) {
-            lanes value = t->levels[n] + hw->damped[steps[k]] * t->trends[n];
-            lanes error = data->y[target] - (is_multiplicative ? value * seasonal[n] : value + seasonal[n]);
+        const lanes *seasonal = &t->seasonal[PACES * (ahead < hw->season ? ahead : ahead - hw->season)];
+        for (size_t n = 0; n < PACES; n++) {
+            lanes error = data->y[target] - (t->levels[n] + hw->damped[steps[k]] * t->trends[n] + seasonal[n]);
             t->sums[k][n] += LANES_SELECT(error < 0, -error, error);
         }
         t->used[k]++;
@@ -180,73 +179,49 @@ static inline __attribute__((always_inline)) void trials_judge(struct trials *t,
 /* slot_learn for all trials at once: the compiler does not find out that it could. */
 static inline __attribute__((always_inline)) void trials_learn(struct trials *t, const struct holt_winters *hw,
                                                                const struct forecast_data *data, size_t from, size_t to,
-                                                               size_t *phase, size_t count, bool is_multiplicative) {
+                                                               size_t *phase) {
     const lanes level_shares = *(const lanes *)level_weights;
-    const lanes unit_min = (lanes){0} + FACTOR_MIN * hw->level[0], factor_min = (lanes){0} + FACTOR_MIN;
     const lane_bits has_season = (lane_bits){0} - (hw->season > 0);
     lanes level[PACES], trend[PACES];
-    for (size_t n = 0; n < count; n++) {
-        level[n] = t->levels[n];
-        trend[n] = t->trends[n];
-    }
+    memcpy(level, t->levels, sizeof(level));
+    memcpy(trend, t->trends, sizeof(trend));
     for (size_t i = from; i < to; i++, *phase = *phase + 1 < hw->season ? *phase + 1 : 0) {
         double y = data->y[hw->first + i];
         bool is_gap = isnan(y), is_saturated = data->saturated[hw->first + i];
-        lanes *seasonal = &t->seasonal[count * *phase];
-        for (size_t n = 0; n < count; n++) {
-            lanes damped = DAMPING * trend[n], expected = level[n] + damped, index = seasonal[n];
-            lanes error = y - (is_multiplicative ? expected * index : expected + index);
+        lanes *seasonal = &t->seasonal[PACES * *phase];
+        for (size_t n = 0; n < PACES; n++) {
+            lanes damped = DAMPING * trend[n], expected = level[n] + damped, error = y - (expected + seasonal[n]);
             lane_bits is_used = (lane_bits){0} - !is_gap;
             if (is_saturated)
                 is_used &= error >= 0;
-            lanes of_level = error, of_season = error;
-            if (is_multiplicative) {
-                lane_bits is_more = expected > unit_min, is_factor = index > factor_min;
-                lanes unit = LANES_SELECT(is_more, expected, unit_min);
-                lanes share = LANES_SELECT(is_factor, (lanes){0} + 1, index / factor_min);
-                of_level = y / LANES_SELECT(is_factor, index, factor_min) - expected * share;
-                of_season = (lanes)((lane_bits)(error / unit) & (unit > 0));
-            }
-            of_level = (lanes)((lane_bits)of_level & is_used);
-            of_season = (lanes)((lane_bits)of_season & is_used);
-            level[n] = expected + level_shares * of_level;
-            trend[n] = damped + t->trend_shares[n] * of_level;
-            seasonal[n] = (lanes)((lane_bits)(index + t->season_shares[n] * of_season) & has_season);
+            error = (lanes)((lane_bits)error & is_used);
+            level[n] = expected + level_shares * error;
+            trend[n] = damped + t->trend_shares[n] * error;
+            seasonal[n] = (lanes)((lane_bits)(seasonal[n] + t->season_shares[n] * error) & has_season);
         }
     }
-    for (size_t n = 0; n < count; n++) {
-        t->levels[n] = level[n];
-        t->trends[n] = trend[n];
-    }
-}
-
-static inline __attribute__((always_inline)) void trials_slots(struct trials *t, const struct holt_winters *hw,
-                                                               const struct forecast_data *data,
-                                                               const struct forecast_grid *grid, size_t count,
-                                                               bool is_multiplicative) {
-    const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
-    size_t origin = grid->origin_first, last = forecast_origin(grid, grid->origin_count - 1), from = 0, phase = 0;
-    while (origin < hw->first)
-        origin += grid->origin_stride;
-    for (; origin <= last; origin += grid->origin_stride) {
-        trials_learn(t, hw, data, from, origin - hw->first, &phase, count, is_multiplicative);
-        from = origin - hw->first;
-        trials_judge(t, hw, data, steps, from, phase, count, is_multiplicative);
-    }
+    memcpy(t->levels, level, sizeof(level));
+    memcpy(t->trends, trend, sizeof(trend));
 }
 
 /* From the start that hw has. */
 FORECAST_WIDE static void trials_run(struct trials *t, const struct holt_winters *hw, const struct forecast_data *data,
                                      const struct forecast_grid *grid) {
-    for (size_t n = 0; n < t->count; n++) {
+    const size_t end = grid->knot_count - 1, steps[GLANCES] = {grid->knots[0], grid->knots[end / 2], grid->knots[end]};
+    for (size_t n = 0; n < PACES; n++) {
         t->levels[n] += hw->level[0];
         for (size_t i = 0; i < hw->season; i++)
-            t->seasonal[t->count * i + n] += hw->seasonal[i];
+            t->seasonal[PACES * i + n] += hw->seasonal[i];
     }
-    if (grid->origin_count && hw->is_multiplicative)
-        trials_slots(t, hw, data, grid, 1, true);
-    else if (grid->origin_count)
-        trials_slots(t, hw, data, grid, PACES, false);
+    size_t from = 0, phase = 0;
+    for (size_t k = 0; k < grid->origin_count; k++) {
+        size_t origin = forecast_origin(grid, k);
+        if (origin < hw->first)
+            continue;
+        trials_learn(t, hw, data, from, origin - hw->first, &phase);
+        from = origin - hw->first;
+        trials_judge(t, hw, data, steps, from, phase);
+    }
 }
 
 /* Mean absolute errors at the distances 1, the middle and the end of the horizon, weighted alike. */
@@ -257,35 +232,33 @@ static double trial_loss(const struct trials *t, size_t pace, size_t level) {
     return loss;
 }
 
-/* The weights that lose least, the first of several. */
-static void fit(struct holt_winters *hw, const struct forecast_data *data, const struct forecast_grid *grid,
-                const struct pace *tried, size_t count) {
+/* Those that lose least, the first of several. */
+static struct weights weights_find(const struct holt_winters *hw, const struct forecast_data *data,
+                                   const struct forecast_grid *grid) {
     struct arena own = {0};
     struct trials *t = arena_alloc(&own, sizeof(*t));
+    struct weights found = {level_weights[0], paces[0]};
     double best = INFINITY;
-    filter_start(hw, data);
-    t->count = count;
-    t->seasonal = arena_alloc_array(&own, count * (hw->season ? hw->season : 1), sizeof(lanes));
-    for (size_t n = 0; n < count; n++) {
+    t->seasonal = arena_alloc_array(&own, PACES * (hw->season ? hw->season : 1), sizeof(lanes));
+    for (size_t n = 0; n < PACES; n++) {
         for (size_t l = 0; l < LEVELS; l++) {
-            const struct shares shares = shares_of((struct weights){level_weights[l], tried[n]});
+            const struct shares shares = shares_of((struct weights){level_weights[l], paces[n]});
             t->trend_shares[n][l] = shares.trend;
             t->season_shares[n][l] = shares.season;
         }
     }
     trials_run(t, hw, data, grid);
-    hw->weights = (struct weights){level_weights[0], tried[0]};
-    for (size_t n = 0; n < count; n++) {
+    for (size_t n = 0; n < PACES; n++) {
         for (size_t l = 0; l < LEVELS; l++) {
             double loss = trial_loss(t, n, l);
             if (loss < best) {
                 best = loss;
-                hw->weights = (struct weights){level_weights[l], tried[n]};
+                found = (struct weights){level_weights[l], paces[n]};
             }
         }
     }
     arena_release(&own);
-    filter_go_on(hw, data, hw->first);
+    return found;
 }
 
 /* additive: NULL makes that one. */
@@ -313,7 +286,9 @@ static struct forecast_model make(const struct forecast_data *data, const struct
                                    .say = holt_winters_say,
                                    .extend = holt_winters_extend,
                                    .state = hw};
-    fit(hw, data, grid, additive ? &additive->weights.pace : paces, additive ? 1 : PACES);
+    filter_start(hw, data);
+    hw->weights = additive ? additive->weights : weights_find(hw, data, grid);
+    filter_go_on(hw, data, hw->first);
     return model;
 }
 

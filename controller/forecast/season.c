@@ -245,8 +245,8 @@ static void season_remove(struct rest *rest, size_t length, struct arena *scratc
     sums_renew(rest);
 }
 
-/* Means over `width` steps, without what is slower than a level can see; in gaps 0. The newest only: to propose a length
- * they will do. Returns how many. */
+/* Means over `width` steps, without what is slower than a level can see; in gaps 0. The newest only: to propose a
+ * length they will do. Returns how many. */
 static size_t means_fill(const struct rest *rest, size_t width, double *ret) {
     const size_t all = rest->count / width, count = all < MEANS_MAX ? all : MEANS_MAX;
     const size_t first = (all - count) * width, slow = (LAG_LAST + LAG_FIRST) * width, half = slow / 2;
