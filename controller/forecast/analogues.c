@@ -10,7 +10,9 @@
  * then, or moves as it moved then. Both are pooled, the sharper of them the more.
  *
  * How much all that counts beside the mixture follows from what both lost at past origins; what is less than an hour
- * from one is then left out (purged, as Lopez de Prado 2018).
+ * from one is then left out (purged, as Lopez de Prado 2018). Their quantiles are averaged up to 0.99. Beyond it their
+ * chances are (the linear pool: Stone 1961): a hundred moments have not seen what a thousand have, and a mean of
+ * quantiles would halve what only one of both knows to be possible.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -35,10 +37,9 @@
 #define SAME 1e-6f        /* Of its size: a feature that varies by less is one number. */
 #define CENSORED_MAX 0.05 /* Of the analogues. */
 #define NARROWER 0.4      /* See narrowed. */
-#define NEAR 0.99         /* Up to here they have their full share, */
+#define NEAR 0.99         /* Up to here quantiles are averaged, beyond it chances. */
 #define SHARE_NEAR 0.85
-#define SHARE_FALL 0.7 /* then so much less each time the chance to be above is a tenth, */
-#define SHARE_FAR 0.15 /* and no less: what a thousand moments have not seen, a hundred of them have not. */
+#define SHARE_FAR 0.6
 
 _Static_assert(NEAREST <= FORECAST_ALIKE_MAX, "all of them are kept");
 _Static_assert(ROWS_MAX % TILE == 0, "no tile is in part");
@@ -446,7 +447,54 @@ size_t forecast_analogues_first(const struct forecast_analogues *past) {
 }
 
 double forecast_analogues_share(double q, double merit) {
-    double far = q > NEAR ? log10((1 - NEAR) / (1 - q)) : 0, square = merit * merit;
-    double share = fmax(SHARE_NEAR - SHARE_FALL * far, SHARE_FAR);
+    double square = merit * merit, share = q > NEAR ? SHARE_FAR : SHARE_NEAR;
     return isnan(merit) ? 0 : share * (square >= 1 ? 1 : 2 * square / (1 + square));
+}
+
+/* The chance to be above x, exponential between quantiles that do not cross, and beyond the ends as beside them.
+ * f->quantile_count >= 2. */
+static double chance_above(const struct forecast *f, const double *values, double x) {
+    size_t right = 1;
+    while (right + 1 < f->quantile_count && values[right] <= x)
+        right++;
+    double low = values[right - 1], width = values[right] - low;
+    double left = 1 - f->quantiles[right - 1], part = width > 0 ? (x - low) / width : x >= low;
+    return fmin(1, left * pow((1 - f->quantiles[right]) / left, part));
+}
+
+static void sorted_copy(const double *values, size_t count, double *ret) {
+    for (size_t j = 0; j < count; j++)
+        ret[j] = j && values[j] < ret[j - 1] ? ret[j - 1] : values[j];
+}
+
+/* The quantiles from `first` on of both together: each chance is the mean of theirs. Found by going along all that both
+ * name, from below what is wanted to the largest. */
+static void far_pool(const struct forecast *f, size_t first, double share, const double *theirs, double *values) {
+    double a[FORECAST_QUANTILES_MAX], b[FORECAST_QUANTILES_MAX], x0 = NAN, log0 = NAN;
+    size_t count = f->quantile_count, i = first ? first - 1 : 0, k = i, j = first;
+    sorted_copy(theirs, count, a);
+    sorted_copy(values, count, b);
+    while (j < count) {
+        double x = k == count || (i < count && a[i] <= b[k]) ? a[i++] : b[k++];
+        double chance = share * chance_above(f, a, x) + (1 - share) * chance_above(f, b, x), log1 = log(chance);
+        for (; j < count && (log1 <= log(1 - f->quantiles[j]) || i + k == 2 * count); j++) {
+            double part = log1 < log0 ? (log(1 - f->quantiles[j]) - log0) / (log1 - log0) : 1;
+            values[j] = part < 1 ? x0 + part * (x - x0) : x;
+        }
+        x0 = x;
+        log0 = log1;
+    }
+}
+
+void forecast_analogues_pool(const struct forecast *f, const double *shares, const double *theirs, double *values) {
+    size_t far = f->quantile_count;
+    bool is_known = far >= 2;
+    for (size_t j = 0; j < f->quantile_count; j++)
+        is_known &= !isnan(values[j]);
+    while (far > 0 && f->quantiles[far - 1] > NEAR)
+        far--;
+    if (is_known && far < f->quantile_count && shares[f->quantile_count - 1] > 0)
+        far_pool(f, far, shares[f->quantile_count - 1], theirs, values);
+    for (size_t j = 0; j < far; j++)
+        values[j] += shares[j] * (theirs[j] - values[j]);
 }

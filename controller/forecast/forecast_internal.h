@@ -209,6 +209,8 @@ bool forecast_analogues_quantiles(const struct forecast_alike *alike, const stru
 size_t forecast_analogues_first(const struct forecast_analogues *past); /* The oldest origin that is looked at. */
 /* How much they count at a quantile, 0 to 1. merit: loss of the mixture in theirs; NaN unknown. */
 double forecast_analogues_share(double q, double merit);
+/* values: quantiles that the mixture says, NaN unknown; become those of both. shares, theirs: by quantile too. */
+void forecast_analogues_pool(const struct forecast *f, const double *shares, const double *theirs, double *values);
 
 /* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to
  * where it never was before, 0 to 1. */

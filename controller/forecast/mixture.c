@@ -434,6 +434,7 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
         double correction = mixture->units[k] > 0 ? fmin(unit, mixture->units[k]) : 1, spreads[FORECAST_MODELS_MAX];
         for (size_t m = 0; m < mixture->count; m++) /* Beyond all that errors were measured in, it is a guess. */
             spreads[m] = growth * fmin(scales[m], mixture->scales_max[k][m]);
+        double values[FORECAST_QUANTILES_MAX];
         for (size_t j = 0; j < f->quantile_count; j++) {
             double sum = 0, weight = 0;
             for (size_t m = 0; m < mixture->count; m++) {
@@ -443,13 +444,14 @@ void forecast_mixture_at(const struct forecast_mixture *mixture, const struct fo
                 sum += share * (points[m] + spreads[m] * mixture->offsets[k][j][m]);
                 weight += share;
             }
-            double value = weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN;
+            values[j] = weight > 0 ? sum / weight + correction * mixture->shifts[k][j] : NAN;
             double tail = points[mixture->last_value] + growth * mixture->tails[k][j];
             if (mixture->tail_shares[k][j] > 0)
-                value += mixture->tail_shares[k][j] * (tail - value);
-            if (at[side] < nearest->count)
-                value += mixture->alike_shares[k][j] * (nearest->values[k][j] - value);
-            ret[j] += shares[side] * value;
+                values[j] += mixture->tail_shares[k][j] * (tail - values[j]);
         }
+        if (at[side] < nearest->count)
+            forecast_analogues_pool(f, mixture->alike_shares[k], nearest->values[k], values);
+        for (size_t j = 0; j < f->quantile_count; j++)
+            ret[j] += shares[side] * values[j];
     }
 }

@@ -165,3 +165,70 @@ Test(forecast_analogues, what_loses_counts_less_and_the_far_tail_least) {
     cr_assert_lt(forecast_analogues_share(0.999, 2), forecast_analogues_share(0.99, 2));
     cr_assert_gt(forecast_analogues_share(0.99999, 2), 0);
 }
+
+#define POOLED 7
+static const struct forecast pooled = {.quantile_count = POOLED,
+                                       .quantiles = {0.5, 0.9, 0.99, 0.995, 0.999, 0.9995, 0.9999}};
+
+/* Quantiles of an exponential distribution. */
+static void exponential(double low, double mean, double *ret) {
+    for (size_t j = 0; j < POOLED; j++)
+        ret[j] = low - mean * log(1 - pooled.quantiles[j]);
+}
+
+static double exponential_above(double low, double mean, double x) {
+    return fmin(1, exp(-(x - low) / mean));
+}
+
+Test(forecast_analogues, chances_are_averaged_beyond_the_99th_quantile_and_quantiles_before_it) {
+    const double lows[] = {0, 0, 3, -2}, means[] = {1, 0.3, 4, 9}, share = 0.6;
+    double shares[POOLED];
+    for (size_t j = 0; j < POOLED; j++)
+        shares[j] = pooled.quantiles[j] > 0.99 ? share : 0.85;
+    for (size_t n = 0; n < 16; n++) {
+        double own_low = lows[n / 4], own_mean = means[n / 4], low = lows[n % 4], mean = means[n % 4];
+        double own[POOLED], theirs[POOLED], both[POOLED];
+        exponential(own_low, own_mean, own);
+        exponential(low, mean, theirs);
+        memcpy(both, own, sizeof(both));
+        forecast_analogues_pool(&pooled, shares, theirs, both);
+        for (size_t j = 0; j < 3; j++)
+            cr_expect_float_eq(both[j], own[j] + 0.85 * (theirs[j] - own[j]), 1e-12);
+        for (size_t j = 3; j < POOLED; j++) {
+            double chance = share * exponential_above(low, mean, both[j]) +
+                            (1 - share) * exponential_above(own_low, own_mean, both[j]);
+            cr_expect_leq(fabs(log(chance / (1 - pooled.quantiles[j]))), 0.01, "case %zu, %g: %g", n,
+                          pooled.quantiles[j], chance);
+            cr_expect(both[j] > both[j - 1] || j == 3, "case %zu, %g", n, pooled.quantiles[j]);
+            if (n % 5 == 0)
+                cr_expect_float_eq(both[j], own[j], 1e-9, "of two that are one");
+        }
+    }
+}
+
+Test(forecast_analogues, a_pool_of_what_is_not_known_or_of_next_to_nothing_is_no_trouble) {
+    const double none[POOLED] = {0}, far[POOLED] = {0, 0, 0.6, 0.6, 0.6, 0.6, 0.6};
+    double theirs[POOLED], both[POOLED];
+    exponential(1, 1, theirs);
+    exponential(0, 1, both);
+    forecast_analogues_pool(&pooled, none, theirs, both);
+    cr_expect_float_eq(both[6], -log(0.0001), 1e-9, "no share, no word");
+    both[6] = NAN;
+    forecast_analogues_pool(&pooled, far, theirs, both);
+    cr_expect_float_eq(both[5], -log(0.0005), 1e-9, "the mixture is not known in whole");
+    cr_expect(isnan(both[6]));
+    for (size_t j = 0; j < POOLED; j++)
+        theirs[j] = both[j] = 5;
+    forecast_analogues_pool(&pooled, far, theirs, both);
+    for (size_t j = 0; j < POOLED; j++)
+        cr_expect_eq(both[j], 5, "what never varies");
+    for (size_t j = 0; j < POOLED; j++)
+        both[j] = 8;
+    forecast_analogues_pool(&pooled, far, theirs, both);
+    for (size_t j = 3; j < POOLED; j++)
+        cr_expect(both[j] > 5 && both[j] <= 8 && both[j] >= both[j - 1], "two that never vary: %g", both[j]);
+    const struct forecast one = {.quantile_count = 1, .quantiles = {0.999}};
+    double own[1] = {both[6]};
+    forecast_analogues_pool(&one, far + 3, theirs, both + 6);
+    cr_expect_eq(both[6], own[0], "one quantile tells no chance beside it");
+}
