@@ -214,6 +214,10 @@ static char *put_double8_slowly(double value, char *to) {
  * where that might turn the rounding, and where there would be an exponent, printf is asked. */
 char *str_put_double8(double value, char *to) {
     static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11};
+    static const char pairs[] =
+        "0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243"
+        "4445464748495051525354555657585960616263646566676869707172737475767778798081828384858687"
+        "888990919293949596979899";
     enum { DIGITS = 8, EXPONENT_MIN = -4 };
     double size = fabs(value);
     if (size == 0) {
@@ -232,17 +236,25 @@ char *str_put_double8(double value, char *to) {
     if (fabs(rest - 0.5) < 1e-6 || number < 10000000 || number >= 100000000)
         return put_double8_slowly(value, to);
     char digits[DIGITS];
-    for (int i = DIGITS - 1; i >= 0; i--, number /= 10)
-        digits[i] = (char)('0' + number % 10);
-    int used = DIGITS;
+    for (int i = DIGITS - 2; i >= 0; i -= 2, number /= 100)
+        memcpy(digits + i, &pairs[2 * (number % 100)], 2);
+    int used = DIGITS, whole = exponent < 0 ? 0 : exponent + 1;
     while (used > 1 && digits[used - 1] == '0')
         used--;
     if (value < 0)
         *to++ = '-';
-    for (int at = exponent < 0 ? exponent : 0; at < used || at <= exponent; at++) {
-        *to++ = at >= 0 && at < used ? digits[at] : '0';
-        if (at == exponent && at + 1 < used)
-            *to++ = '.';
+    if (whole) { /* All digits, the zeros behind them included: there is room. */
+        memcpy(to, digits, DIGITS);
+        to += whole;
+    } else {
+        *to++ = '0';
+    }
+    if (used > whole) {
+        *to++ = '.';
+        for (int i = exponent + 1; i < 0; i++)
+            *to++ = '0';
+        memcpy(to, digits + whole, (size_t)(DIGITS - whole));
+        to += used - whole;
     }
     return to;
 }

@@ -74,7 +74,7 @@ static void view_ask(struct knot_view *view, const struct forecast_model *model)
 }
 
 static void record_fill(struct record *record, const struct knot_view *view) {
-    double sum = 0;
+    double sums[2] = {0}; /* As in losses_add. */
     record->scale_max = 0;
     record->used = 0;
     for (size_t i = 0; i < view->count; i++) {
@@ -87,9 +87,13 @@ static void record_fill(struct record *record, const struct knot_view *view) {
         record->scale_max = record->scale[i] > record->scale_max ? record->scale[i] : record->scale_max;
         record->errors[record->used] = error;
         record->used += is_used;
-        sum += is_used ? fabs(off) : 0;
+        double size = is_used ? fabs(off) : 0;
+        if (i % 2)
+            sums[1] += size;
+        else
+            sums[0] += size;
     }
-    record->size = record->used ? sum / (double)record->used : NAN;
+    record->size = record->used ? (sums[0] + sums[1]) / (double)record->used : NAN;
 }
 
 static void record_quantiles(struct record *record, const struct knot_view *view, double *offsets) {
@@ -125,28 +129,29 @@ static const double *half_next(const struct record *record, const struct knot_vi
 }
 
 /* At some quantiles, of the origins [i, end); returns the weight of those that are known. A sum waits for its own last
- * term, several do not wait for each other. */
+ * term, several do not wait for each other: there are two for each quantile. */
 FORECAST_WIDE static double losses_add(const struct record *record, const struct knot_view *view, size_t i, size_t end,
                                        const double *quantiles, const double *q, double *sums) {
-    double of[LANES], over[LANES], under[LANES], own[LANES], weight = 0;
-    for (size_t n = 0; n < LANES; n++) {
-        of[n] = quantiles[n];
-        over[n] = q[n];
-        under[n] = q[n] - 1;
-        own[n] = sums[n];
-    }
+    const lanes of = *(const lanes *)quantiles, over = *(const lanes *)q, under = over - 1;
+    lanes own[2] = {*(const lanes *)sums, {0}};
+    double weights[2] = {0};
     for (; i < end; i++) {
-        double point = record->point[i], scale = record->scale[i], y = view->y[i], age = view->ages[i];
         if (record->known[i] == 0)
             continue;
-        for (size_t n = 0; n < LANES; n++) {
-            double above = y - (point + scale * of[n]), a = over[n] * above, b = under[n] * above;
-            own[n] += age * (a > b ? a : b);
+        double age = view->ages[i];
+        lanes above = view->y[i] - (record->point[i] + record->scale[i] * of), a = over * above, b = under * above;
+        lane_bits is_over = a > b;
+        lanes loss = age * LANES_SELECT(is_over, a, b);
+        if (i % 2) {
+            own[1] += loss;
+            weights[1] += age;
+        } else {
+            own[0] += loss;
+            weights[0] += age;
         }
-        weight += age;
     }
-    memcpy(sums, own, sizeof(own));
-    return weight;
+    *(lanes *)sums = own[0] + own[1];
+    return weights[0] + weights[1];
 }
 
 static void record_losses(const struct record *record, const struct knot_view *view, double *ret) {
