@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <math.h>
+#include <string.h>
 
 #include "forecast/forecast_internal.h"
 
@@ -38,22 +39,26 @@
 #define HISTORY_WEEKS 4
 #define HISTORY_MIN 2048
 
-/* The series of which seasons are taken off one after another. */
+/* Floats side by side, anywhere in an array of them: seven digits tell one correlation from another, and twice as many
+ * are multiplied at once. */
+#define FLOATS 8
+typedef float floats __attribute__((vector_size(FLOATS * sizeof(float)), aligned(sizeof(float)), may_alias));
+#define SUMMED 256 /* Products that are summed as floats, before they are as doubles. */
+
+/* The series of which seasons are taken off one after another, in mean absolute deviations. */
 struct rest {
     double *y;   /* NaN: a gap. */
     double *sum; /* As forecast_data's. */
     uint32_t *used;
-    double *z;     /* Without what is slower than the length that is looked at, */
+    float *known;  /* 0 in a gap, else 1. */
+    float *z;      /* Without what is slower than the length that is looked at; in gaps 0, */
     double square; /* and the sum of its squares. */
     size_t count;
 };
 
 static void sums_renew(struct rest *rest) {
-    for (size_t i = 0; i < rest->count; i++) {
-        bool is_gap = isnan(rest->y[i]);
-        rest->sum[i + 1] = rest->sum[i] + (is_gap ? 0 : rest->y[i]);
-        rest->used[i + 1] = rest->used[i] + (is_gap ? 0u : 1u);
-    }
+    for (size_t i = 0; i < rest->count; i++)
+        rest->sum[i + 1] = rest->sum[i] + (rest->known[i] > 0 ? rest->y[i] : 0);
 }
 
 static double rest_mean(const struct rest *rest, size_t from, size_t to) {
@@ -80,7 +85,8 @@ static struct rest rest_make(const struct forecast_data *data, struct arena *scr
     rest.y = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
     rest.sum = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
     rest.used = arena_alloc_array(scratch, rest.count + 1, sizeof(uint32_t));
-    rest.z = arena_alloc_array(scratch, rest.count + 1, sizeof(double));
+    rest.known = arena_alloc_array(scratch, rest.count + 1, sizeof(float));
+    rest.z = arena_alloc_array(scratch, rest.count + 1, sizeof(float));
     double n = 0, sum_t = 0, sum_y = 0, sum_tt = 0, sum_ty = 0, middle = (double)rest.count / 2;
     for (size_t i = 0; i < rest.count; i++) {
         double y = data->y[from + i], t = (double)i - middle;
@@ -99,77 +105,83 @@ static struct rest rest_make(const struct forecast_data *data, struct arena *scr
         rest.y[i] = data->y[from + i] - level - slope * ((double)i - middle);
         deviation += isnan(rest.y[i]) ? 0 : fabs(rest.y[i]);
     }
-    double limit = n > 0 ? CLIP * deviation / n : 0;
-    for (size_t i = 0; i < rest.count; i++)
-        if (!isnan(rest.y[i]))
-            rest.y[i] = rest.y[i] < -limit ? -limit : rest.y[i] > limit ? limit : rest.y[i]; /* fmin is a call. */
+    double scale = n / deviation;
+    if (!isfinite(scale)) /* It never varies. */
+        scale = 0;
+    for (size_t i = 0; i < rest.count; i++) {
+        double y = rest.y[i] * scale;
+        rest.known[i] = isnan(y) ? 0.0f : 1.0f;
+        rest.used[i + 1] = rest.used[i] + (isnan(y) ? 0u : 1u);
+        rest.y[i] = y < -CLIP ? -CLIP : y > CLIP ? CLIP : y; /* fmin is a call. */
+    }
     sums_renew(&rest);
     return rest;
 }
 
-static double lanes_sum(lanes sum) {
-    return sum[0] + sum[1] + sum[2] + sum[3];
+static inline __attribute__((always_inline)) double floats_sum(const floats *sum) {
+    double ret = 0;
+    for (size_t n = 0; n < FLOATS; n++)
+        ret += (double)(*sum)[n];
+    return ret;
 }
 
-/* Of `values`, one for each slot, over the pairs that are both there. */
-FORECAST_WIDE static double correlation(const struct rest *rest, const double *values, size_t lag) {
-    lanes sums[3] = {{0}};
-    size_t i = 0;
-    for (; i + lag + LANES <= rest->count; i += LANES) {
-        const lanes y = *(const lanes *)&rest->y[i], y_after = *(const lanes *)&rest->y[i + lag];
-        lane_bits both = (y <= INFINITY) & (y_after <= INFINITY); /* Neither is a gap. */
-        lanes before = (lanes)((lane_bits) * (const lanes *)&values[i] & both);
-        lanes after = (lanes)((lane_bits) * (const lanes *)&values[i + lag] & both);
-        sums[0] += after * before;
-        sums[1] += after * after;
-        sums[2] += before * before;
+/* Of z, over the pairs that are both there. */
+FORECAST_WIDE static double correlation(const struct rest *rest, size_t lag) {
+    const float *z = rest->z, *after = z + lag, *known = rest->known, *known_after = known + lag;
+    double cross = 0, left = 0, right = 0;
+    size_t i = 0, pairs = lag < rest->count ? rest->count - lag : 0;
+    while (i + FLOATS <= pairs) {
+        floats sums[3] = {{0}};
+        for (size_t end = i + SUMMED; i < end && i + FLOATS <= pairs; i += FLOATS) {
+            const floats a = *(const floats *)&after[i], b = *(const floats *)&z[i];
+            sums[0] += a * b;
+            sums[1] += a * a * *(const floats *)&known[i];
+            sums[2] += b * b * *(const floats *)&known_after[i];
+        }
+        cross += floats_sum(&sums[0]);
+        left += floats_sum(&sums[1]);
+        right += floats_sum(&sums[2]);
     }
-    double cross = lanes_sum(sums[0]), left = lanes_sum(sums[1]), right = lanes_sum(sums[2]);
-    for (; i + lag < rest->count; i++) {
-        if (isnan(rest->y[i]) || isnan(rest->y[i + lag]))
-            continue;
-        cross += values[i + lag] * values[i];
-        left += values[i + lag] * values[i + lag];
-        right += values[i] * values[i];
+    for (; i < pairs; i++) {
+        cross += (double)(after[i] * z[i]);
+        left += (double)(after[i] * after[i] * known[i]);
+        right += (double)(z[i] * z[i] * known_after[i]);
     }
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
 
-static double square_sum(const double *y, size_t count) {
-    double sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += y[i] * y[i];
-    return sum;
-}
-
-/* The sum of products at each of some lags, from `from` products on that are in `sums` already; returns how many are. A
- * sum is in LANES parts, since the compiler must not, and several go side by side. */
-static inline __attribute__((always_inline)) size_t products_add(const double *y, size_t count, const size_t *lags,
-                                                                 size_t lag_count, size_t lag_max, size_t from,
-                                                                 lanes *sums) {
-    for (; from + LANES + lag_max <= count; from += LANES)
-        for (size_t n = 0; n < lag_count; n++)
-            sums[n] += *(const lanes *)&y[from + lags[n]] * *(const lanes *)&y[from];
-    return from;
-}
-
-FORECAST_WIDE static void correlations_some(const double *y, size_t count, const size_t *lags, double square,
+/* The sum of products at each of some lags, all but the last few; the compiler must not sum side by side by itself. */
+FORECAST_WIDE static void correlations_some(const float *y, size_t count, const size_t *lags, double square,
                                             double *ret) {
-    lanes sums[LAGS_AT_ONCE] = {{0}};
-    size_t lag_max = 0, common;
+    double totals[LAGS_AT_ONCE] = {0};
+    size_t lag_max = 0, i = 0;
     for (size_t n = 0; n < LAGS_AT_ONCE; n++)
         lag_max = lags[n] > lag_max ? lags[n] : lag_max;
-    common = products_add(y, count, lags, LAGS_AT_ONCE, lag_max, 0, sums);
-    for (size_t n = 0; n < LAGS_AT_ONCE; n++) {
-        products_add(y, count, &lags[n], 1, lags[n], common, &sums[n]);
-        double sum = lanes_sum(sums[n]);
-        ret[n] = square > 0 && lags[n] < count ? sum / square * (double)count / (double)(count - lags[n]) : 0;
+    while (i + FLOATS + lag_max <= count) {
+        floats sums[LAGS_AT_ONCE] = {{0}};
+        for (size_t end = i + SUMMED; i < end && i + FLOATS + lag_max <= count; i += FLOATS)
+            for (size_t n = 0; n < LAGS_AT_ONCE; n++)
+                sums[n] += *(const floats *)&y[i + lags[n]] * *(const floats *)&y[i];
+        for (size_t n = 0; n < LAGS_AT_ONCE; n++)
+            totals[n] += floats_sum(&sums[n]);
     }
+    for (size_t n = 0; n < LAGS_AT_ONCE; n++) {
+        for (size_t at = i; at + lags[n] < count; at++)
+            totals[n] += (double)(y[at + lags[n]] * y[at]);
+        ret[n] = square > 0 && lags[n] < count ? totals[n] / square * (double)count / (double)(count - lags[n]) : 0;
+    }
+}
+
+static double square_sum(const float *y, size_t count) {
+    const size_t none[LAGS_AT_ONCE] = {0};
+    double ret[LAGS_AT_ONCE];
+    correlations_some(y, count, none, 1, ret);
+    return ret[0];
 }
 
 /* The same where gaps are 0, of `square` all in all, at several lags: too small by the share of the gaps, and several
  * times as fast. 0 where there is no pair. */
-static void correlations_rough(const double *y, size_t count, const size_t *lags, size_t lag_count, double square,
+static void correlations_rough(const float *y, size_t count, const size_t *lags, size_t lag_count, double square,
                                double *ret) {
     for (size_t i = 0; i < lag_count; i += LAGS_AT_ONCE) {
         size_t some[LAGS_AT_ONCE];
@@ -182,25 +194,34 @@ static void correlations_rough(const double *y, size_t count, const size_t *lags
     }
 }
 
-static double passed_at(const struct rest *rest, size_t i, size_t length) {
-    return isnan(rest->y[i]) ? 0 : rest_around(rest, i, length / SMOOTH_PARTS) - rest_around(rest, i, length);
+/* Adds to z, `times` over, the mean over `half` steps before and behind each moment, of those that there are. Without
+ * gaps it is told from where a moment is how many there are. */
+FORECAST_WIDE static void around_add(struct rest *rest, size_t half, double times) {
+    const double *restrict sum = rest->sum;
+    float *restrict z = rest->z;
+    size_t count = rest->count, from = half < count ? half : count, to = count > half + from ? count - half : from;
+    if (rest->used[count] < count || half > count / 2) {
+        for (size_t i = 0; i < count; i++)
+            z[i] += (float)(times * rest_around(rest, i, 2 * half));
+        return;
+    }
+    double share = times / (double)(2 * half + 1), all = sum[count];
+    int first = (int)half + 1, last = (int)(count + half);
+    for (int i = 0; i < (int)from; i++)
+        z[i] += (float)(times * sum[i + first] / (double)(i + first));
+    for (size_t i = from; i < to; i++)
+        z[i] += (float)((sum[i + half + 1] - sum[i - half]) * share);
+    for (int i = (int)to; i < (int)count; i++)
+        z[i] += (float)(times * (all - sum[i - (int)half]) / (double)(last - i));
 }
 
-/* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. Where there are no gaps and the
- * ends are far, all means are of as many. */
-FORECAST_WIDE static void band_pass(struct rest *rest, size_t length) {
-    bool has_gaps = rest->used[rest->count] < rest->count;
-    size_t quick = length / SMOOTH_PARTS / 2, slow = length / 2;
-    size_t to = !has_gaps && rest->count > 2 * slow ? rest->count - slow : 0, from = to ? slow : 0;
-    double quick_share = 1 / (double)(2 * quick + 1), slow_share = 1 / (double)(2 * slow + 1);
-    const double *restrict sum = rest->sum;
-    double *restrict z = rest->z;
-    for (size_t i = from; i < to; i++)
-        z[i] = (sum[i + quick + 1] - sum[i - quick]) * quick_share - (sum[i + slow + 1] - sum[i - slow]) * slow_share;
-    for (size_t i = 0; i < from; i++)
-        z[i] = passed_at(rest, i, length);
-    for (size_t i = to; i < rest->count; i++)
-        z[i] = passed_at(rest, i, length);
+/* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. */
+static void band_pass(struct rest *rest, size_t length) {
+    memset(rest->z, 0, rest->count * sizeof(*rest->z));
+    around_add(rest, length / SMOOTH_PARTS / 2, 1);
+    around_add(rest, length / 2, -1);
+    for (size_t i = 0; i < rest->count; i++)
+        rest->z[i] = rest->known[i] > 0 ? rest->z[i] : 0; /* Far from any value there is no mean. */
     rest->square = square_sum(rest->z, rest->count);
 }
 
@@ -209,45 +230,35 @@ FORECAST_WIDE static void band_pass(struct rest *rest, size_t length) {
 static double agreement(const struct rest *rest, size_t length) {
     double least = 1;
     for (size_t k = 1; k <= 3 && (k + 1) * length <= rest->count && least > CORRELATION_MIN; k++)
-        least = fmin(least, correlation(rest, rest->z, k * length));
+        least = fmin(least, correlation(rest, k * length));
     return least;
 }
 
-/* Leaves in z the mean over `length` around each moment. */
-FORECAST_WIDE static void around_fill(struct rest *rest, size_t length) {
-    size_t half = length / 2, to = rest->count > 2 * half ? rest->count - half : 0, from = to ? half : 0;
-    if (rest->used[rest->count] < rest->count)
-        from = to = 0;
-    const double *restrict sum = rest->sum;
-    double *restrict z = rest->z, share = 1 / (double)(2 * half + 1);
-    for (size_t i = from; i < to; i++)
-        z[i] = (sum[i + half + 1] - sum[i - half]) * share;
-    for (size_t i = 0; i < from; i++)
-        z[i] = rest_around(rest, i, length);
-    for (size_t i = to; i < rest->count; i++)
-        z[i] = rest_around(rest, i, length);
-}
-
 /* Takes the mean season off. */
-static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
-    around_fill(rest, length);
-    double *sum = arena_alloc_array(scratch, length, sizeof(*sum));
-    uint32_t *used = arena_alloc_array(scratch, length, sizeof(*used));
-    for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0) {
-        double z = rest->y[i] - rest->z[i];
-        sum[phase] += isnan(z) ? 0 : z;
-        used[phase] += isnan(z) ? 0u : 1u;
+FORECAST_WIDE static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
+    double *restrict mean = arena_alloc_array(scratch, length, sizeof(*mean)), *restrict y = rest->y;
+    float *restrict used = arena_alloc_array(scratch, length, sizeof(*used));
+    const float *restrict z = rest->z, *restrict known = rest->known;
+    memset(rest->z, 0, rest->count * sizeof(*rest->z));
+    around_add(rest, length / 2, 1);
+    for (size_t from = 0; from < rest->count; from += length) {
+        size_t size = rest->count - from < length ? rest->count - from : length;
+        for (size_t phase = 0; phase < size; phase++) {
+            mean[phase] += known[from + phase] > 0 ? y[from + phase] - (double)z[from + phase] : 0;
+            used[phase] += known[from + phase];
+        }
     }
     for (size_t phase = 0; phase < length; phase++)
-        sum[phase] = used[phase] ? sum[phase] / (double)used[phase] : 0;
-    for (size_t i = 0, phase = 0; i < rest->count; i++, phase = phase + 1 < length ? phase + 1 : 0)
-        rest->y[i] -= sum[phase];
+        mean[phase] = used[phase] > 0 ? mean[phase] / (double)used[phase] : 0;
+    for (size_t from = 0; from < rest->count; from += length)
+        for (size_t phase = 0; phase < length && from + phase < rest->count; phase++)
+            y[from + phase] -= mean[phase];
     sums_renew(rest);
 }
 
 /* Means over `width` steps, without what is slower than a level can see; in gaps 0. The newest only: to propose a
  * length they will do. Returns how many. */
-static size_t means_fill(const struct rest *rest, size_t width, double *ret) {
+static size_t means_fill(const struct rest *rest, size_t width, float *ret) {
     const size_t all = rest->count / width, count = all < MEANS_MAX ? all : MEANS_MAX;
     const size_t first = (all - count) * width, slow = (LAG_LAST + LAG_FIRST) * width, half = slow / 2;
     bool has_gaps = rest->used[rest->count] < rest->count;
@@ -256,17 +267,17 @@ static size_t means_fill(const struct rest *rest, size_t width, double *ret) {
         size_t from = first + i * width, middle = from + width / 2;
         if (has_gaps || middle < half || middle + half >= rest->count) {
             double mean = rest_mean(rest, from, from + width);
-            ret[i] = isnan(mean) ? 0 : mean - rest_around(rest, middle, slow);
+            ret[i] = isnan(mean) ? 0 : (float)(mean - rest_around(rest, middle, slow));
         } else {
-            ret[i] = (rest->sum[from + width] - rest->sum[from]) * share -
-                     (rest->sum[middle + half + 1] - rest->sum[middle - half]) * slow_share;
+            ret[i] = (float)((rest->sum[from + width] - rest->sum[from]) * share -
+                             (rest->sum[middle + half + 1] - rest->sum[middle - half]) * slow_share);
         }
     }
     return count;
 }
 
 /* The first of the most prominent hills of the autocorrelation of means over `width` steps, in steps; 0: none. */
-static size_t level_look(const struct rest *rest, size_t width, size_t first, size_t longest, double *means) {
+static size_t level_look(const struct rest *rest, size_t width, size_t first, size_t longest, float *means) {
     size_t count = means_fill(rest, width, means), last = longest / width < LAG_LAST ? longest / width : LAG_LAST;
     double square = square_sum(means, count), r[LAG_LAST + 2] = {0}, hills[LAG_LAST + 1] = {0}, valley = 1,
            highest = PROMINENCE_MIN;
@@ -301,7 +312,7 @@ static size_t best_of(const struct rest *rest, size_t low, size_t high, size_t s
     if (!has_gaps)
         correlations_rough(rest->z, rest->count, lags, tried, rest->square, found);
     for (size_t i = 0; i < tried && has_gaps; i++)
-        found[i] = correlation(rest, rest->z, lags[i]);
+        found[i] = correlation(rest, lags[i]);
     const double *next = found;
     for (size_t length = low; length <= high; length += stride) {
         double sum = 0;
@@ -337,7 +348,7 @@ static double cycle_agreement(const struct forecast_data *data, const struct res
         return 0;
     const size_t known[2] = {data->day, data->week};
     for (size_t k = 0; k < 2; k++)
-        if (known[k] > length && found < SHAPE * correlation(rest, rest->z, known[k]))
+        if (known[k] > length && found < SHAPE * correlation(rest, known[k]))
             return 0;
     return found;
 }
@@ -356,7 +367,8 @@ static size_t cycle_find(const struct forecast_data *data, struct rest *rest, st
     size_t width = hour > LAG_FIRST ? hour / LAG_FIRST : 1, longest = week_steps(data);
     if (longest > rest->count / CYCLES_MIN)
         longest = rest->count / CYCLES_MIN;
-    double *means = arena_alloc_array(scratch, MEANS_MAX, sizeof(*means)), highest = 0;
+    float *means = arena_alloc_array(scratch, MEANS_MAX, sizeof(*means));
+    double highest = 0;
     for (size_t first = (shortest + width - 1) / width; first * width <= longest; width *= LEVEL_RATIO) {
         size_t length = level_look(rest, width, first, longest, means);
         first = LAG_FIRST;
@@ -382,13 +394,16 @@ static size_t cycle_find(const struct forecast_data *data, struct rest *rest, st
 
 /* 0: it does not show. A slower wave looks like itself after a day too, but more so after a shorter time. */
 static double known_correlation(struct rest *rest, size_t season) {
-    double all = season ? correlation(rest, rest->y, season) : 0;
+    if (!season)
+        return 0;
+    for (size_t i = 0; i < rest->count; i++)
+        rest->z[i] = rest->known[i] > 0 ? (float)rest->y[i] : 0;
+    double all = correlation(rest, season);
     if (all <= CORRELATION_MIN)
         return 0;
     band_pass(rest, season);
-    double r = correlation(rest, rest->z, season);
-    bool is_hill = r > correlation(rest, rest->z, season - (season + 3) / 4) &&
-                   r > correlation(rest, rest->z, season + (season + 3) / 4);
+    double r = correlation(rest, season);
+    bool is_hill = r > correlation(rest, season - (season + 3) / 4) && r > correlation(rest, season + (season + 3) / 4);
     double cycles = (double)rest->count / (double)season;
     return is_hill && r > CORRELATION_MIN + KNOWN_DOUBT / fmax(1, cycles - 1) ? all : 0;
 }
