@@ -150,24 +150,32 @@ FORECAST_WIDE static double correlation(const struct rest *rest, size_t lag) {
     return left > 0 && right > 0 ? cross / sqrt(left) / sqrt(right) : 0;
 }
 
-/* The sum of products at each of some lags, all but the last few; the compiler must not sum side by side by itself. */
+/* Adds the products at each of some lags, from y[from] on as far as all of them reach; returns how far. The compiler
+ * must not sum side by side by itself. */
+static inline __attribute__((always_inline)) size_t products_add(const float *y, size_t count, const size_t *lags,
+                                                                 size_t lag_count, size_t lag_max, size_t from,
+                                                                 double *totals) {
+    while (from + FLOATS + lag_max <= count) {
+        floats sums[LAGS_AT_ONCE] = {{0}};
+        for (size_t end = from + SUMMED; from < end && from + FLOATS + lag_max <= count; from += FLOATS)
+            for (size_t n = 0; n < lag_count; n++)
+                sums[n] += *(const floats *)&y[from + lags[n]] * *(const floats *)&y[from];
+        for (size_t n = 0; n < lag_count; n++)
+            totals[n] += floats_sum(&sums[n]);
+    }
+    return from;
+}
+
 FORECAST_WIDE static void correlations_some(const float *y, size_t count, const size_t *lags, double square,
                                             double *ret) {
     double totals[LAGS_AT_ONCE] = {0};
-    size_t lag_max = 0, i = 0;
+    size_t lag_max = 0;
     for (size_t n = 0; n < LAGS_AT_ONCE; n++)
         lag_max = lags[n] > lag_max ? lags[n] : lag_max;
-    while (i + FLOATS + lag_max <= count) {
-        floats sums[LAGS_AT_ONCE] = {{0}};
-        for (size_t end = i + SUMMED; i < end && i + FLOATS + lag_max <= count; i += FLOATS)
-            for (size_t n = 0; n < LAGS_AT_ONCE; n++)
-                sums[n] += *(const floats *)&y[i + lags[n]] * *(const floats *)&y[i];
-        for (size_t n = 0; n < LAGS_AT_ONCE; n++)
-            totals[n] += floats_sum(&sums[n]);
-    }
+    size_t common = products_add(y, count, lags, LAGS_AT_ONCE, lag_max, 0, totals);
     for (size_t n = 0; n < LAGS_AT_ONCE; n++) {
-        for (size_t at = i; at + lags[n] < count; at++)
-            totals[n] += (double)(y[at + lags[n]] * y[at]);
+        for (size_t i = products_add(y, count, &lags[n], 1, lags[n], common, &totals[n]); i + lags[n] < count; i++)
+            totals[n] += (double)(y[i + lags[n]] * y[i]);
         ret[n] = square > 0 && lags[n] < count ? totals[n] / square * (double)count / (double)(count - lags[n]) : 0;
     }
 }
@@ -199,20 +207,19 @@ static void correlations_rough(const float *y, size_t count, const size_t *lags,
 FORECAST_WIDE static void around_add(struct rest *rest, size_t half, double times) {
     const double *restrict sum = rest->sum;
     float *restrict z = rest->z;
-    size_t count = rest->count, from = half < count ? half : count, to = count > half + from ? count - half : from;
-    if (rest->used[count] < count || half > count / 2) {
-        for (size_t i = 0; i < count; i++)
-            z[i] += (float)(times * rest_around(rest, i, 2 * half));
+    int count = (int)rest->count, width = (int)half; /* Of these the lanes make doubles. */
+    if (rest->used[count] < rest->count || width > count / 2) {
+        for (int i = 0; i < count; i++)
+            z[i] += (float)(times * rest_around(rest, (size_t)i, 2 * half));
         return;
     }
-    double share = times / (double)(2 * half + 1), all = sum[count];
-    int first = (int)half + 1, last = (int)(count + half);
-    for (int i = 0; i < (int)from; i++)
-        z[i] += (float)(times * sum[i + first] / (double)(i + first));
-    for (size_t i = from; i < to; i++)
-        z[i] += (float)((sum[i + half + 1] - sum[i - half]) * share);
-    for (int i = (int)to; i < (int)count; i++)
-        z[i] += (float)(times * (all - sum[i - (int)half]) / (double)(last - i));
+    double share = times / (2 * width + 1), all = sum[count];
+    for (int i = 0; i < width; i++)
+        z[i] += (float)(times * sum[i + width + 1] / (i + width + 1));
+    for (int i = width; i < count - width; i++)
+        z[i] += (float)((sum[i + width + 1] - sum[i - width]) * share);
+    for (int i = count - width; i < count; i++)
+        z[i] += (float)(times * (all - sum[i - width]) / (count + width - i));
 }
 
 /* Leaves in z what comes about once to SMOOTH_PARTS times in `length` steps; in gaps 0. */
@@ -234,15 +241,11 @@ static double agreement(const struct rest *rest, size_t length) {
     return least;
 }
 
-/* Takes the mean season off. */
-FORECAST_WIDE static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
-    double *restrict mean = arena_alloc_array(scratch, length, sizeof(*mean)), *restrict y = rest->y;
-    float *restrict used = arena_alloc_array(scratch, length, sizeof(*used));
-    const float *restrict z = rest->z, *restrict known = rest->known;
-    memset(rest->z, 0, rest->count * sizeof(*rest->z));
-    around_add(rest, length / 2, 1);
-    for (size_t from = 0; from < rest->count; from += length) {
-        size_t size = rest->count - from < length ? rest->count - from : length;
+/* Takes the mean season off y: of what z does not have, by the place in the season. mean, used: `length` zeros. */
+FORECAST_WIDE static void season_take(double *restrict y, const float *restrict z, const float *restrict known,
+                                      size_t count, size_t length, double *restrict mean, float *restrict used) {
+    for (size_t from = 0; from < count; from += length) {
+        size_t size = count - from < length ? count - from : length;
         for (size_t phase = 0; phase < size; phase++) {
             mean[phase] += known[from + phase] > 0 ? y[from + phase] - (double)z[from + phase] : 0;
             used[phase] += known[from + phase];
@@ -250,9 +253,17 @@ FORECAST_WIDE static void season_remove(struct rest *rest, size_t length, struct
     }
     for (size_t phase = 0; phase < length; phase++)
         mean[phase] = used[phase] > 0 ? mean[phase] / (double)used[phase] : 0;
-    for (size_t from = 0; from < rest->count; from += length)
-        for (size_t phase = 0; phase < length && from + phase < rest->count; phase++)
+    for (size_t from = 0; from < count; from += length)
+        for (size_t phase = 0; phase < length && from + phase < count; phase++)
             y[from + phase] -= mean[phase];
+}
+
+static void season_remove(struct rest *rest, size_t length, struct arena *scratch) {
+    double *mean = arena_alloc_array(scratch, length, sizeof(*mean));
+    float *used = arena_alloc_array(scratch, length, sizeof(*used));
+    memset(rest->z, 0, rest->count * sizeof(*rest->z));
+    around_add(rest, length / 2, 1);
+    season_take(rest->y, rest->z, rest->known, rest->count, length, mean, used);
     sums_renew(rest);
 }
 
