@@ -20,7 +20,7 @@
 #include "base/mem.h"
 
 #define BLOCK_SIZE_MIN ((size_t)4096)
-#define BLOCK_SIZE_MAX ((size_t)1 << 20)
+#define BLOCK_SIZE_MAX ((size_t)1 << 18)
 
 struct arena_block {
     struct arena_block *next;
