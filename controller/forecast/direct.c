@@ -249,7 +249,8 @@ static double fit_point(const struct direct *d, const struct knot_fit *fit, size
 
 static double fit_scale(const struct knot_fit *fit, size_t origin, const double *v) {
     int b = block_at(fit, origin);
-    return b < 0 ? NAN : dot(fit->scales[b], v, SCALES) + fit->floors[b] + TINY;
+    double scale = b < 0 ? NAN : dot(fit->scales[b], v, SCALES) + fit->floors[b];
+    return scale > TINY ? scale : NAN;
 }
 
 /* An origin of the grid. */

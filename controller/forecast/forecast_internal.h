@@ -82,7 +82,8 @@ struct forecast_model {
     size_t season; /* In steps; 0: none. */
     bool has_scale;
     /* NaN if it has nothing to say. step >= 1. Reads y only below origin. A model that has_scale also sets *ret_scale
-     * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others. */
+     * (NULL: not wanted) to what its errors are measured in, > 0: how unsure this moment is compared to others; or to
+     * NaN, where it was never wrong so far. */
     double (*point)(const struct forecast_model *model, const struct forecast_data *data, size_t origin, size_t step,
                     double *ret_scale);
     /* The same from the first `count` origins of the grid, at knot k. NULL: `said` has it, or point is asked. */
@@ -209,7 +210,8 @@ bool forecast_analogues_quantiles(const struct forecast_alike *alike, const stru
 size_t forecast_analogues_first(const struct forecast_analogues *past); /* The oldest origin that is looked at. */
 /* How much they count at a quantile, 0 to 1. merit: loss of the mixture in theirs; NaN unknown. */
 double forecast_analogues_share(double q, double merit);
-/* values: quantiles that the mixture says, NaN unknown; become those of both. shares, theirs: by quantile too. */
+/* values: quantiles that the mixture says, NaN unknown; become those of both. shares, theirs: by quantile too; beyond
+ * 0.99 all have the last one's share, and one quantile alone stays, since it tells no chance beside it. */
 void forecast_analogues_pool(const struct forecast *f, const double *shares, const double *theirs, double *values);
 
 /* shift.c: what is known of past distances from the seasons before, and how sure it is that the level has now moved to

@@ -76,6 +76,7 @@ static size_t bucket_of(const struct decaying_histogram *h, double value) {
     if (times >= h->bounds[BUCKETS - 1])
         return BUCKETS - 1;
     size_t at = (size_t)(1 + log2_about(times) * (M_LN2 / LOG_GROWTH));
+    at = at < BUCKETS - 2 ? at : BUCKETS - 2;
     return at + (times >= h->bounds[at + 1]) - (times < h->bounds[at]);
 }
 

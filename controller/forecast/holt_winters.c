@@ -57,7 +57,6 @@ struct shares {
 /* Filters with different weights, side by side: a filter waits for its own last step, several do not wait for each
  * other. Of the past no more is kept than the season. */
 struct trials {
-    size_t count;                       /* Paces that are tried. */
     lanes levels[PACES], trends[PACES]; /* The states. */
     lanes trend_shares[PACES], season_shares[PACES];
     lanes *seasonal; /* Round: season x PACES. Where there is no season, one row of 0. */

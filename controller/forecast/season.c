@@ -344,7 +344,8 @@ static size_t refine(const struct rest *rest, size_t length, size_t width) {
     for (size_t stride = (width + LEVEL_RATIO - 1) / LEVEL_RATIO;; stride = (stride + LEVEL_RATIO - 1) / LEVEL_RATIO) {
         size_t reach = LEVEL_RATIO * stride;
         length = best_of(rest, length > reach + 1 ? length - reach : 2, length + reach, stride, 1, &found);
-        if (found < PROMISING)
+        /* The rough one is too small where much of the series is at one end. */
+        if (found < PROMISING && correlation(rest, length) < PROMISING)
             return 0;
         if (stride == 1)
             return best_of(rest, length > 3 ? length - 1 : 2, length + 1, 1, REPEATS, &found);

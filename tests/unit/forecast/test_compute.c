@@ -397,3 +397,21 @@ Test(forecast_compute, a_restlessness_never_seen_does_not_multiply_what_was_seen
     }
     arena_release(&arena);
 }
+
+/* What was never wrong for a month and then is, by a million times. */
+Test(forecast_compute, a_first_error_is_not_measured_in_nothing) {
+    static float demand[150];
+    for (size_t i = 0; i < 150; i++)
+        demand[i] = i % 97 == 50 ? 1e6F : 1;
+    for (size_t count = 92; count <= 144; count += 4) {
+        struct arena arena = {0};
+        struct history_series series = {.step_ms = 86400000, .count = count, .demand = demand};
+        const struct forecast_options options = {3, TEST_QUANTILES, test_quantiles, NULL};
+        struct forecast f;
+        forecast_compute(&series, &options, &arena, &f);
+        check_shape(&f, "spikes");
+        cr_expect_lt(forecast_value(&f, 0, TEST_QUANTILES - 1), 1e9, "%zu: %g", count,
+                     forecast_value(&f, 0, TEST_QUANTILES - 1));
+        arena_release(&arena);
+    }
+}

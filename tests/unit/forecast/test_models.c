@@ -162,6 +162,13 @@ Test(forecast_season, day_and_week_prove_themselves_at_any_step) {
     }
 }
 
+Test(forecast_season, a_first_sample_far_below_all_others_hides_no_cycle) {
+    for (size_t i = 0; i < 1000; i++)
+        bench.y[i] = i ? 12400 + (double)(i % 7) : 1;
+    struct forecast_seasons found = seasons_of(bench_make(1000, DAY, 0));
+    cr_expect(found.cycle && found.cycle % 7 == 0, "%zu", found.cycle);
+}
+
 Test(forecast_season, nothing_is_found_in_what_is_too_little_or_constant) {
     for (size_t count = 1; count < 200; count++) {
         for (size_t i = 0; i < count; i++)
@@ -414,7 +421,7 @@ Test(forecast_histogram, is_the_median_that_forgets_half_in_a_day) {
 
 /* Nine decades above the first sample's ten thousandth, at the bounds of the buckets and between them. */
 Test(forecast_histogram, what_is_always_the_same_is_in_the_bucket_around_it) {
-    for (double bucket = 0.01; bucket < 381; bucket += 0.03) {
+    for (double bucket = 0.01; bucket < 382.9; bucket += 0.03) {
         struct arena arena = {0};
         double value = 1e-4 * pow(1.05, bucket);
         bench.y[0] = 1;
