@@ -52,7 +52,7 @@ static void direct_extend(const struct forecast_model *model, const struct forec
  * last term, several do not wait for each other; nor is there a sum in what follows, where each x is taken off the
  * others as soon as it is known. */
 static inline __attribute__((always_inline)) void solve(double a[FEATURES_MAX][FEATURES_MAX], double *b, size_t n) {
-    double inverse[FEATURES_MAX]; /* Of the diagonal; 0 where that is 0. */
+    double inverse[FEATURES_MAX] = {0}; /* Of the diagonal; 0 where that is 0. */
     for (size_t j = 0; j < n; j++) {
         for (size_t i = j / LANES * LANES; i < n; i += LANES) {
             lanes sum = *(const lanes *)&a[j][i];

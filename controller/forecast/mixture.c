@@ -16,6 +16,7 @@
 #define HALF_LIFE_SEASONS 2.0 /* Of a loss in the weights. */
 #define SHARPNESS 10          /* Power of the inverse loss. */
 #define FAR 2.0               /* What is off by so many times as much as the best model gets no weight. */
+#define NO_BETTER (1 - 1e-9)  /* Of the naive loss: that is how far two that are one may differ. */
 #define LOSS_MIN 1e-12        /* Of a model that is always right, as a share of the worst. */
 #define JUDGED 12             /* Origins that the analogues are judged at. */
 
@@ -376,7 +377,8 @@ void forecast_mixture_fit(struct forecast_mixture *mixture, const struct forecas
     }
     mixture->loss = weight > 0 ? loss / weight : NAN;
     mixture->naive_loss = weight > 0 ? naive / weight : NAN;
-    if (mixture->loss > mixture->naive_loss) { /* Demoted: repeating the past would have been better. */
+    /* Demoted: repeating the past would have been as good. */
+    if (mixture->loss > 0 && mixture->loss > NO_BETTER * mixture->naive_loss) {
         weights_move(mixture, grid, f->quantile_count, 0, 1);
         mixture->loss = mixture->naive_loss;
         mixture->is_demoted = true;
