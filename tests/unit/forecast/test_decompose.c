@@ -7,8 +7,8 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
+#include "bench.h"
 #include "forecast/forecast_internal.h"
-#include "series.h"
 
 #define CYCLE 50
 #define COUNT ((size_t)9 * DAY)
@@ -21,9 +21,8 @@ struct plain {
 };
 
 static const size_t seasons[SEASONS] = {CYCLE, DAY};
-static double y[COUNT], sum[COUNT + 1];
-static bool saturated[COUNT];
-static uint32_t last[COUNT + 1], used[COUNT + 1];
+static double *const y = bench.y;
+static bool *const saturated = bench.saturated;
 
 static double plain_point(const struct plain *p, size_t origin, size_t step) {
     double value = p->level[origin];
@@ -89,20 +88,10 @@ static struct forecast_data drift_make(const struct drift *drift) {
         if (i < 3 || i % drift->gap == 0)
             y[i] = NAN;
         saturated[i] = i < 9 || i % drift->ceiling == 0;
-        last[i + 1] = isnan(y[i]) ? last[i] : (uint32_t)(i + 1);
-        used[i + 1] = used[i] + (isnan(y[i]) ? 0u : 1u);
-        sum[i + 1] = sum[i] + (isnan(y[i]) ? 0 : y[i]);
     }
-    struct forecast_data data = {.y = y,
-                                 .saturated = saturated,
-                                 .last = last,
-                                 .sum = sum,
-                                 .used = used,
-                                 .count = COUNT,
-                                 .step_ms = STEP_MS,
-                                 .day = DAY};
-    data.seasons = (struct forecast_seasons){.has_day = true, .cycle = CYCLE};
-    return data;
+    struct forecast_data *data = bench_make(COUNT, DAY, 0);
+    data->seasons = (struct forecast_seasons){.has_day = true, .cycle = CYCLE};
+    return *data;
 }
 
 /* The pair that loses least; returns its place among the eight. */

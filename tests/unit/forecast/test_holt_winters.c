@@ -7,8 +7,8 @@
 #include <criterion/parameterized.h>
 #include <stdlib.h>
 
+#include "bench.h"
 #include "forecast/forecast_internal.h"
-#include "series.h"
 
 #define COUNT ((size_t)9 * DAY)
 
@@ -94,9 +94,8 @@ static void plain_fit(struct plain *best, const struct forecast_data *data, cons
     }
 }
 
-static double y[COUNT], sum[COUNT + 1];
-static bool saturated[COUNT];
-static uint32_t last[COUNT + 1], used[COUNT + 1];
+static double *const y = bench.y;
+static bool *const saturated = bench.saturated;
 static struct plain best;
 
 /* A day whose shape and level drift as fast as the parameters say. */
@@ -119,20 +118,10 @@ static struct forecast_data drift_make(const struct drift *drift) {
         if (i > 3 * DAY && i % 97 < 2)
             y[i] = NAN;
         saturated[i] = i % 101 == 0;
-        last[i + 1] = isnan(y[i]) ? last[i] : (uint32_t)(i + 1);
-        used[i + 1] = used[i] + (isnan(y[i]) ? 0u : 1u);
-        sum[i + 1] = sum[i] + (isnan(y[i]) ? 0 : y[i]);
     }
-    struct forecast_data data = {.y = y,
-                                 .saturated = saturated,
-                                 .last = last,
-                                 .sum = sum,
-                                 .used = used,
-                                 .count = COUNT,
-                                 .step_ms = STEP_MS,
-                                 .day = drift->has_season ? DAY : 0};
-    data.seasons.has_day = drift->has_season;
-    return data;
+    struct forecast_data *data = bench_make(COUNT, drift->has_season ? DAY : 0, 0);
+    data->seasons.has_day = drift->has_season;
+    return *data;
 }
 
 ParameterizedTestParameters(forecast_holt_winters, weights_are_those_that_lose_least) {
