@@ -415,3 +415,21 @@ Test(forecast_compute, a_first_error_is_not_measured_in_nothing) {
         arena_release(&arena);
     }
 }
+
+/* All models were right until now, so no weight tells one from another: what is wanted in the far tail is what was
+ * seen, not the sum of what each of them got wrong. Whatever the unit: a tie is one to the last digit. */
+Test(forecast_compute, a_jump_after_a_constant_asks_for_no_more_than_itself) {
+    static float demand[3 * DAY + 51];
+    const double quantiles[] = {0.5, 0.99, 0.9999};
+    for (size_t unit = 1; unit <= 40; unit++) {
+        for (size_t i = 0; i < 3 * DAY + 51; i++)
+            demand[i] = (float)unit * (i < 3 * DAY + 50 ? 1 : 8);
+        struct arena arena = {0};
+        const struct history_series series = series_of(demand, 3 * DAY + 51);
+        const struct forecast_options options = {14, 3, quantiles, NULL};
+        struct forecast f;
+        forecast_compute(&series, &options, &arena, &f);
+        cr_expect_leq(forecast_value(&f, 0, 2), 8.01 * (double)unit, "%zu: %g", unit, forecast_value(&f, 0, 2));
+        arena_release(&arena);
+    }
+}
